@@ -1,0 +1,125 @@
+"""The device that computes: which one, in which number format, with how much memory.
+
+Knows nothing about models. torch is imported inside, because the window asks for none of it at start.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+GIB = 1024**3
+
+
+def pick() -> torch.device:
+    """The best device there is: cuda, then mps, then cpu."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+@functools.cache
+def cpu_flags() -> frozenset[str]:
+    """The processor's feature flags on Linux; empty elsewhere."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("flags"):
+                return frozenset(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is at least as fast as fp32 there: on a CPU only with its own instructions for it."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+
+
+def dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The number format for frozen weights: what was asked for, or for "auto" the fastest safe one."""
+    import torch
+
+    named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+    if precision != "auto":
+        return named[precision]
+    if fast_bf16(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
+def memory_bytes() -> int:
+    """The machine's memory, in bytes; a container's limit where there is a lower one."""
+    total = _physical_bytes()
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, int(Path(limit).read_text()))
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+def _physical_bytes() -> int:
+    if sys.platform == "win32":
+        import ctypes
+
+        kib = ctypes.c_ulonglong(0)
+        ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kib))  # type: ignore[attr-defined]
+        return kib.value * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held so far, in bytes; 0 where the system doesn't tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def free() -> None:
+    """Gives memory of dropped models back, before the next one is loaded."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    _trim()
+
+
+def _trim() -> None:
+    """Hands freed blocks back: glibc keeps them, hundreds of MB after a model of 0.5 GB."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        import ctypes
+
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def describe() -> str:
+    """One line for people: device, its memory, number format."""
+    import torch
+
+    device = pick()
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device)
+        name, memory = card.name, card.total_memory
+    else:
+        name, memory = f"{platform.machine()} CPU, {os.cpu_count()} cores", memory_bytes()
+    number = str(dtype("auto", device)).removeprefix("torch.")
+    return f"{name}, {memory / GIB:.0f} GB, {number}"

@@ -1,0 +1,270 @@
+"""What a job is, and the one worker that runs jobs.
+
+A job is a generator of `Progress`. Whoever iterates it decides what to do with each report: the command
+line prints it, a test collects it, the runner's thread keeps the newest for every page that asks. Stopping a
+job closes its generator; the job's own `finally` saves what is worth keeping.
+
+Only the standard library; knows nothing about pictures, texts, models or the window.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+QUEUED, RUNNING, DONE, STOPPED, FAILED, INTERRUPTED = (
+    "queued",
+    "running",
+    "done",
+    "stopped",
+    "failed",
+    "interrupted",
+)
+ENDED = (DONE, STOPPED, FAILED, INTERRUPTED)
+
+
+class Mistake(Exception):
+    """Input that a person can mend, said in one sentence: what is wrong and what to do.
+
+    `template` is a literal English sentence with `{name}` places, `values` fill them; the window looks the
+    template up in its word list to say it in the person's language.
+    """
+
+    def __init__(self, template: str, **values: object) -> None:
+        self.template = template
+        self.values = values
+        super().__init__(template.format(**values) if values else template)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of a running job.
+
+    `message` is a short literal English phrase; `step` of `total` counts whatever the message names (0 of 0:
+    length unknown); `seconds_left` is an estimate; `picture` the newest sample; `text` a line for the log;
+    `result` the finished artefact, set in the last report.
+    """
+
+    message: str
+    step: int = 0
+    total: int = 0
+    loss: float | None = None
+    seconds_left: float | None = None
+    picture: Path | None = None
+    text: str | None = None
+    result: Path | None = None
+
+
+Job = Iterator[Progress]
+
+
+class Clock:
+    """Estimates the seconds left of `total` equal steps; `done(step)` is called after each one."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.started = time.monotonic()
+        self.first: tuple[int, float] | None = None
+
+    def left(self, step: int) -> float | None:
+        """Seconds left after `step` steps, None while there is nothing to measure by.
+
+        The first step holds warm-up (kernel choice, caches), so the rate is taken from the second on.
+        """
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (step, now)
+            return None
+        steps, seconds = step - self.first[0], now - self.first[1]
+        return (self.total - step) * seconds / steps if steps > 0 else None
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job as a page sees it, and as it stands on disk in `job.json` (times in seconds since 1970)."""
+
+    id: str
+    kind: str
+    title: str
+    status: str = QUEUED
+    progress: Progress = field(default_factory=lambda: Progress("Waiting"))
+    log: tuple[str, ...] = ()
+    losses: tuple[tuple[int, float], ...] = ()
+    error: str = ""
+    error_template: str = ""
+    error_values: dict[str, str] = field(default_factory=dict)
+    result: Path | None = None
+    created: float = field(default_factory=time.time)
+    ended: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """True while the job waits or works."""
+        return self.status not in ENDED
+
+
+MAX_LOG_LINES = 500
+MAX_LOSSES = 2000
+
+
+class Runner:
+    """Runs jobs one after another on one thread, because the device is one resource.
+
+    States are kept as one small JSON file each in `folder`, so that a page loaded later, or the studio
+    started again, still knows them. A job found "running" or "queued" there belongs to a process that was
+    killed: it becomes "interrupted".
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._states: dict[str, JobState] = {}
+        self._stops: dict[str, threading.Event] = {}
+        self._queue: queue.Queue[tuple[str, Callable[[], Job]]] = queue.Queue()
+        self._lock = threading.Lock()
+        self._written = 0.0
+        for path in sorted(folder.glob("*.json")):
+            state = read_state(path)
+            if state is None:
+                continue
+            if state.active:
+                state = replace(state, status=INTERRUPTED, ended=time.time())
+            self._states[state.id] = state
+            self._write(state)
+        threading.Thread(target=self._work, name="jobs", daemon=True).start()
+
+    def submit(self, kind: str, title: str, job: Callable[[], Job]) -> str:
+        """Queues `job()` and returns its id. `kind` names the tab that shows it, `title` is for people."""
+        state = JobState(
+            id=f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}", kind=kind, title=title
+        )
+        with self._lock:
+            self._states[state.id] = state
+            self._stops[state.id] = threading.Event()
+        self._write(state)
+        self._queue.put((state.id, job))
+        return state.id
+
+    def stop(self, job_id: str) -> None:
+        """Asks a job to stop at its next report; one that still waits never starts."""
+        event = self._stops.get(job_id)
+        if event is not None:
+            event.set()
+
+    def state(self, job_id: str) -> JobState | None:
+        """The job's newest state, None for an unknown id."""
+        return self._states.get(job_id)
+
+    def newest(self, kind: str) -> JobState | None:
+        """The newest job of a kind: the one a freshly loaded page shows."""
+        mine = [state for state in self._states.values() if state.kind == kind]
+        return max(mine, key=lambda state: (state.active, state.created), default=None)
+
+    def active(self) -> list[JobState]:
+        """Jobs that wait or work, oldest first."""
+        return sorted((s for s in self._states.values() if s.active), key=lambda state: state.created)
+
+    def wait(self, job_id: str, timeout: float | None = None) -> JobState:
+        """Blocks until the job has ended; raises TimeoutError after `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while (state := self._states[job_id]).active:
+            if end is not None and time.monotonic() > end:
+                raise TimeoutError(f"job {job_id} still {state.status} after {timeout} s")
+            time.sleep(0.02)
+        return state
+
+    def _work(self) -> None:
+        while True:
+            job_id, job = self._queue.get()
+            if self._stops[job_id].is_set():
+                self._change(job_id, status=STOPPED, ended=time.time())
+            else:
+                self._run(job_id, job)
+
+    def _run(self, job_id: str, job: Callable[[], Job]) -> None:
+        self._change(job_id, status=RUNNING)
+        status, changes = DONE, {}
+        try:
+            steps = job()
+            try:
+                for progress in steps:
+                    self._note(job_id, progress)
+                    if self._stops[job_id].is_set() and progress.result is None:
+                        status = STOPPED
+                        break
+            finally:
+                close = getattr(steps, "close", None)
+                if close is not None:
+                    close()
+        except Mistake as mistake:
+            status = FAILED
+            values = {name: str(value) for name, value in mistake.values.items()}
+            changes = {"error": str(mistake), "error_template": mistake.template, "error_values": values}
+        except Exception as error:  # the worker must outlive any job; the trace goes to the log file
+            status = FAILED
+            (self.folder / f"{job_id}.log").write_text(traceback.format_exc(), encoding="utf-8")
+            changes = {"error": f"{type(error).__name__}: {error}"}
+        self._change(job_id, status=status, ended=time.time(), **changes)
+
+    def _note(self, job_id: str, progress: Progress) -> None:
+        state = self._states[job_id]
+        previous = state.progress
+        log, losses = state.log, state.losses
+        if progress.text:
+            log = (*log, progress.text)[-MAX_LOG_LINES:]
+        elif progress.message != previous.message:
+            log = (*log, progress.message)[-MAX_LOG_LINES:]
+        if progress.loss is not None:
+            losses = thin((*losses, (progress.step, progress.loss)))
+        if progress.picture is None:
+            progress = replace(progress, picture=previous.picture)
+        self._change(
+            job_id, progress=progress, log=log, losses=losses, result=progress.result or state.result
+        )
+
+    def _change(self, job_id: str, **changes: Any) -> None:
+        with self._lock:
+            state = replace(self._states[job_id], **changes)
+            self._states[job_id] = state
+        if not state.active or time.monotonic() - self._written > 1.0:
+            self._write(state)
+
+    def _write(self, state: JobState) -> None:
+        self._written = time.monotonic()
+        target = self.folder / f"{state.id}.json"
+        part = target.with_suffix(".part")
+        part.write_text(json.dumps(asdict(state), default=str, ensure_ascii=False), encoding="utf-8")
+        os.replace(part, target)
+
+
+def thin(losses: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+    """Halves a curve that has grown past `MAX_LOSSES` points by averaging neighbours."""
+    if len(losses) <= MAX_LOSSES:
+        return losses
+    pairs = zip(losses[::2], losses[1::2], strict=False)
+    return tuple((right[0], (left[1] + right[1]) / 2) for left, right in pairs)
+
+
+def read_state(path: Path) -> JobState | None:
+    """A job's state from its file; None where the file is not one (a half-written or foreign file)."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        progress: dict[str, Any] = values["progress"]
+        for name in ("picture", "result"):
+            progress[name] = Path(progress[name]) if progress[name] else None
+        values["progress"] = Progress(**progress)
+        values["log"] = tuple(values["log"])
+        values["losses"] = tuple((int(step), float(loss)) for step, loss in values["losses"])
+        values["result"] = Path(values["result"]) if values["result"] else None
+        return JobState(**values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

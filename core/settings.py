@@ -1,0 +1,320 @@
+"""What a person can choose: one pydantic class a job, read from YAML, the command line or a tab alike.
+
+Each field carries its bounds and a description with its unit; the same declaration gives the YAML errors, the
+command line's help, the sliders' limits and their tooltips. Order of precedence: defaults, preset, what the
+person changed. Knows nothing about how a job is done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.jobs import Mistake
+
+ROOT = Path(__file__).resolve().parent.parent
+PRESETS = ROOT / "presets"
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """The base of all settings: unknown names are refused, values are fixed once made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class LabelSettings(Settings):
+    """Tags a folder of pictures and writes `metadata.csv` (file_name,text)."""
+
+    pictures: Path = Field(description="folder of pictures to label")
+    trigger: str = Field(
+        "", max_length=40, description="trigger word put first in every caption; empty: none"
+    )
+    output: Path | None = Field(None, description="the metadata.csv to write; default: in the folder itself")
+    tags: int = Field(5, ge=1, le=20, description="most tags a picture gets")
+    threshold: float = Field(0.15, ge=0.0, le=1.0, description="least share of a tag's probability, 0 to 1")
+
+
+class Training(Settings):
+    """What training an image LoRA and a text LoRA have in common."""
+
+    base_model: str = Field("embedded", description="base model: embedded, a file, a folder or a hub id")
+    output_dir: Path = Field(Path("output/my_lora"), description="folder for the LoRA, logs and checkpoints")
+    lora_dir: Path | None = Field(None, description="folder for the finished LoRA; default: output_dir")
+    name: str = Field("", max_length=60, description="name in the LoRA's file name; default: from output_dir")
+    lora_rank: int = Field(8, ge=1, le=256, description="rank of the LoRA matrices; larger holds more")
+    lora_alpha: float = Field(0, ge=0, le=512, description="LoRA strength is alpha / rank; 0: same as rank")
+    dropout: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.9,
+        description="share of LoRA inputs dropped in training, 0 to 0.9",
+        validation_alias=AliasChoices("dropout", "lora_dropout"),
+    )
+    batch_size: int = Field(4, ge=1, le=128, description="samples in one step")
+    gradient_accumulation: int = Field(1, ge=1, le=128, description="steps summed before one update")
+    epochs: int = Field(10, ge=1, le=10000, description="passes over the data")
+    max_steps: int = Field(0, ge=0, le=1_000_000, description="stop after so many steps; 0: epochs decide")
+    learning_rate: float = Field(2e-4, gt=0, le=0.1, description="learning rate at its height")
+    lr_scheduler: Literal["constant", "cosine", "linear"] = Field(
+        "cosine", description="learning rate's course"
+    )
+    weight_decay: float = Field(0.01, ge=0, le=1, description="pull of the LoRA's weights towards 0 (AdamW)")
+    warmup_steps: int = Field(0, ge=0, le=10000, description="steps in which the rate rises from 0")
+    save_steps: int = Field(
+        100, ge=0, le=100_000, description="steps between checkpoints; 0: only at the end"
+    )
+    sample_steps: int = Field(0, ge=0, le=100_000, description="steps between samples; 0: only at the end")
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of every random choice")
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        "auto",
+        description="number format of the frozen base",
+        validation_alias=AliasChoices("precision", "mixed_precision"),
+    )
+    resume: bool = Field(True, description="continue an interrupted run in output_dir with the same settings")
+
+    @property
+    def alpha(self) -> float:
+        """The true alpha: what was set, or the rank."""
+        return self.lora_alpha or float(self.lora_rank)
+
+    @property
+    def title(self) -> str:
+        """The name that goes into file names."""
+        return self.name or self.output_dir.name
+
+
+class ImageTraining(Training):
+    """Trains an image LoRA: how things look."""
+
+    kind: Literal["image"] = Field("image", description="what is trained: image or text")
+    train_data_dir: Path = Field(Path("data"), description="folder of training pictures")
+    metadata_path: Path | None = Field(None, description="captions; default: metadata.csv in train_data_dir")
+    trigger: str = Field("", max_length=40, description="trigger word noted in the LoRA's metadata")
+    target_modules: tuple[str, ...] = Field(
+        ("to_q", "to_k", "to_v", "to_out.0"),
+        description="layers of the UNet that get a LoRA; q_proj and v_proj mean to_q and to_v",
+    )
+    train_text_encoder: bool = Field(False, description="also train a LoRA on the text encoder")
+    text_encoder_lr: float = Field(0, ge=0, le=0.1, description="its learning rate; 0: a tenth of the other")
+    resolution: int = Field(
+        0, ge=0, le=2048, description="side of a square with the pictures' area, in pixels; 0: the base's own"
+    )
+    min_snr_gamma: float = Field(5.0, ge=0, le=20, description="min-SNR loss weight (Hang 2023); 0: off")
+    noise_offset: float = Field(0.0, ge=0, le=0.5, description="noise offset for darker and lighter pictures")
+    caption_dropout: float = Field(0.05, ge=0, le=1, description="share of captions left out, 0 to 1")
+    flip: bool = Field(True, description="mirror half of the pictures")
+    sample_prompts: tuple[str, ...] = Field((), max_length=8, description="prompts of the samples")
+
+
+class TextTraining(Training):
+    """Trains a text LoRA: how things are said."""
+
+    kind: Literal["text"] = Field("text", description="what is trained: image or text")
+    train_data_path: Path = Field(
+        Path("data/train.jsonl"), description="texts: jsonl, csv, txt, srt, vtt or md"
+    )
+    target_modules: tuple[str, ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        description="layers of the language model that get a LoRA",
+    )
+    max_length: int = Field(256, ge=32, le=8192, description="most tokens in one row: samples share rows")
+    holdout: float = Field(0.1, ge=0.0, le=0.5, description="share of the texts kept out to judge by")
+    sample_topics: tuple[str, ...] = Field((), max_length=8, description="topics of the samples")
+
+
+class Style(Settings):
+    """A one-click style: look, tone, voice, captions and pace of a video."""
+
+    name: str = Field(description="the style's name on the command line")
+    title: dict[str, str] = Field(description="the name shown, by language: en and zh")
+    about: dict[str, str] = Field(description="one line shown below it, by language")
+    look: str = Field("", description="words put into every frame's prompt")
+    lora: str = Field("", description="the starter image LoRA it brings, a file under assets/loras")
+    lora_weight: float = Field(1.0, ge=0, le=2, description="that LoRA's weight")
+    tone: str = Field("", description="how the narration should sound, told to the language model")
+    ending: str = Field("", description="words of the last scene's kind: a wish, a call to action")
+    voice_speed: float = Field(1.0, ge=0.5, le=2.0, description="speaking rate, 1: the voice's own")
+    voice_pitch: float = Field(0.0, ge=-6, le=6, description="pitch shift in semitones")
+    caption_font: str = Field("sans", description="sans, serif or hand: a font under assets/fonts")
+    caption_size: int = Field(64, ge=32, le=120, description="caption height in pixels at 1080 wide")
+    caption_color: str = Field("#ffffff", pattern="^#[0-9a-fA-F]{6}$", description="caption colour")
+    caption_accent: str = Field("#ffd166", pattern="^#[0-9a-fA-F]{6}$", description="spoken word's colour")
+    caption_back: str = Field(
+        "outline", pattern="^(outline|box|none)$", description="what lies behind a caption"
+    )
+    pause: float = Field(0.5, ge=0, le=3, description="silence between scenes, in seconds")
+    motion: float = Field(0.08, ge=0, le=0.3, description="how far a frame moves or zooms, share of its side")
+    transition: float = Field(0.4, ge=0, le=2, description="length of a cross-fade, in seconds; 0: a cut")
+    music: str = Field("calm", pattern="^(calm|night|bright|none)$", description="the music's mood")
+    music_volume: float = Field(0.25, ge=0, le=1, description="music's loudness against the voice's, 0 to 1")
+
+
+class ComposeSettings(Settings):
+    """Makes one video from a topic."""
+
+    topic: str = Field(description="what the video is about, in a few words")
+    style: str = Field("ink-wash", description="one-click style: a name under presets/styles, or a YAML file")
+    lora: tuple[str, ...] = Field(
+        (), description="image LoRAs, each FILE or FILE:weight; default: the style's"
+    )
+    text_lora: Path | None = Field(None, description="text LoRA: a PEFT folder; default: the base alone")
+    image_base: str = Field(
+        "embedded", description="image base model: embedded, a file, a folder or a hub id"
+    )
+    text_base: str = Field("embedded", description="language model: embedded, a folder or a hub id")
+    output: Path = Field(
+        Path("output/video.mp4"), description="the mp4 to write; srt and cover stand beside it"
+    )
+    scenes: int = Field(6, ge=1, le=20, description="number of scenes")
+    seconds: float = Field(26, ge=3, le=180, description="length aimed at, in seconds")
+    width: int = Field(1080, ge=64, le=2160, multiple_of=2, description="width of the video in pixels")
+    height: int = Field(1920, ge=64, le=3840, multiple_of=2, description="height of the video in pixels")
+    fps: int = Field(30, ge=5, le=60, description="frames per second")
+    steps: int = Field(0, ge=0, le=100, description="drawing steps a frame; 0: the base's own")
+    guidance: float = Field(
+        0, ge=0, le=20, description="how strictly a frame follows its prompt; 0: the base's own"
+    )
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of frames and narration")
+    voice: str = Field(
+        "hibari", pattern="^(hibari|none)$", description="who speaks: hibari, or none for silence"
+    )
+    captions: bool = Field(True, description="draw the captions into the picture")
+    music: bool = Field(True, description="play the style's music under the voice")
+
+    @model_validator(mode="after")
+    def _topic_fits(self) -> ComposeSettings:
+        if not self.topic.strip():
+            raise ValueError("the topic is empty; write what the video is about in a few words")
+        if len(self.topic) > 300:
+            raise ValueError(f"the topic has {len(self.topic)} characters; put it in 300 at most")
+        return self
+
+
+TRAINING: dict[str, type[Training]] = {"image": ImageTraining, "text": TextTraining}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; an empty file is an empty mapping. Raises Mistake where it isn't one."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise Mistake("There is no file {path}; check the name.", path=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Mistake(
+            "{path} can't be read ({reason}); save it as UTF-8 text.", path=path, reason=error
+        ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise Mistake(
+            "{path} is not valid YAML at line {line}; check the indentation and quotes there.",
+            path=path,
+            line=line,
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise Mistake("{path} must hold lines of the form name: value.", path=path)
+    return values
+
+
+def make(cls: type[SettingsT], values: dict[str, Any], where: object = "the settings") -> SettingsT:
+    """Settings of class `cls` from plain values; the first wrong one becomes a Mistake that names it."""
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        raise _mistake(cls, error, where) from None
+
+
+def load(cls: type[SettingsT], path: Path, changes: dict[str, Any] | None = None) -> SettingsT:
+    """Settings from a YAML file, with `changes` laid over it."""
+    return make(cls, {**read_yaml(path), **(changes or {})}, path)
+
+
+def load_training(path: Path, changes: dict[str, Any] | None = None) -> Training:
+    """Image or text training settings from a YAML file; `kind` says which, image where it doesn't."""
+    values = {**read_yaml(path), **(changes or {})}
+    kind = values.get("kind", "image")
+    if kind not in TRAINING:
+        raise Mistake("kind in {path} is {kind}; it must be image or text.", path=path, kind=kind)
+    return make(TRAINING[kind], values, path)
+
+
+def parse_changes(pairs: list[str]) -> dict[str, Any]:
+    """`["epochs=3", "flip=false"]` from a command line as values, each read the way YAML reads it."""
+    changes: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise Mistake("{pair} is not of the form name=value.", pair=pair)
+        try:
+            changes[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            changes[name.strip()] = value
+    return changes
+
+
+def dump(settings: BaseModel) -> str:
+    """Settings as YAML that `load` reads back to the same object."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def preset(folder: str, name: str) -> Path:
+    """The file of a preset by its name, or the YAML file that `name` itself is.
+
+    Raises Mistake with the names there are.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    names = preset_names(folder)
+    if name not in names:
+        raise Mistake(
+            "There is no {name} in {folder}; choose one of {names}.",
+            name=name,
+            folder=folder,
+            names=", ".join(names),
+        )
+    return PRESETS / folder / f"{name}.yaml"
+
+
+def preset_names(folder: str) -> list[str]:
+    """Names of the presets of a kind: `styles` or `training`."""
+    return sorted(path.stem for path in (PRESETS / folder).glob("*.yaml"))
+
+
+def load_style(name: str) -> Style:
+    """A one-click style by its name or its YAML file."""
+    return load(Style, preset("styles", name))
+
+
+def _mistake(cls: type[BaseModel], error: ValidationError, where: object) -> Mistake:
+    """The first error of pydantic's as one sentence in the person's terms."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"]) or cls.__name__
+    kind, given = first["type"], first.get("input")
+    if kind == "extra_forbidden":
+        near = _nearest(name, list(cls.model_fields))
+        hint = f"; did you mean {near}?" if near else f"; known are {', '.join(cls.model_fields)}."
+        return Mistake("{where} has an unknown setting {name}{hint}", where=where, name=name, hint=hint)
+    if kind == "missing":
+        return Mistake("{where} lacks the setting {name}; add it.", where=where, name=name)
+    if kind == "value_error":
+        return Mistake(
+            "In {where}, {problem}.", where=where, problem=first["msg"].removeprefix("Value error, ")
+        )
+    problem = first["msg"][:1].lower() + first["msg"][1:]
+    return Mistake(
+        "{name} in {where} is {given!r}, but {problem}.", name=name, where=where, given=given, problem=problem
+    )
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.6)), None)

@@ -1,0 +1,301 @@
+"""Caption files of a picture set: `metadata.csv` in and out, `metadata.jsonl` and sd-scripts' layout in.
+
+Works on what people's programs really write (Excel's BOM, `;`, tabs and GBK; missing files and captions;
+rows twice), keeps every earlier version of `metadata.csv` under `.history`, and never touches a picture.
+Knows nothing about how captions are made or trained on.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import time
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.encodings import decoded
+from core.images.importing import check_all, natural, picture_files
+from core.jobs import Mistake
+from core.project import unused, write_atomic, write_captions
+
+METADATA = "metadata.csv"
+NAME_COLUMNS = ("file_name", "filename", "file", "image", "path", "image_path", "name")
+TEXT_COLUMNS = ("text", "caption", "prompt", "description", "tags", "label")
+CAPTION_FILES = (".txt", ".caption")
+SHOWN = 3
+
+# sd-scripts' folders `N_name`; a year is no number of repeats.
+_SD_SCRIPTS = re.compile(r"(\d{1,3})_(.+)")
+_FORMULA = re.compile(r"'*[=+\-@]")
+_NEUTRALISED = re.compile(r"'(?='*[=+\-@])")
+
+
+@dataclass(frozen=True)
+class CaptionedImage:
+    """A picture and its caption, "" for none; `repeats`: times an epoch, from sd-scripts' folder names."""
+
+    path: Path
+    caption: str
+    repeats: int = 1
+
+
+@dataclass(frozen=True)
+class CaptionedSet:
+    """Pictures that open, with captions, in natural order; `problems` are sentences for the person."""
+
+    images: tuple[CaptionedImage, ...]
+    problems: tuple[str, ...]
+
+
+def read_captions(folder: Path, metadata_path: Path | None = None) -> CaptionedSet:
+    """The pictures of `folder` with their captions.
+
+    A metadata file (`metadata_path`, else metadata.csv or metadata.jsonl in the folder) decides which
+    pictures belong to the set, as in Hugging Face's imagefolder. Where it has no caption for a picture, or
+    where there is no such file, the first line of a .txt or .caption file beside the picture is its caption,
+    else the name part of an sd-scripts folder `N_name`. Raises Mistake where no picture can be used.
+    """
+    files = picture_files(folder)
+    if not files:
+        raise Mistake("The folder {path} holds no pictures; put .png or .jpg files in it.", path=folder)
+    problems: list[str] = []
+    metadata = metadata_path or find_metadata(folder)
+    captions: dict[Path, str] = {}
+    if metadata is not None:
+        captions = _placed(read_metadata(metadata), metadata, folder, files, problems)
+        if not captions:
+            raise Mistake(
+                "None of the pictures that {metadata} names is in {folder}; check the names in it.",
+                metadata=metadata,
+                folder=folder,
+            )
+        left_out = [path for path in files if path not in captions]
+        _say(problems, "Not named in {name}, so left out: {names}.", left_out, metadata.name)
+    found = check_all(sorted(captions, key=natural) if captions else files)
+    problems += [str(one.reason) for one in found.set_aside]
+    if not found.pictures:
+        raise Mistake(
+            "None of the {count} pictures in {path} can be used; the first: {reason}",
+            count=len(found.set_aside),
+            path=folder,
+            reason=found.set_aside[0].reason,
+        )
+    images = tuple(
+        CaptionedImage(one.path, captions.get(one.path) or _own_caption(one.path), _repeats(one.path))
+        for one in found.pictures
+    )
+    _say(problems, "Without a caption: {names}.", [image.path for image in images if not image.caption])
+    return CaptionedSet(images, tuple(problems))
+
+
+def find_metadata(folder: Path) -> Path | None:
+    """metadata.csv or metadata.jsonl in a folder; None where neither is there."""
+    for name in (METADATA, "metadata.jsonl"):
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
+def read_metadata(path: Path) -> list[tuple[str, str]]:
+    """(file name as written, caption) of each row of a .csv, .tsv or .jsonl file, in its order.
+
+    Raises Mistake where the file is missing or isn't such a table.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise Mistake("There is no file {path}; check the name.", path=path) from None
+    except OSError as error:
+        raise Mistake("{path} can't be read ({reason}).", path=path, reason=error.strerror) from None
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise Mistake("{path} is an Excel workbook; save it as CSV UTF-8 from Excel.", path=path)
+    text = decoded(raw)
+    if path.suffix.lower() in (".jsonl", ".json"):
+        return _json_rows(path, text)
+    return _table_rows(path, text)
+
+
+def _table_rows(path: Path, text: str) -> list[tuple[str, str]]:
+    lines = [f"{line}\n" for line in text.split("\n") if line.strip()]
+    if lines and re.fullmatch(r"sep=.", lines[0].strip()):  # Excel's own hint to itself
+        lines = lines[1:]
+    if not lines:
+        raise Mistake("{path} is empty; its first line should be file_name,text.", path=path)
+    separator = max(",;\t", key=lines[0].count)
+    try:
+        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+    except csv.Error as error:
+        raise Mistake(
+            "{path} is not a table of file_name,text ({reason}); save it as CSV UTF-8.",
+            path=path,
+            reason=error,
+        ) from None
+    header = [cell.strip().casefold() for cell in rows[0]]
+    name_at = _column(header, NAME_COLUMNS)
+    text_at = _column(header, TEXT_COLUMNS)
+    if name_at is None and len(header) > 1 and re.search(r"\.\w{3,4}$", header[0]):
+        name_at, text_at = 0, 1  # no header line: the first row is a picture already
+    elif name_at is None or text_at is None:
+        raise Mistake(
+            "{path} has no columns file_name and text; its first line should be file_name,text.", path=path
+        )
+    else:
+        rows = rows[1:]
+    last = text_at == len(header) - 1
+    found = []
+    for row in rows:
+        name = row[name_at].strip() if name_at < len(row) else ""
+        # Written by hand, a caption's own commas are seldom quoted.
+        cells = row[text_at:] if last else row[text_at : text_at + 1]
+        caption = f"{separator.strip() or ' '} ".join(cell.strip() for cell in cells)
+        if name:
+            found.append((_plain(name), _plain(one_line(caption))))
+    return found
+
+
+def _json_rows(path: Path, text: str) -> list[tuple[str, str]]:
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = {str(key).casefold(): value for key, value in json.loads(line).items()}
+        except (ValueError, AttributeError):
+            raise Mistake(
+                'Line {line} of {path} is not of the form {{"file_name": "a.png", "text": "a caption"}}.',
+                line=number,
+                path=path,
+            ) from None
+        name = next((row[key] for key in NAME_COLUMNS if row.get(key)), None)
+        caption = next((row[key] for key in TEXT_COLUMNS if row.get(key)), "")
+        if isinstance(name, str):
+            found.append((name, one_line(str(caption))))
+    return found
+
+
+def _column(header: Sequence[str], names: Iterable[str]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def _plain(cell: str) -> str:
+    return _NEUTRALISED.sub("", cell, count=1) if _NEUTRALISED.match(cell) else cell
+
+
+def one_line(caption: str) -> str:
+    """A caption on one line, without doubled spaces."""
+    return " ".join(caption.split())
+
+
+def _placed(
+    rows: Sequence[tuple[str, str]], metadata: Path, folder: Path, files: Sequence[Path], problems: list[str]
+) -> dict[Path, str]:
+    """Captions by picture, names resolved beside the metadata file, then in the folder, then by spelling.
+
+    By spelling: without regard to upper case and to how accents are composed, which differs between systems.
+    """
+    spelt = {_spelling(path.name): path for path in reversed(files)}
+    spelt.update({_spelling(path.relative_to(folder).as_posix()): path for path in files})
+    known = {path.resolve(): path for path in files}
+    captions: dict[Path, str] = {}
+    missing: list[Path] = []
+    twice: list[Path] = []
+    for name, caption in rows:
+        relative = os.path.normpath(name.replace("\\", "/"))
+        places = (metadata.parent / relative, folder / relative)
+        place = next((place for place in places if place.is_file()), None)
+        path = (known.get(place.resolve()) if place else None) or spelt.get(_spelling(relative)) or place
+        if path is None:
+            missing.append(Path(relative))
+            continue
+        if captions.get(path) and captions[path] != caption:
+            twice.append(path)
+        captions[path] = caption or captions.get(path, "")
+    _say(problems, "Named in {name} but not there: {names}.", missing, metadata.name)
+    _say(problems, "Twice in {name}, where the last caption counts: {names}.", twice, metadata.name)
+    return captions
+
+
+def _spelling(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _say(problems: list[str], template: str, paths: Sequence[Path], name: str = "") -> None:
+    """Adds a sentence that names the first few of some pictures; nothing where there are none."""
+    if paths:
+        more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+        problems.append(
+            template.format(name=name, names=", ".join(path.name for path in paths[:SHOWN]) + more)
+        )
+
+
+def beside(path: Path) -> str:
+    """The caption in a .txt or .caption file beside a picture: its first line, as sd-scripts reads it."""
+    for suffix in CAPTION_FILES:
+        file = path.with_suffix(suffix)
+        if file.is_file():
+            lines = decoded(file.read_bytes()).strip().split("\n")
+            if lines[0]:
+                return one_line(lines[0])
+    return ""
+
+
+def _own_caption(path: Path) -> str:
+    match = _SD_SCRIPTS.fullmatch(path.parent.name)
+    return beside(path) or (one_line(match[2].replace("_", " ")) if match else "")
+
+
+def _repeats(path: Path) -> int:
+    match = _SD_SCRIPTS.fullmatch(path.parent.name)
+    return max(1, int(match[1])) if match else 1
+
+
+def write(path: Path, captions: Mapping[str, str]) -> Path:
+    """Writes `metadata.csv`; the version before is kept in `.history`. Returns `path`.
+
+    `captions` maps names relative to the file's folder, with `/`, to captions. What a spreadsheet would take
+    for a formula (`= + - @` first) is neutralised: a caption by an apostrophe, a name by `./`.
+    """
+    safe = {
+        f"./{name}" if _FORMULA.match(name) else name: _neutral(one_line(caption))
+        for name, caption in captions.items()
+    }
+    keep(path)
+    return write_captions(path, safe)
+
+
+def _neutral(caption: str) -> str:
+    return f"'{caption}" if _FORMULA.match(caption) else caption
+
+
+def name_for(picture: Path, metadata: Path) -> str:
+    """A picture's name as it stands in a metadata file: relative to that file's folder, with `/`."""
+    return Path(os.path.relpath(picture.absolute(), metadata.absolute().parent)).as_posix()
+
+
+def keep(path: Path) -> Path | None:
+    """Copies a caption file into `.history` beside it, named by the time; None where there is nothing new."""
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    earlier = history(path)
+    if earlier and earlier[0].read_bytes() == content:
+        return None
+    copy = unused(path.parent / ".history" / f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    return write_atomic(copy, content)
+
+
+def history(path: Path) -> list[Path]:
+    """Earlier versions of a caption file, newest first."""
+    copies = (path.parent / ".history").glob(f"*{path.suffix}")
+    mine = [copy for copy in copies if re.fullmatch(re.escape(path.stem) + r"-\d{8}-\d{6}(-\d+)?", copy.stem)]
+    return sorted(mine, key=lambda copy: natural(Path(copy.stem)), reverse=True)
+
+
+def restore(path: Path, earlier: Path) -> Path:
+    """Makes an earlier version the current one; the one it replaces goes to the history too."""
+    keep(path)
+    return write_atomic(path, earlier.read_bytes())

@@ -1,0 +1,325 @@
+"""Pictures from a disk as the studio uses them: 8-bit sRGB, upright, on white, checked to be whole.
+
+Works on any file that a person may drop in, and says in one sentence why one can't be used. Originals are
+read, never changed or moved. Knows nothing about captions, tags or training.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from core.jobs import Mistake
+from core.project import file_hash, replacing, unused
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".gif", ".tif", ".tiff")
+OTHER_PICTURES = (".heic", ".heif", ".jxl", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+MAX_PIXELS = 80_000_000
+MIN_SIDE = 16
+
+# Pillow only warns between 89 and 179 megapixels; nothing in the studio wants such a picture decoded.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Unreadable(Mistake):
+    """A picture that can't be used, with the reason as a sentence."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that opens; width and height in pixels as it is seen (EXIF rotation applied)."""
+
+    path: Path
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A file that was left out, and why."""
+
+    path: Path
+    reason: Mistake
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """The usable pictures of a folder in natural order of names, and those set aside."""
+
+    pictures: tuple[Picture, ...]
+    set_aside: tuple[SetAside, ...]
+
+
+def open_picture(path: Path, least: int = 0) -> Image.Image:
+    """The picture as 8-bit RGB: upright by its EXIF, in sRGB, the first frame, transparency on white.
+
+    `least` > 0 lets a JPEG be decoded at a fraction of its size, no side below `least` pixels: many times
+    faster where only a thumbnail is needed. Raises Unreadable with what is wrong and what to do.
+    """
+    with _opened(path) as image:
+        if least:
+            image.draft(image.mode, (least, least))
+        return _decoded(path, image)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as seen, from the header alone. Raises Unreadable."""
+    with _opened(path) as image:
+        width, height = image.size
+        return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        if path.stat().st_size == 0:
+            raise Unreadable("{name} is empty (0 bytes); copy it again from its source.", name=path.name)
+        image = Image.open(path)
+    except FileNotFoundError:
+        raise Unreadable("There is no picture {path}; check the name.", path=path) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise Unreadable(
+            "{name} has more than {limit} megapixels; make it smaller first.",
+            name=path.name,
+            limit=MAX_PIXELS // 1_000_000,
+        ) from None
+    except (UnidentifiedImageError, IsADirectoryError):
+        raise Unreadable(
+            "{name} is not a picture, whatever its ending says; save it as PNG or JPEG.", name=path.name
+        ) from None
+    except Unreadable:
+        raise
+    except Exception as error:  # a damaged header makes Pillow's plugins raise errors of many kinds
+        raise _damaged(path, error) from None
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        image.close()
+        raise Unreadable(
+            "{name} has more than {limit} megapixels; make it smaller first.",
+            name=path.name,
+            limit=MAX_PIXELS // 1_000_000,
+        )
+    if min(width, height) < MIN_SIDE:
+        image.close()
+        raise Unreadable(
+            "{name} is {width}×{height} pixels, too small to learn from; use at least {least} on each side.",
+            name=path.name,
+            width=width,
+            height=height,
+            least=MIN_SIDE,
+        )
+    return image
+
+
+def _decoded(path: Path, image: Image.Image) -> Image.Image:
+    try:
+        image.load()
+        turn = _UPRIGHT.get(_orientation(image))
+        rgb = _rgb(image)
+        return rgb.transpose(turn) if turn is not None else rgb
+    except MemoryError:
+        raise Unreadable(
+            "{name} needs more memory than there is; make it smaller first.", name=path.name
+        ) from None
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error and more
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> Unreadable:
+    return Unreadable(
+        "{name} is damaged ({reason}); copy it again from its source or save it anew.",
+        name=path.name,
+        reason=str(error).strip(" .") or type(error).__name__,
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1 to 8; 1 where the EXIF block is broken, which doesn't spoil the picture."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # the EXIF parser raises SyntaxError, struct.error, TypeError, ValueError
+        return 1
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _from_deep(image)
+    profile = image.info.get("icc_profile")
+    if image.has_transparency_data:
+        image = _on_white(image.convert("RGBA"))
+    if profile and image.mode in ("RGB", "CMYK"):
+        return _to_srgb(image, profile)
+    return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float greys scaled to 8 bits; Pillow's own conversion clips them to white."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    top = float(values.max())
+    if image.mode.startswith("I;16") or 255 < top <= 65535:
+        scale = 255 / 65535
+    elif image.mode == "F" and top <= 1:
+        scale = 255.0
+    else:
+        scale = 255 / max(top, 255.0)
+    grey = np.clip(values * scale + 0.5, 0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Colours through the embedded ICC profile; as they stand where it is sRGB, broken or foreign."""
+    try:
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
+        described = ImageCms.getProfileDescription(source)
+        if "srgb" in described.lower() or source.profile.xcolor_space.strip() != image.mode:
+            return image.convert("RGB")
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image.convert("RGB")
+    return converted if converted is not None else image.convert("RGB")
+
+
+def natural(path: Path) -> list[tuple[bool, int, str]]:
+    """Sort key that puts `2.png` before `10.png`."""
+    parts = re.split(r"(\d+)", str(path).casefold())
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """All files under `folder` that are named like pictures, in natural order; hidden ones are passed over.
+
+    Raises Mistake where the folder isn't there or can't be listed.
+    """
+    if not folder.is_dir():
+        raise Mistake("There is no folder {path}; check the name.", path=folder)
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise Mistake("The folder {path} may not be read; change its permissions.", path=folder)
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(place, name)
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(EXTENSIONS + OTHER_PICTURES)
+        ]
+    return sorted(found, key=natural)
+
+
+def check(path: Path) -> Picture | SetAside:
+    """Decodes a picture once to see whether it is whole."""
+    if path.suffix.lower() in OTHER_PICTURES:
+        reason = Unreadable(
+            "{name} is of a kind that the studio can't open; save it as PNG or JPEG.", name=path.name
+        )
+        return SetAside(path, reason)
+    try:
+        size = picture_size(path)
+        open_picture(path, least=64)
+    except Unreadable as reason:
+        return SetAside(path, reason)
+    return Picture(path, *size)
+
+
+def check_all(paths: Iterable[Path]) -> PictureSet:
+    """Checks pictures on a few threads (Pillow decodes outside the interpreter's lock), in their order."""
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        checked = list(pool.map(check, paths))
+    return PictureSet(
+        tuple(one for one in checked if isinstance(one, Picture)),
+        tuple(one for one in checked if isinstance(one, SetAside)),
+    )
+
+
+def read_folder(folder: Path) -> PictureSet:
+    """The pictures of a folder and of the folders in it; unreadable ones set aside with their reason.
+
+    Raises Mistake where the folder is missing, holds no pictures, or only unreadable ones.
+    """
+    files = picture_files(folder)
+    if not files:
+        raise Mistake("The folder {path} holds no pictures; put .png or .jpg files in it.", path=folder)
+    found = check_all(files)
+    if not found.pictures:
+        raise Mistake(
+            "None of the {count} pictures in {path} can be used; the first: {reason}",
+            count=len(files),
+            path=folder,
+            reason=found.set_aside[0].reason,
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did: copies made, sources that were there already, and those set aside."""
+
+    added: tuple[Path, ...]
+    known: tuple[Path, ...]
+    set_aside: tuple[SetAside, ...]
+
+
+def import_pictures(sources: Iterable[Path], folder: Path) -> Imported:
+    """Copies pictures (files, or folders of them) into `folder`; the originals stay as they are.
+
+    A picture whose bytes are there already is not copied again; a name, or a name up to its ending, that is
+    taken gets a number, because `1.png` and `1.jpg` would share one caption file. Raises Mistake where a
+    source doesn't exist.
+    """
+    files: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            files += picture_files(source)
+        elif source.exists():
+            files.append(source)
+        else:
+            raise Mistake("There is no file or folder {path}; check the name.", path=source)
+    folder.mkdir(parents=True, exist_ok=True)
+    present = picture_files(folder)
+    hashes = {file_hash(path) for path in present}
+    stems = {path.stem.casefold() for path in present if path.parent == folder}
+    found = check_all(files)
+    added, known = [], []
+    for picture in found.pictures:
+        digest = file_hash(picture.path)
+        if digest in hashes:
+            known.append(picture.path)
+            continue
+        target = _free(folder, picture.path, stems)
+        with replacing(target) as part:
+            shutil.copyfile(picture.path, part)
+        hashes.add(digest)
+        stems.add(target.stem.casefold())
+        added.append(target)
+    return Imported(tuple(added), tuple(known), found.set_aside)
+
+
+def _free(folder: Path, source: Path, stems: set[str]) -> Path:
+    stem, number = source.stem, 2
+    while stem.casefold() in stems:
+        stem = f"{source.stem}-{number}"
+        number += 1
+    return unused(folder / f"{stem}{source.suffix.lower()}")

@@ -1,0 +1,154 @@
+"""A text sample: a topic and the narration for it, as the text LoRA learns it and the writer asks for it.
+
+Holds the one chat prompt that training and writing share, `train.jsonl` (OpenAI messages) in and out, the
+split into training and held-out samples, and the removal of near-duplicates. Knows nothing about tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.jobs import Mistake
+from core.project import write_atomic
+
+SYSTEM = "You write narration for short videos."
+REQUEST = "Narrate a short scene about {topic}"
+
+
+@dataclass(frozen=True)
+class TextSample:
+    """A topic, the narration for it in the creator's voice, and where it came from (a file's name)."""
+
+    topic: str
+    reply: str
+    source: str = ""
+
+
+def messages(topic: str, tone: str = "") -> list[dict[str, str]]:
+    """The chat up to the model's turn, the same in training and in writing; `tone` is the style's wish.
+
+    Short on purpose: every sample and every scene pays for these tokens.
+    """
+    system = f"{SYSTEM} Tone: {tone.strip().rstrip('.')}." if tone.strip() else SYSTEM
+    request = REQUEST.format(topic=topic.strip().rstrip(".!?。！？"))
+    return [{"role": "system", "content": system}, {"role": "user", "content": f"{request}."}]
+
+
+def write_samples(path: Path, samples: Iterable[TextSample]) -> Path:
+    """Writes `train.jsonl`: one `{"messages": [user: topic, assistant: reply]}` a line."""
+    lines = [
+        json.dumps(
+            {
+                "messages": [
+                    {"role": "user", "content": sample.topic},
+                    {"role": "assistant", "content": sample.reply},
+                ]
+            },
+            ensure_ascii=False,
+        )
+        for sample in samples
+    ]
+    return write_atomic(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_samples(path: Path) -> list[TextSample]:
+    """Samples of a `train.jsonl` as `write_samples` writes it; other layouts: `core.texts.importing`.
+
+    Raises Mistake naming the line that isn't one.
+    """
+    samples = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            said = {turn["role"]: str(turn["content"]) for turn in json.loads(line)["messages"]}
+            samples.append(TextSample(said["user"], said["assistant"], path.name))
+        except (ValueError, KeyError, TypeError):
+            raise Mistake(
+                "Line {line} of {path} is not a sample; each needs messages of a user and an assistant.",
+                line=number,
+                path=path,
+            ) from None
+    return samples
+
+
+def split(
+    samples: Sequence[TextSample], share: float, seed: int
+) -> tuple[tuple[TextSample, ...], tuple[TextSample, ...]]:
+    """(training, held-out) with `share` of the samples held out, chosen by `seed`, order kept.
+
+    At least one is held out where `share` > 0 and two samples exist; at least one is always left to train on.
+    """
+    count = min(round(len(samples) * share) or (1 if share > 0 else 0), len(samples) - 1)
+    chosen = set(random.Random(seed).sample(range(len(samples)), max(count, 0)))
+    return (
+        tuple(sample for index, sample in enumerate(samples) if index not in chosen),
+        tuple(sample for index, sample in enumerate(samples) if index in chosen),
+    )
+
+
+def without_near_duplicates(samples: Sequence[TextSample], alike: float = 0.8) -> tuple[TextSample, ...]:
+    """Samples whose reply shares less than `alike` of its character trigrams (Jaccard) with any before."""
+    kept: list[TextSample] = []
+    shingles: list[frozenset[str]] = []
+    for sample in samples:
+        mine = _trigrams(sample.reply)
+        if all(len(mine & other) < alike * len(mine | other) for other in shingles):
+            kept.append(sample)
+            shingles.append(mine)
+    return tuple(kept)
+
+
+def _trigrams(text: str) -> frozenset[str]:
+    plain = "".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+    return frozenset(plain[at : at + 3] for at in range(max(1, len(plain) - 2)))
+
+
+_COMMON_WORDS = """
+    a about above after again all almost alone along already also always am an and another any
+    anything are around as at away back be became because been before behind being below between
+    both but by came can cannot come comes could day did do does doing done don't down each else
+    enough even ever every everyone everything far few first for found from full get gets give given
+    go goes going gone good got great had has have having he her here hers herself him himself his
+    how i if in into is isn't it it's its itself just keep keeps kept know knows last leave left
+    less let like likes little long look looks made make makes many may me mean might mine more most
+    much must my myself need never new next no nobody none not nothing now of off often oh ok old on
+    once one only onto or other our ours ourselves out over own past perhaps put quite rather really
+    right said same say says see seen seems shall she should since small so some someone something
+    sometimes soon still such take takes tell than that that's the their theirs them themselves then
+    there these they thing things think this those though through till time to today together too
+    took toward two under until up upon us very want was way we well went were what when where which
+    while who whole whom whose why will with within without won't would yes yet you your yours
+    yourself
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
+_BEFORE_NOUNS = frozenset(
+    {"a", "an", "the", "my", "your", "his", "her", "its", "our", "their", "this", "every"}
+)
+
+
+def topic_of(text: str, words: int = 4) -> str:
+    """A topic made from a text that has none: its most telling words in the order they occur.
+
+    A word tells more the oftener it comes, the longer it is, and where an article or the like stands before
+    it, as before nouns. Chinese and Japanese text gives its first clause, as words can't be found there
+    without a dictionary.
+    """
+    if re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", text):
+        clauses = re.split(r"[，。！？；、：“”,.!?;:\s]+", text)
+        return next(filter(None, clauses), text.strip())[:16]
+    found = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text)
+    plain = [word.casefold().replace("’", "'") for word in found]
+    weights: Counter[str] = Counter()
+    for before, word in zip(["", *plain], plain, strict=False):
+        if word not in _COMMON and len(word) > 2:
+            weights[word] += min(len(word), 8) * (2 if before in _BEFORE_NOUNS else 1)
+    telling = sorted(weights, key=lambda word: (-weights[word], plain.index(word)))[:words]
+    return " ".join(sorted(telling, key=plain.index)) or " ".join(found[:words])

@@ -1,0 +1,77 @@
+"""Samples to disk and back, the shared prompt, the split, near-duplicates and topics from text."""
+
+import json
+
+import pytest
+
+from core.jobs import Mistake
+from core.texts.samples import (
+    TextSample,
+    messages,
+    read_samples,
+    split,
+    topic_of,
+    without_near_duplicates,
+    write_samples,
+)
+
+MANY = [TextSample(f"topic {n}", f"reply number {n}, all its own") for n in range(20)]
+
+
+def test_prompt_is_short_and_carries_topic_and_tone():
+    plain = messages("a quiet morning. ")
+    assert [turn["role"] for turn in plain] == ["system", "user"]
+    assert plain[1]["content"] == "Narrate a short scene about a quiet morning."
+    assert "Tone" not in plain[0]["content"]
+    assert messages("x", "calm, like a poem.")[0]["content"].endswith(" Tone: calm, like a poem.")
+    assert sum(len(turn["content"].split()) for turn in messages("rain")) < 16
+
+
+def test_jsonl_there_and_back(tmp_path):
+    path = tmp_path / "图 🦊" / "train.jsonl"
+    samples = [TextSample("鱼", "一条鱼\n在河里"), TextSample("rain", 'It "rains".')]
+    write_samples(path, samples)
+    assert [(one.topic, one.reply) for one in read_samples(path)] == [
+        (one.topic, one.reply) for one in samples
+    ]
+    first = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
+    assert first == {
+        "messages": [{"role": "user", "content": "鱼"}, {"role": "assistant", "content": "一条鱼\n在河里"}]
+    }
+
+
+@pytest.mark.parametrize("line", ["not json", "[]", '{"messages": 3}', '{"messages": [{"role": "user"}]}'])
+def test_bad_line_is_named(tmp_path, line):
+    path = write_samples(tmp_path / "train.jsonl", MANY[:2])
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(Mistake, match=r"Line 3 of .*train\.jsonl is not a sample"):
+        read_samples(path)
+
+
+def test_split_is_seeded_and_loses_nothing():
+    train, held = split(MANY, 0.1, seed=42)
+    assert len(held) == 2 and len(train) == 18
+    assert sorted(train + held, key=MANY.index) == MANY
+    assert split(MANY, 0.1, seed=42) == (train, held)
+    assert any(split(MANY, 0.1, seed=seed)[1] != held for seed in range(5))
+    assert split(MANY, 0.0, seed=1) == (tuple(MANY), ())
+    assert [len(part) for part in split(MANY[:2], 0.1, seed=1)] == [1, 1]
+    assert [len(part) for part in split(MANY[:1], 0.5, seed=1)] == [1, 0]
+
+
+def test_near_duplicates_go():
+    river = "The river keeps its own slow time, and the town listens to it every morning."
+    samples = [
+        TextSample("a", river),
+        TextSample("b", river.upper().replace(",", " —")),
+        TextSample("c", river.replace("every morning", "every mornings")),
+        TextSample("d", "Rain taps on the boats like someone who has forgotten the key."),
+    ]
+    assert [one.topic for one in without_near_duplicates(samples)] == ["a", "d"]
+
+
+def test_topics():
+    text = "The river is slow today. A heron waits by the river, and the boats wait with the heron."
+    assert topic_of(text, 3) == "river heron boats"
+    assert topic_of("清晨的河边小镇，薄雾还没散。") == "清晨的河边小镇"
+    assert topic_of("It is what it is.") == "It is what it"

@@ -9,6 +9,7 @@ Only the standard library; knows nothing about pictures, texts, models or the wi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -181,6 +182,14 @@ class Runner:
                 raise TimeoutError(f"job {job_id} still {state.status} after {timeout} s")
             time.sleep(0.02)
         return state
+
+    def close(self, timeout: float = 60.0) -> None:
+        """Stops every job and waits until the running one has saved, `timeout` seconds at most."""
+        for state in self.active():
+            self.stop(state.id)
+        for state in self.active():
+            with contextlib.suppress(TimeoutError):
+                self.wait(state.id, timeout)
 
     def _work(self) -> None:
         while True:

@@ -236,13 +236,12 @@ def load(cls: type[SettingsT], path: Path, changes: dict[str, Any] | None = None
     return make(cls, {**read_yaml(path), **(changes or {})}, path)
 
 
-def load_training(path: Path, changes: dict[str, Any] | None = None) -> Training:
-    """Image or text training settings from a YAML file; `kind` says which, image where it doesn't."""
-    values = {**read_yaml(path), **(changes or {})}
+def training(values: dict[str, Any], where: object = "the settings") -> Training:
+    """Image or text training settings; `kind` says which, image where it doesn't."""
     kind = values.get("kind", "image")
     if kind not in TRAINING:
-        raise Mistake("kind in {path} is {kind}; it must be image or text.", path=path, kind=kind)
-    return make(TRAINING[kind], values, path)
+        raise Mistake("kind in {where} is {kind}; it must be image or text.", where=where, kind=kind)
+    return make(TRAINING[kind], values, where)
 
 
 def parse_changes(pairs: list[str]) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""The command line: parses it, builds settings from it, runs the job, prints the result's path last.
+
+The options of `label` and `compose` are made from the settings' fields, so that a field added there is an
+option here. The window is not known here; studio.py passes the function that opens it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from core import settings, terminal
+from core.project import Home
+from core.settings import ROOT, ComposeSettings, LabelSettings
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def run(arguments: list[str], window: Command) -> int:
+    """Parses the arguments and runs the command; returns its exit status."""
+    options = parser(window).parse_args(arguments)
+    if options.home:
+        os.environ["STUDIO_HOME"] = str(Path(options.home).expanduser().resolve())
+    return options.command(options)
+
+
+def parser(window: Command) -> argparse.ArgumentParser:
+    """The whole command line; each subcommand's function stands in `command`."""
+    main = argparse.ArgumentParser(prog="studio.py", description="Your look and your voice, as short videos.")
+    main.set_defaults(command=window)
+    main.add_argument("--host", default="127.0.0.1", help="address the window listens on")
+    main.add_argument("--port", type=int, default=7860, help="port of the window; the next free one if taken")
+    main.add_argument("--share", action="store_true", help="a link for a collaborator, behind a password")
+    main.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    main.add_argument("--home", default="", help="folder of projects and models; default: ./studio-home")
+    subcommands = main.add_subparsers(title="commands", metavar="")
+
+    def add(name: str, command: Command, about: str) -> argparse.ArgumentParser:
+        sub = subcommands.add_parser(name, help=about, description=about)
+        sub.add_argument("--home", default=argparse.SUPPRESS, help="folder of projects and models")
+        sub.set_defaults(command=command)
+        return sub
+
+    demo = add("demo", run_demo, "label, train both LoRAs and make a video from the sample project")
+    demo.add_argument("--topic", default="a quiet morning in a river town", help="what the video is about")
+    demo.add_argument("--seed", type=int, default=42, help="seed of every random choice")
+    label = add("label", run_label, "tag a folder of pictures and write metadata.csv")
+    label.add_argument("pictures", metavar="DIR", help="folder of pictures")
+    add_fields(label, LabelSettings, leave_out={"pictures"})
+    train = add("train", run_train, "train an image or a text LoRA")
+    train.add_argument("--config", type=Path, required=True, help="YAML file of settings")
+    train.add_argument("--preset", default="", help="a preset under presets/training that the file changes")
+    train.add_argument("changes", nargs="*", metavar="key=value", help="settings that go before the file's")
+    compose = add("compose", run_compose, "make one video")
+    add_fields(compose, ComposeSettings)
+    add("doctor", run_doctor, "machine, versions, models, and what is missing")
+    test = add("test", run_tests, "linters, type checks and tests")
+    test.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest; then only pytest runs")
+    return main
+
+
+def add_fields(target: argparse.ArgumentParser, cls: type[BaseModel], leave_out: Iterable[str] = ()) -> None:
+    """Adds an option for each field of a settings class; what isn't given keeps the field's default."""
+    for name, field in cls.model_fields.items():
+        if name in leave_out:
+            continue
+        about = field.description or ""
+        if not field.is_required() and field.default not in ("", (), None):
+            about += f" (default: {field.default})"
+        extra: dict[str, Any] = {"help": about.replace("%", "%%"), "default": argparse.SUPPRESS}
+        if field.annotation is bool:
+            extra["action"] = argparse.BooleanOptionalAction
+        else:
+            extra["metavar"] = metavar(field.annotation)
+            if typing.get_origin(field.annotation) is tuple:
+                extra["action"] = "append"
+        target.add_argument(f"--{name.replace('_', '-')}", required=field.is_required(), **extra)
+
+
+def metavar(annotation: Any) -> str:
+    """What stands for a value in the help: FILE, N, NUMBER or TEXT."""
+    kinds = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    return {Path: "FILE", int: "N", float: "NUMBER"}.get(kinds[0], "TEXT")
+
+
+def from_options(cls: type[settings.SettingsT], options: argparse.Namespace) -> settings.SettingsT:
+    """Settings of class `cls` from those options that were given."""
+    values = {name: getattr(options, name) for name in cls.model_fields if hasattr(options, name)}
+    return settings.make(cls, values, "the command line")
+
+
+def promised(path: Path | None) -> int:
+    """Prints a command's result; exit status 0 only where it exists."""
+    if path is None or not path.exists():
+        print("studio: the result is missing.", file=sys.stderr)
+        return 1
+    print(path)
+    return 0
+
+
+def run_label(options: argparse.Namespace) -> int:
+    """`label`: tags a folder of pictures."""
+    from core.images.label import label
+
+    return promised(terminal.show(label(from_options(LabelSettings, options))))
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """`train`: a LoRA from a YAML file; the preset goes under the file, the changes over it."""
+    from core.lora.train import train
+
+    values = settings.read_yaml(options.config)
+    if options.preset:
+        values = {**settings.read_yaml(settings.preset("training", options.preset)), **values}
+    chosen = settings.training({**values, **settings.parse_changes(options.changes)}, options.config)
+    return promised(terminal.show(train(chosen)))
+
+
+def run_compose(options: argparse.Namespace) -> int:
+    """`compose`: one video."""
+    from core.video.compose import compose
+
+    return promised(terminal.show(compose(from_options(ComposeSettings, options))))
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """`demo`: the main job on the sample project."""
+    from core.demo import demo
+
+    return promised(terminal.show(demo(Home.default(), options.topic, options.seed)))
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """`doctor`: what is here and what is missing; status 1 where the studio can't work."""
+    from core.doctor import report
+
+    lines, healthy = report(Home.default())
+    print("\n".join(lines))
+    return 0 if healthy else 1
+
+
+def run_tests(options: argparse.Namespace) -> int:
+    """`test`: linters, types, tests; with arguments pytest alone. Stops at the first that fails."""
+    python = [sys.executable, "-m"]
+    commands = [
+        [*python, "ruff", "check", "."],
+        [*python, "ruff", "format", "--check", "."],
+        [*python, "mypy", "studio.py", "core", "tabs", "assets/build"],
+        [*python, "pytest"],
+    ]
+    if options.pytest:
+        commands = [[*python, "pytest", *options.pytest]]
+    for command in commands:
+        print("$", " ".join(command[2:]), flush=True)
+        status = subprocess.run(command, cwd=ROOT).returncode
+        if status:
+            return status
+    return 0

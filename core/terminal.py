@@ -1,0 +1,104 @@
+"""Shows a job on a terminal: a bar for each stage, notes as lines; and runs a command to its exit status.
+
+Everything but a command's result goes to stderr, so that its last line on stdout is the promised path.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from core.jobs import Job, Mistake, Progress
+
+MENDABLE, INTERRUPTED = 2, 130
+BAR = "{desc:<26} {bar:24} {n_fmt}/{total_fmt}{postfix}"
+
+
+def show(job: Job) -> Path | None:
+    """Iterates a job to its end, shows each report, returns the last result; closes a job left early."""
+    bars = _Bars()
+    result = None
+    try:
+        for progress in job:
+            bars.show(progress)
+            result = progress.result or result
+    finally:
+        bars.close()
+        close = getattr(job, "close", None)
+        if close is not None:
+            close()
+    return result
+
+
+class _Bars:
+    """One bar at a time: a new message closes the bar before it."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm | None = None
+        self.message = ""
+
+    def show(self, progress: Progress) -> None:
+        if progress.message != self.message or (self.bar is None and progress.total):
+            self.close()
+            self.message = progress.message
+            if progress.total:
+                self.bar = tqdm(total=progress.total, desc=progress.message, bar_format=BAR, file=sys.stderr,
+                                mininterval=0.2, dynamic_ncols=True)  # fmt: skip
+            elif not progress.text and not progress.result:
+                tqdm.write(progress.message, file=sys.stderr)
+        if self.bar is not None:
+            self._move(self.bar, progress)
+        if progress.text:
+            tqdm.write(f"  {progress.text}", file=sys.stderr)
+
+    def _move(self, bar: tqdm, progress: Progress) -> None:
+        notes = []
+        if progress.loss is not None:
+            notes.append(f"loss {progress.loss:.4f}")
+        if progress.seconds_left is not None and progress.step < progress.total:
+            notes.append(f"{clock(progress.seconds_left)} left")
+        bar.set_postfix_str(", ".join(notes), refresh=False)
+        bar.update(progress.step - bar.n)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss, or h:mm:ss from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def run(command: Callable[[], int]) -> int:
+    """Runs a command; returns its exit status: 2 with one sentence for a Mistake, 130 for Ctrl-C.
+
+    A second Ctrl-C while the job saves is ignored, so that what was made is kept.
+    """
+    try:
+        return command()
+    except Mistake as mistake:
+        print(f"studio: {mistake}", file=sys.stderr)
+        return MENDABLE
+    except KeyboardInterrupt:
+        print("studio: stopped; what was finished is kept.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def interrupt_once() -> None:
+    """The first Ctrl-C (or a polite kill) interrupts; further ones wait for the job to save."""
+
+    def first(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, first)
+    signal.signal(signal.SIGTERM, first)

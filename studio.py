@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""LoRA Studio: alone the window, with a subcommand that command.
+
+Sets up its environment when needed (core/setup.py), then hands over. This file must parse on old Pythons, to
+say that they are too old.
+"""
+
+import sys
+
+if sys.version_info < (3, 10):
+    sys.exit("studio: Python %d.%d is too old; install Python 3.10 or newer." % sys.version_info[:2])
+
+import argparse
+import contextlib
+import secrets
+import socket
+import threading
+import webbrowser
+
+from core import setup
+from core.jobs import Mistake, Runner
+
+
+def main() -> int:
+    """Sets up, then runs the command; returns the exit status."""
+    try:
+        setup.ensure(dev="test" in sys.argv[1:2])
+    except Mistake as mistake:
+        print(f"studio: {mistake}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("studio: set-up stopped; start again to complete it.", file=sys.stderr)
+        return 130
+    from core import commands, terminal
+
+    terminal.interrupt_once()
+    return terminal.run(lambda: commands.run(sys.argv[1:], open_window))
+
+
+def open_window(options: argparse.Namespace) -> int:
+    """Serves the window until Ctrl-C; with --share behind a password that is made here and shown once."""
+    from core.demo import SAMPLE
+    from core.project import Home
+    from tabs import window
+    from tabs.wiring import Studio
+
+    home = Home.default()
+    project = home.sample_project(SAMPLE)
+    studio = Studio(home, project, Runner(home.folder / "jobs"), login=options.share)
+    password = secrets.token_urlsafe(9)
+
+    def login(user: str, given: str) -> bool:
+        return user == "studio" and secrets.compare_digest(given.encode(), password.encode())
+
+    app = window.build(studio)
+    _, address, _ = app.launch(
+        prevent_thread_lock=True,
+        **window.launch_arguments(
+            host=options.host,
+            port=free_port(options.host, options.port),
+            share=options.share,
+            auth=login if options.share else None,
+            allowed=(str(home.folder.resolve()),),
+        ),
+    )
+    print(f"LoRA Studio is open at {address}  (Ctrl-C ends it)")
+    if options.share:
+        link = window.shared_at(app)
+        print(f"Share link: {link}" if link else "No network, so no share link; the studio runs on here.")
+        print(f"Log in as studio with the password {password} (shown only now).")
+    if not options.no_browser:
+        webbrowser.open(address)
+    try:
+        threading.Event().wait()
+    finally:
+        studio.runner.close()
+    return 0
+
+
+def free_port(host: str, first: int) -> int:
+    """The first port from `first` on that nothing listens on; raises Mistake where a hundred are taken."""
+    for port in range(first, first + 100):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError, OverflowError):
+                trial.bind((host, port))
+                return port
+    raise Mistake("No port from {first} on is free on {host}; choose others.", first=first, host=host)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

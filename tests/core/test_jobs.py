@@ -1,0 +1,118 @@
+"""The runner: order, stopping, mistakes, and what a later process finds on disk."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core import jobs
+from core.jobs import Mistake, Progress, Runner
+
+
+def steps(count: int, seen: list[int], gate: threading.Event | None = None) -> Iterator[Progress]:
+    try:
+        for number in range(1, count + 1):
+            if gate:
+                gate.wait(5)
+            seen.append(number)
+            yield Progress("Counting", number, count, loss=1 / number)
+        yield Progress("Done", result=Path("made"))
+    finally:
+        seen.append(-1)
+
+
+def test_a_job_runs_to_its_result(tmp_path: Path) -> None:
+    runner, seen = Runner(tmp_path), []
+    state = runner.wait(runner.submit("train", "A run", lambda: steps(3, seen)), 5)
+    assert (state.status, state.result, seen) == (jobs.DONE, Path("made"), [1, 2, 3, -1])
+    assert state.losses == ((1, 1.0), (2, 0.5), (3, 1 / 3))
+    assert state.log == ("Counting", "Done")
+
+
+def test_jobs_wait_for_each_other_and_the_running_one_is_newest(tmp_path: Path) -> None:
+    runner, seen, gate = Runner(tmp_path), [], threading.Event()
+    first = runner.submit("train", "first", lambda: steps(2, seen, gate))
+    second = runner.submit("train", "second", lambda: steps(1, seen))
+    assert [state.id for state in runner.active()] == [first, second]
+    gate.set()
+    runner.wait(second, 5)
+    assert seen == [1, 2, -1, 1, -1]
+    newest = runner.newest("train")
+    assert newest and newest.id == second
+
+
+def test_stop_closes_the_generator_so_that_its_finally_saves(tmp_path: Path) -> None:
+    runner, seen, gate = Runner(tmp_path), [], threading.Event()
+    job = runner.submit("train", "long", lambda: steps(1000, seen, gate))
+    runner.stop(job)
+    gate.set()
+    assert runner.wait(job, 5).status == jobs.STOPPED
+    assert seen[-1:] in ([-1], []) and len(seen) < 1000
+
+
+def test_a_waiting_job_that_is_stopped_never_starts(tmp_path: Path) -> None:
+    runner, gate, seen = Runner(tmp_path), threading.Event(), []
+    first = runner.submit("train", "first", lambda: steps(1, [], gate))
+    second = runner.submit("train", "second", lambda: steps(1, seen))
+    runner.stop(second)
+    gate.set()
+    runner.wait(first, 5)
+    assert runner.wait(second, 5).status == jobs.STOPPED and seen == []
+
+
+def test_closing_stops_what_runs_and_what_waits(tmp_path: Path) -> None:
+    runner, gate, seen = Runner(tmp_path), threading.Event(), []
+    ids = [runner.submit("train", title, lambda: steps(1000, seen, gate)) for title in ("runs", "waits")]
+    gate.set()
+    runner.close(5)
+    states = [runner.state(job) for job in ids]
+    assert [state.status for state in states if state] == [jobs.STOPPED] * 2
+    assert runner.active() == [] and len(seen) < 1000
+
+
+def test_a_mistake_is_kept_as_one_sentence_and_the_worker_goes_on(tmp_path: Path) -> None:
+    def wrong() -> Iterator[Progress]:
+        raise Mistake("The folder {path} is empty; add pictures.", path="a b")
+        yield Progress("never")
+
+    def broken() -> Iterator[Progress]:
+        yield Progress("Starting")
+        raise RuntimeError("boom")
+
+    runner = Runner(tmp_path)
+    mistaken = runner.wait(runner.submit("label", "x", wrong), 5)
+    assert mistaken.status == jobs.FAILED
+    assert mistaken.error == "The folder a b is empty; add pictures."
+    assert mistaken.error_values == {"path": "a b"}
+    failed = runner.wait(runner.submit("label", "x", broken), 5)
+    assert failed.error == "RuntimeError: boom"
+    assert "boom" in (tmp_path / f"{failed.id}.log").read_text()
+    assert runner.wait(runner.submit("label", "x", lambda: steps(1, [])), 5).status == jobs.DONE
+
+
+def test_a_job_left_running_by_a_killed_process_is_interrupted(tmp_path: Path) -> None:
+    runner = Runner(tmp_path)
+    done = runner.wait(runner.submit("train", "Ink", lambda: steps(2, [])), 5)
+    file = tmp_path / f"{done.id}.json"
+    values = json.loads(file.read_text()) | {"status": "running", "ended": None}
+    file.write_text(json.dumps(values))
+    (tmp_path / "foreign.json").write_text("[1]")
+    again = Runner(tmp_path)
+    state = again.newest("train")
+    assert state and state.status == jobs.INTERRUPTED and state.title == "Ink"
+    assert state.progress == done.progress and state.result == Path("made")
+
+
+def test_a_long_curve_is_thinned_but_keeps_its_mean() -> None:
+    curve = tuple((step, float(step)) for step in range(jobs.MAX_LOSSES + 2))
+    short = jobs.thin(curve)
+    assert len(short) == len(curve) // 2
+    assert sum(loss for _, loss in short) / len(short) == pytest.approx(sum(v for _, v in curve) / len(curve))
+
+
+def test_a_mistake_without_values_keeps_its_braces() -> None:
+    assert str(Mistake("Write {name} as it stands.")) == "Write {name} as it stands."

@@ -1,0 +1,93 @@
+"""A project's folders, names and atomic writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from core import project
+from core.jobs import Mistake
+from core.project import Home, Project
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "图 片" / "a.csv"
+    project.write_atomic(target, "old")
+    with pytest.raises(RuntimeError), project.replacing(target) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [path.name for path in target.parent.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("a quiet morning!", "a-quiet-morning"),
+        ("水墨 风", "水墨-风"),
+        ("../../etc", "etc"),
+        ("ink_v2", "ink_v2"),
+    ],
+)
+def test_safe_names(typed: str, name: str) -> None:
+    assert project.safe_name(typed) == name
+
+
+def test_a_name_of_nothing_is_refused() -> None:
+    with pytest.raises(Mistake, match="letters or digits"):
+        project.safe_name("🙂 / ..")
+
+
+def test_unused_counts_up(tmp_path: Path) -> None:
+    assert project.unused(tmp_path / "v.mp4").name == "v.mp4"
+    (tmp_path / "v.mp4").touch()
+    (tmp_path / "v-2.mp4").touch()
+    assert project.unused(tmp_path / "v.mp4").name == "v-3.mp4"
+
+
+def test_the_library_counts_versions_and_overwrites_nothing(tmp_path: Path) -> None:
+    mine = Project(tmp_path / "p")
+    for content in ("one", "two"):
+        run = mine.new_run("ink")
+        made = run / "lora_v1_ink_r8_ep10.safetensors"
+        made.write_text(content)
+        made.with_suffix(".yaml").write_text("seed: 1")
+        mine.keep_lora(made)
+    kept = {path.name: path.read_text() for path in mine.image_loras()}
+    assert kept == {"lora_v1_ink_r8_ep10.safetensors": "one", "lora_v2_ink_r8_ep10.safetensors": "two"}
+    assert len(list(mine.loras().glob("*.yaml"))) == 2
+
+
+def test_a_text_lora_folder_is_kept_whole(tmp_path: Path) -> None:
+    mine = Project(tmp_path / "p")
+    made = mine.new_run("voice") / "lora_v1_voice_r8_ep3"
+    made.mkdir()
+    (made / "adapter_config.json").write_text("{}")
+    assert mine.keep_lora(made) == mine.text_loras()[0]
+
+
+def test_the_sample_project_is_copied_once_and_edits_stay(tmp_path: Path) -> None:
+    sample = tmp_path / "sample"
+    for kind, name in (("pictures", "a.jpg"), ("texts", "n.jsonl")):
+        (sample / kind).mkdir(parents=True)
+        (sample / kind / name).write_text("original")
+    home = Home(tmp_path / "home")
+    opened = home.sample_project(sample)
+    (opened.images() / "a.jpg").write_text("edited")
+    assert (home.sample_project(sample).images() / "a.jpg").read_text() == "edited"
+    assert [p.name for p in home.projects()] == ["river-town"]
+
+
+def test_lineage_is_plain_yaml(tmp_path: Path) -> None:
+    artefact = tmp_path / "x.safetensors"
+    artefact.touch()
+    path = project.write_lineage(artefact, project.lineage(base=Path("b"), seeds=[1, 2]))
+    values = yaml.safe_load(path.read_text())
+    assert path.name == "x.yaml" and values["base"] == "b" and values["seeds"] == [1, 2] and values["made"]
+
+
+def test_captions_are_written_as_the_imagefolder_layout(tmp_path: Path) -> None:
+    path = project.write_captions(tmp_path / "metadata.csv", {"小 船.jpg": 'a "red" boat, river'})
+    assert path.read_text(encoding="utf-8") == 'file_name,text\n小 船.jpg,"a ""red"" boat, river"\n'

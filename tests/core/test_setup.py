@@ -1,0 +1,108 @@
+"""Set-up: what is believed, what is completed, what is said; pip itself is not run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core import setup
+from core.jobs import Mistake
+
+
+@pytest.mark.parametrize(
+    ("line", "version", "met"),
+    [
+        ("torch>=2.9,<3", "2.15.0+cu130", True),
+        ("torch>=2.9,<3", "3.0", False),
+        ("torch>=2.9,<3", "2.8.9", False),
+        ("numpy>=2.0,<3", "2.0.0", True),
+        ("pillow", "1.0", True),
+    ],
+)
+def test_versions(line: str, version: str, met: bool) -> None:
+    assert setup.satisfied(line, version) is met
+
+
+def test_this_environment_lacks_nothing_and_a_bare_one_lacks_all(tmp_path: Path) -> None:
+    wanted = setup.requirements(dev=True)
+    assert setup.missing(wanted) == []
+    assert setup.missing(wanted, [str(tmp_path)]) == wanted
+
+
+def test_nothing_is_installed_where_all_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "VENV", Path("/nowhere"))
+    setup.ensure(dev=True)
+
+
+def make_papers(folder: Path, name: str, whole: bool) -> Path:
+    papers = folder / f"{name}-1.0.dist-info"
+    papers.mkdir(parents=True)
+    (papers / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+    if whole:
+        (papers / "INSTALLER").write_text("pip")
+    return papers
+
+
+def test_an_interrupted_installation_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "VENV", tmp_path / ".venv")
+    folder = tmp_path / ".venv" / "lib" / "python3" / "site-packages"
+    whole, cut = make_papers(folder, "whole", True), make_papers(folder, "cut", False)
+    assert not setup.is_ready(False)
+    setup.repair()
+    assert whole.exists() and not cut.exists()
+    assert setup.missing(["whole", "cut"], setup.site_packages()) == ["cut"]
+
+
+def test_changed_requirements_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "VENV", tmp_path)
+    setup.venv_python().parent.mkdir()
+    setup.venv_python().touch()
+    setup.mark(False).write_text(setup.fingerprint(False))
+    assert setup.is_ready(False)
+    changed = tmp_path / "requirements.txt"
+    changed.write_text("numpy>=9\n")
+    monkeypatch.setattr(setup, "REQUIREMENTS", changed)
+    assert not setup.is_ready(False)
+
+
+def test_too_little_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(setup, "NEEDS_GB", {"cpu": 10**9})
+    with pytest.raises(Mistake, match=r"needs 1000000000 GB of disk"):
+        setup.check_disk("cpu")
+
+
+def test_no_network_is_one_sentence() -> None:
+    output = [
+        "WARNING: Retrying (Retry(total=1)) after connection broken by 'NewConnectionError(...)'\n",
+        "ERROR: Could not find a version that satisfies the requirement torch (from versions: none)\n",
+    ]
+    assert str(setup.pip_mistake("PyTorch", output)).startswith("PyTorch can't be fetched without a network")
+    assert "No matching" in str(
+        setup.pip_mistake("the libraries", ["ERROR: No matching distribution for x\n"])
+    )
+
+
+def test_an_unreachable_index_is_passed_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not setup.reachable("host.invalid", 1)
+    monkeypatch.setattr(setup, "PYTORCH_HOST", "host.invalid")
+    assert setup.torch_index(card=False) == []
+
+
+def test_pip_lines_become_phrases() -> None:
+    assert setup.phrase("Collecting torch>=2.9 (from -r requirements.txt)") == "looking at torch"
+    assert setup.phrase("  Downloading torch-2.15.0-cp311.whl (600 MB)") == "fetching torch"
+    assert setup.phrase("Installing collected packages: a, b") == "unpacking"
+    assert setup.phrase("Requirement already satisfied: pip") is None
+
+
+def test_an_old_python_gets_one_sentence() -> None:
+    """The entry file's first statements, run with an old version number in place of this one's."""
+    source = (setup.ROOT / "studio.py").read_text().split("import signal")[0]
+    code = source.replace("sys.version_info", "OLD").replace("import sys", "import sys\nOLD = (3, 8)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "studio: Python 3.8 is too old; install Python 3.10 or newer.\n"

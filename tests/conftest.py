@@ -120,3 +120,37 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def sd15() -> object:
+    """A pipeline with Stable Diffusion 1.5's block structure and tokenizer at a sixteenth of its width."""
+    import tempfile
+
+    import torch
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    from core.singlefile import SCHEDULER, write_clip_tokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_clip_tokenizer(Path(folder))
+        tokenizer = CLIPTokenizer.from_pretrained(folder)
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        block_out_channels=(32, 64, 96, 96), cross_attention_dim=64, attention_head_dim=8, sample_size=64
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(32, 32, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+    )
+    text_encoder = CLIPTextModel(
+        CLIPTextConfig(vocab_size=49408, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+                       num_attention_heads=1, bos_token_id=49406, eos_token_id=49407)
+    )  # fmt: skip
+    return StableDiffusionPipeline(
+        vae, text_encoder, tokenizer, unet, PNDMScheduler.from_config(SCHEDULER), None, None,
+        requires_safety_checker=False,
+    )  # fmt: skip

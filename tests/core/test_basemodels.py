@@ -1,0 +1,73 @@
+"""Names of base models: what is found, and what is said where it isn't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core import basemodels
+from core.jobs import Mistake
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("./nothing/v1-5.safetensors", "There is no base model"),
+        ("a b c", "put the model into"),
+    ],
+)
+def test_a_missing_base_is_one_sentence(name: str, said: str) -> None:
+    with pytest.raises(Mistake, match=said):
+        basemodels.image_base(name)
+    with pytest.raises(Mistake, match=said):
+        basemodels.text_base(name)
+
+
+def test_pickles_and_wrong_folders_are_refused(tmp_path: Path) -> None:
+    pickled = tmp_path / "model.ckpt"
+    pickled.touch()
+    with pytest.raises(Mistake, match="pickled"):
+        basemodels.image_base(str(pickled))
+    with pytest.raises(Mistake, match=r"model_index\.json"):
+        basemodels.image_base(str(tmp_path))
+    with pytest.raises(Mistake, match=r"config\.json"):
+        basemodels.text_base(str(tmp_path))
+
+
+def test_a_model_dropped_into_the_home_is_found_by_its_name(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDIO_HOME", str(tmp_path))
+    place = tmp_path / "models" / "Stable-diffusion"
+    place.mkdir(parents=True)
+    (place / "mine").symlink_to(tiny_base, target_is_directory=True)
+    assert basemodels.image_base("mine") == place / "mine"
+    assert basemodels.image_base("someone/model") == "someone/model"
+
+
+def test_a_hub_id_without_a_network_is_one_sentence() -> None:
+    with pytest.raises(Mistake, match="could not be fetched"):
+        basemodels.load_text("nobody/nothing-here")
+
+
+def test_drawing_sizes_come_from_the_base(tiny_base: Path) -> None:
+    recipe = basemodels.drawing(str(tiny_base))
+    assert (recipe.square, recipe.portrait, recipe.landscape, recipe.steps) == (
+        (32, 32),
+        (32, 56),
+        (56, 32),
+        2,
+    )
+    assert basemodels.vocabulary(str(tiny_base)) == {}
+
+
+def test_the_embedded_language_model_is_the_real_one() -> None:
+    import torch
+
+    model, tokenizer = basemodels.load_text("embedded", torch.bfloat16)
+    assert sum(p.numel() for p in model.parameters()) == 134_515_008
+    text = tokenizer("The capital of France is", return_tensors="pt")
+    with torch.no_grad():
+        best = model(**text).logits[0, -1].argmax()
+    assert tokenizer.decode(best).strip() == "Paris"

@@ -1,0 +1,75 @@
+"""A Stable Diffusion 1.x file in the original layout: true block structure, small width, random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from core import basemodels, singlefile
+from core.jobs import Mistake
+from tests import original_layout
+
+
+@pytest.fixture(scope="module")
+def written(sd15: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return original_layout.write(sd15, tmp_path_factory.mktemp("sd") / "v1-5 小.safetensors")
+
+
+def test_it_loads_offline_with_equal_outputs(sd15: object, written: Path) -> None:
+    loaded = basemodels.load_pipeline(str(written))
+    generator = torch.Generator().manual_seed(1)
+    latents, context = (
+        torch.randn(1, 4, 8, 8, generator=generator),
+        torch.randn(1, 5, 64, generator=generator),
+    )
+    with torch.no_grad():
+        for part in (loaded, sd15):
+            part.unet.eval()
+        drawn = [part.unet(latents, 7, context).sample for part in (loaded, sd15)]
+        assert torch.allclose(*drawn, atol=1e-5)
+        assert torch.allclose(loaded.vae.decode(latents).sample, sd15.vae.decode(latents).sample, atol=1e-5)
+        ids = torch.tensor([[49406, 320, 2368, 49407]])
+        assert torch.allclose(loaded.text_encoder(ids)[0], sd15.text_encoder(ids)[0], atol=1e-5)
+
+
+def test_the_tokenizer_is_clips(written: Path) -> None:
+    tokenizer = basemodels.load_pipeline(str(written)).tokenizer
+    assert len(tokenizer) == 49408
+    assert tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert tokenizer.model_max_length == 77
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind"),
+    [
+        (["lora_unet_down_blocks_0.lora_down.weight"], "lora"),
+        (["model.diffusion_model.x", "conditioner.embedders.1.model.y"], "sdxl"),
+        (["model.diffusion_model.x", "cond_stage_model.model.y"], "sd2"),
+        (["encoder.conv_in.weight", "decoder.conv_in.weight"], "vae"),
+        (["text_model.encoder.layers.0.mlp.fc1.bias"], "text_encoder"),
+        (["down_blocks.0.attentions.0.proj_in.weight"], "unet"),
+        (["something.else"], "unknown"),
+    ],
+)
+def test_what_is_no_base_is_named_for_what_it_is(tmp_path: Path, keys: list[str], kind: str) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({key: torch.zeros(1) for key in keys}, path)
+    assert singlefile.kind_of(singlefile.read_shapes(path)) == kind
+    with pytest.raises(Mistake, match=singlefile.NAMES[kind]):
+        basemodels.load_pipeline(str(path))
+
+
+def test_a_truncated_file_is_one_sentence(written: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.safetensors"
+    for size in (0, 5, 400, written.stat().st_size - 100):
+        cut.write_bytes(written.read_bytes()[:size])
+        with pytest.raises(Mistake, match="cut short"):
+            basemodels.load_pipeline(str(cut))
+
+
+def test_the_header_gives_the_shapes(written: Path) -> None:
+    shapes = singlefile.read_shapes(written)
+    assert shapes == {name: tuple(value.shape) for name, value in load_file(written).items()}

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.encodings import decoded
+from core.encodings import decoded, table
 from core.images.importing import check_all, natural, picture_files
 from core.jobs import Mistake
 from core.project import unused, write_atomic, write_captions
@@ -120,20 +120,14 @@ def read_metadata(path: Path) -> list[tuple[str, str]]:
 
 
 def _table_rows(path: Path, text: str) -> list[tuple[str, str]]:
-    lines = [f"{line}\n" for line in text.split("\n") if line.strip()]
-    if lines and re.fullmatch(r"sep=.", lines[0].strip()):  # Excel's own hint to itself
-        lines = lines[1:]
-    if not lines:
-        raise Mistake("{path} is empty; its first line should be file_name,text.", path=path)
-    separator = max(",;\t", key=lines[0].count)
     try:
-        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+        rows, separator = table(text)
     except csv.Error as error:
         raise Mistake(
-            "{path} is not a table of file_name,text ({reason}); save it as CSV UTF-8.",
-            path=path,
-            reason=error,
+            "{path} is no table of file_name,text ({reason}); save it as CSV UTF-8.", path=path, reason=error
         ) from None
+    if not rows:
+        raise Mistake("{path} is empty; its first line should be file_name,text.", path=path)
     header = [cell.strip().casefold() for cell in rows[0]]
     name_at = _column(header, NAME_COLUMNS)
     text_at = _column(header, TEXT_COLUMNS)

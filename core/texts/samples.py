@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from core.jobs import Mistake
@@ -94,21 +95,33 @@ def split(
     )
 
 
-def without_near_duplicates(samples: Sequence[TextSample], alike: float = 0.8) -> tuple[TextSample, ...]:
-    """Samples whose reply shares less than `alike` of its character trigrams (Jaccard) with any before."""
-    kept: list[TextSample] = []
-    shingles: list[frozenset[str]] = []
-    for sample in samples:
-        mine = _trigrams(sample.reply)
-        if all(len(mine & other) < alike * len(mine | other) for other in shingles):
-            kept.append(sample)
-            shingles.append(mine)
-    return tuple(kept)
+def without_near_duplicates(samples: Sequence[TextSample], alike: float = 0.7) -> tuple[TextSample, ...]:
+    """Samples whose reply shares less than `alike` of its runs of five letters (Jaccard) with any before."""
+    sets = [_shingles(sample.reply) for sample in samples]
+    rarity = Counter(part for mine in sets for part in mine)
+    kept: list[int] = []
+    holders: dict[str, list[int]] = {}
+    for index, mine in enumerate(sets):
+        # Prefix filtering (Chaudhuri 2006): two sets this much alike share one of their rarest members.
+        rarest = sorted(mine, key=lambda part: (rarity[part], part))[
+            : len(mine) - ceil(alike * len(mine)) + 1
+        ]
+        rivals = {at for part in rarest for at in holders.get(part, ())}
+        if not any(_jaccard(mine, sets[at]) >= alike for at in rivals):
+            kept.append(index)
+            for part in rarest:
+                holders.setdefault(part, []).append(index)
+    return tuple(samples[index] for index in kept)
 
 
-def _trigrams(text: str) -> frozenset[str]:
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
+
+
+def _shingles(text: str) -> frozenset[str]:
     plain = "".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
-    return frozenset(plain[at : at + 3] for at in range(max(1, len(plain) - 2)))
+    return frozenset(plain[at : at + 5] for at in range(max(1, len(plain) - 4)))
 
 
 _COMMON_WORDS = """

@@ -1,0 +1,1 @@
+"""LoRA training: one loop, a recipe for pictures and one for texts, file formats."""

@@ -1,0 +1,383 @@
+"""The training loop that every recipe shares: updates, schedule, NaN guard, checkpoints, logs, samples.
+
+Works on a `Recipe`, which knows the data and the model, and on the settings that all training has in common.
+Knows nothing about pictures, texts or file formats of a finished LoRA.
+
+Everything random is drawn from seeds of (seed, step) or (seed, epoch, sample), never from a state that has
+to survive: so a resumed run repeats the unbroken one bit by bit, a run on several processes sees the same
+noise as one with the same effective batch, and drawing samples in between disturbs nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.jobs import Clock, Mistake, Progress
+from core.lora import checkpoints
+from core.settings import Training
+
+if TYPE_CHECKING:
+    import torch
+
+GRADIENT_NORM = 1.0
+BAD_STEPS_IN_A_ROW = 5
+FP16_BAD_STEPS_IN_A_ROW = 20  # fp16's scale is found by overflowing a few times
+SMOOTHING = 0.9
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trained parameters by name, with the learning rate at its height."""
+
+    rate: float
+    parameters: dict[str, torch.nn.Parameter]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the LoRA makes at some step: a picture's file or a text, and what was asked for."""
+
+    asked: str
+    picture: Path | None = None
+    text: str | None = None
+
+
+class Recipe(Protocol):
+    """What the loop needs to know about a model and its data."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def groups(self) -> list[Group]:
+        """The trained parameters (fp32, on `device`); the same order at each call."""
+
+    def epoch(self, number: int, per_step: int) -> list[list[Any]]:
+        """One pass over the data: a list of updates, each a list of batches.
+
+        `per_step` batches of the settings' size make an update; seed and `number` alone decide the order.
+        """
+
+    def weight(self, batch: Any) -> float:
+        """How much a batch counts in its update: samples or supervised tokens."""
+
+    def loss(self, batch: Any, epoch: int) -> torch.Tensor:
+        """The batch's mean loss, a scalar; gradients flow to the parameters of `groups()`."""
+
+    def validate(self) -> dict[str, float]:
+        """Figures on held-out data by name, such as `held_out_loss`; empty without such data."""
+
+    def samples(self, folder: Path, step: int) -> Iterator[Sample]:
+        """Draws or writes the samples of this step, at the same seed each time; pictures go into `folder`."""
+
+
+@dataclass
+class State:
+    """Where a run stands; all but `bad` goes into a checkpoint."""
+
+    step: int = 0
+    smoothed: float = 0.0
+    seconds: float = 0.0
+    bad: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def course(settings: Training, step: int, total: int) -> float:
+    """The learning rate of update `step` (from 0) of `total`, as a share of its height, 0 to 1."""
+    if step < settings.warmup_steps:
+        return (step + 1) / settings.warmup_steps
+    if settings.lr_scheduler == "constant":
+        return 1.0
+    done = (step - settings.warmup_steps) / max(1, total - settings.warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * done)) if settings.lr_scheduler == "cosine" else 1.0 - done
+
+
+def count_steps(recipe: Recipe, settings: Training, processes: int = 1) -> int:
+    """Updates in the whole run."""
+    most = settings.max_steps or math.inf
+    total = 0
+    for epoch in range(settings.epochs):
+        total += len(recipe.epoch(epoch, settings.gradient_accumulation * processes))
+        if total >= most:
+            return int(most)
+    return total
+
+
+def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str, str]) -> Iterator[Progress]:
+    """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
+
+    A checkpoint there with the same `fingerprint` is continued when `settings.resume`. Closing the generator
+    saves a checkpoint. Raises Mistake after several updates in a row whose gradients were not finite.
+    """
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(
+        mixed_precision="no"
+    )  # autocast is the step's own, so that jobs may differ in it
+    stepper = Stepper(recipe, settings, accelerator)
+    total = count_steps(recipe, settings, accelerator.num_processes)
+    keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint)
+    state = State()
+    if settings.resume:
+        saved = keeper.newest()
+        if saved is not None:
+            stepper.load(saved)
+            state = State(**saved.state)
+            yield Progress(
+                "Training", state.step, total, text=f"Continuing after step {state.step} of {total}"
+            )
+        elif keeper.refused:
+            yield Progress("Training", text=keeper.refused)
+    logs = Logs(folder, state.step) if accelerator.is_main_process else None
+    clock, saved_at = Clock(total), state.step
+    updates = itertools.chain.from_iterable(
+        ((epoch, update) for update in recipe.epoch(epoch, stepper.per_step))
+        for epoch in range(settings.epochs)
+    )
+    try:
+        for epoch, update in itertools.islice(updates, state.step, total):
+            started = time.monotonic()
+            loss, rate = stepper.update(epoch, update, state.step, total)
+            _note_loss(state, loss, settings, stepper.fp16, keeper)
+            state.step += 1
+            state.seconds += time.monotonic() - started
+            if logs:
+                logs.scalars(state.step, {"loss": loss, "lr": rate})
+            yield Progress(
+                "Training", state.step, total, loss=state.smoothed, seconds_left=clock.left(state.step)
+            )
+            if logs and settings.save_steps and state.step % settings.save_steps == 0 and state.step < total:
+                keeper.save(stepper.tensors(), state, stepper.scalars())
+                saved_at = state.step
+            if (
+                logs
+                and settings.sample_steps
+                and state.step % settings.sample_steps == 0
+                and state.step < total
+            ):
+                yield from _show(recipe, state, total, logs, folder)
+        if logs:
+            keeper.save(stepper.tensors(), state, stepper.scalars())
+            saved_at = state.step
+            yield from _show(recipe, state, total, logs, folder)
+    finally:
+        if logs:
+            if state.step > saved_at and stepper.whole:
+                keeper.save(stepper.tensors(), state, stepper.scalars())
+            logs.close()
+        accelerator.free_memory()
+
+
+def _note_loss(state: State, loss: float, settings: Training, fp16: bool, keeper: checkpoints.Keeper) -> None:
+    """Smooths the loss, or counts an update that was passed over because a gradient was not finite."""
+    if math.isfinite(loss):
+        share = min(SMOOTHING, state.step / (state.step + 1))  # the plain mean over the first ten steps
+        state.smoothed = share * state.smoothed + (1 - share) * loss
+        state.bad = 0
+        return
+    state.bad += 1
+    if state.bad >= (FP16_BAD_STEPS_IN_A_ROW if fp16 else BAD_STEPS_IN_A_ROW):
+        raise Mistake(
+            "The loss was not a number for {count} steps in a row, so training stopped; lower learning_rate "
+            "(now {rate}) or set precision to fp32. The last good checkpoint is kept in {folder}.",
+            count=state.bad,
+            rate=settings.learning_rate,
+            folder=keeper.folder,
+        )
+
+
+def _show(recipe: Recipe, state: State, total: int, logs: Logs, folder: Path) -> Iterator[Progress]:
+    """Held-out figures and samples of this step."""
+    figures = recipe.validate()
+    if figures:
+        state.figures = figures
+        logs.scalars(state.step, figures)
+        line = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
+        yield Progress("Training", state.step, total, loss=state.smoothed, text=line)
+    for number, sample in enumerate(recipe.samples(folder / "samples", state.step)):
+        logs.sample(state.step, number, sample)
+        text = f"{sample.asked}: {sample.text}" if sample.text else None
+        yield Progress(
+            "Drawing samples" if sample.picture else "Writing samples",
+            state.step,
+            total,
+            loss=state.smoothed,
+            picture=sample.picture,
+            text=text,
+        )
+
+
+class Stepper:
+    """Does one update: forward and backward of its batches, sum over processes, clipping, optimizer."""
+
+    def __init__(self, recipe: Recipe, settings: Training, accelerator: Any) -> None:
+        import torch
+
+        self.recipe, self.settings, self.accelerator = recipe, settings, accelerator
+        self.per_step = settings.gradient_accumulation * accelerator.num_processes
+        groups = recipe.groups()
+        self.names = {name: p for group in groups for name, p in group.parameters.items()}
+        self.parameters = list(self.names.values())
+        self.rates = [group.rate for group in groups]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": list(group.parameters.values()), "lr": group.rate} for group in groups],
+            weight_decay=settings.weight_decay,
+            fused=recipe.device.type in ("cuda", "cpu"),
+        )
+        self.fp16 = recipe.dtype == torch.float16
+        # The scaler passes over an update whose gradients aren't finite, on the device and with no host sync;
+        # in bf16 and fp32 its scale stays 1.
+        self.scaler = torch.amp.GradScaler(recipe.device.type, init_scale=2.0**16 if self.fp16 else 1.0)
+        self.whole = True  # False only inside the optimizer's step: a state that must not be saved
+
+    def update(self, epoch: int, batches: list[Any], step: int, total: int) -> tuple[float, float]:
+        """Trains on the batches of one update; (mean loss, first group's learning rate).
+
+        The loss is nan where the update was passed over.
+        """
+        import torch
+
+        recipe, mine = self.recipe, batches[self.accelerator.process_index :: self.accelerator.num_processes]
+        torch.manual_seed(seed(self.settings.seed, step, self.accelerator.process_index))  # for dropout
+        whole = sum(recipe.weight(batch) for batch in batches)
+        loss_sum = torch.zeros((), device=recipe.device)
+        for batch in mine:
+            with torch.autocast(recipe.device.type, recipe.dtype, enabled=recipe.dtype != torch.float32):
+                loss = recipe.loss(batch, epoch)
+            share = loss * (recipe.weight(batch) / whole)
+            self.scaler.scale(share).backward()
+            loss_sum += share.detach()
+        self._sum_over_processes(loss_sum)
+        return self._apply(loss_sum, course(self.settings, step, total))
+
+    def _apply(self, loss: torch.Tensor, share_of_rate: float) -> tuple[float, float]:
+        import torch
+
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share_of_rate
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM, foreach=True)
+        self.whole = False
+        self.scaler.step(self.optimizer)
+        self.scaler.update(None if self.fp16 else 1.0)
+        self.whole = True
+        self.optimizer.zero_grad(set_to_none=False)
+        # One number a step comes to the host: the loss, or nan where the update was passed over.
+        value = torch.where(torch.isfinite(norm), loss, torch.full_like(loss, math.nan)).item()
+        return value, self.optimizer.param_groups[0]["lr"]
+
+    def _sum_over_processes(self, loss: torch.Tensor) -> None:
+        """Adds up gradients and loss of all processes; LoRA's gradients are small, so once a step will do."""
+        import torch
+
+        if self.accelerator.num_processes == 1:
+            return
+        for p in self.parameters:
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        flat = torch.cat([loss.reshape(1), *(p.grad.reshape(-1) for p in self.parameters)])  # type: ignore[union-attr]
+        flat = self.accelerator.reduce(flat, reduction="sum")
+        loss.copy_(flat[0])
+        for p, part in zip(
+            self.parameters, flat[1:].split([p.numel() for p in self.parameters]), strict=True
+        ):
+            p.grad.copy_(part.view_as(p))  # type: ignore[union-attr]
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """LoRA (`lora/<name>`) and optimizer (`optimizer/<number>/<name>`) tensors."""
+        import torch
+
+        held = {f"lora/{name}": p.detach() for name, p in self.names.items()}
+        for number, values in self.optimizer.state_dict()["state"].items():
+            held |= {f"optimizer/{number}/{k}": v for k, v in values.items() if isinstance(v, torch.Tensor)}
+        return held
+
+    def scalars(self) -> dict[str, Any]:
+        """What of the optimizer's and scaler's state is no tensor."""
+        return {"scaler": self.scaler.state_dict()}
+
+    def load(self, saved: checkpoints.Saved) -> None:
+        """Puts a checkpoint's LoRA and optimizer in place."""
+        import torch
+
+        with torch.no_grad():
+            for name, p in self.names.items():
+                p.copy_(saved.tensors[f"lora/{name}"])
+        whole = self.optimizer.state_dict()
+        for name, tensor in saved.tensors.items():
+            kind, *rest = name.split("/")
+            if kind == "optimizer":
+                whole["state"].setdefault(int(rest[0]), {})[rest[1]] = tensor
+        self.optimizer.load_state_dict(whole)
+        self.scaler.load_state_dict(saved.scalars["scaler"])
+
+
+def seed(*numbers: int) -> int:
+    """One seed below 2**63 from several numbers, well spread: SplitMix64's mixing (Steele 2014)."""
+    mask, mixed = 2**64 - 1, 0
+    for number in numbers:
+        mixed = (mixed + number + 0x9E3779B97F4A7C15) & mask
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & mask
+        mixed ^= mixed >> 31
+    return mixed >> 1
+
+
+def order(count: int, *seeds: int) -> list[int]:
+    """The numbers below `count` in an order that follows from the seeds alone."""
+    import torch
+
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed(*seeds))).tolist()
+
+
+class Logs:
+    """TensorBoard logs under `logs/`, a line a step in `metrics.jsonl`; steps past `step` are dropped."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "metrics.jsonl"
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step] if step else []
+        path.write_text("".join(kept), encoding="utf-8")
+        self.file = path.open("a", encoding="utf-8", buffering=1)
+        self.board = SummaryWriter(str(folder / "logs"), purge_step=step + 1 if step else None)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Notes the values of a step; not-a-number becomes null."""
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
+        plain = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self.file.write(json.dumps({"step": step, **plain, "time": round(time.time(), 3)}) + "\n")
+
+    def sample(self, step: int, number: int, sample: Sample) -> None:
+        """Notes a sample as a picture or a text."""
+        if sample.picture:
+            import numpy as np
+            from PIL import Image
+
+            self.board.add_image(
+                f"sample {number}", np.asarray(Image.open(sample.picture)), step, dataformats="HWC"
+            )
+        if sample.text:
+            self.board.add_text(f"sample {number}", f"{sample.asked}\n\n{sample.text}", step)
+
+    def close(self) -> None:
+        """Flushes and closes both."""
+        self.board.close()
+        self.file.close()
+
+
+def _lines(path: Path) -> list[str]:
+    """A log's whole lines; a line cut off by a kill is left out."""
+    if not path.is_file():
+        return []
+    return [
+        line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")
+    ]

@@ -1,0 +1,96 @@
+"""Trains a LoRA from settings: prepares the recipe, runs the loop, writes the result with its lineage.
+
+The order of events stands here; what a picture or a text LoRA is stands in its recipe.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core import device
+from core.jobs import Progress
+from core.lora import loop
+from core.lora.checkpoints import Keeper
+from core.project import lineage, safe_name, write_atomic, write_lineage
+from core.settings import ImageTraining, TextTraining, Training, dump
+
+# What may differ when a run is continued: none of it changes what the LoRA becomes.
+FREE_TO_CHANGE = {"resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps"}
+
+
+def train(settings: Training) -> Iterator[Progress]:
+    """Trains a LoRA; the last report's `result` is its file (pictures) or folder (texts).
+
+    Beside it stands its lineage; `output_dir` gets settings.yaml, logs/, samples/, metrics.jsonl and, until
+    the run is finished, checkpoint/. Raises Mistake for settings, data or a base that can't be trained on.
+    """
+    yield Progress("Preparing")
+    if isinstance(settings, ImageTraining):
+        from core.lora import image
+
+        recipe: Any = yield from image.prepare(settings)
+    else:
+        from core.lora import text
+
+        assert isinstance(settings, TextTraining)
+        recipe = yield from text.prepare(settings)
+    folder = settings.output_dir
+    write_atomic(folder / "settings.yaml", dump(settings))
+    yield Progress("Preparing", text=_plan(recipe, settings))
+    fingerprint = _fingerprint(settings, recipe.facts)
+    yield from loop.run(recipe, settings, folder, fingerprint)
+    yield Progress("Saving the LoRA")
+    path = recipe.export(next_path(settings))
+    made = lineage(
+        kind=settings.kind,
+        base_model=settings.base_model,
+        facts=recipe.facts,
+        figures=recipe.validate() if settings.kind == "text" else {},
+        settings=settings.model_dump(mode="json"),
+        versions=versions(),
+    )
+    write_lineage(path, made)
+    Keeper(folder / "checkpoint", fingerprint).clear()
+    del recipe
+    device.free()
+    memory = device.peak_memory_bytes() / device.GIB
+    yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
+
+
+def next_path(settings: Training) -> Path:
+    """`lora_v{n}_{name}_r{rank}_ep{epochs}` with the first n above those there: nothing is overwritten."""
+    folder, name = settings.lora_dir or settings.output_dir, safe_name(settings.title)
+    taken = re.compile(rf"lora_v(\d+)_{re.escape(name)}_r\d+_ep\d+(\.safetensors|\.yaml)?")
+    found = [taken.fullmatch(path.name) for path in folder.glob("lora_v*")] if folder.is_dir() else []
+    number = max((int(match[1]) for match in found if match), default=0) + 1
+    suffix = ".safetensors" if isinstance(settings, ImageTraining) else ""
+    return folder / f"lora_v{number}_{name}_r{settings.lora_rank}_ep{settings.epochs}{suffix}"
+
+
+def _fingerprint(settings: Training, facts: dict[str, Any]) -> dict[str, str]:
+    """What must be the same for a run to be continued: settings and data, each as a short text."""
+    chosen = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE)
+    return {name: str(value) for name, value in (chosen | {"data": facts["data"]}).items()}
+
+
+def _plan(recipe: Any, settings: Training) -> str:
+    """Steps and disk before the start, in plain words."""
+    steps = loop.count_steps(recipe, settings)
+    count = sum(p.numel() for group in recipe.groups() for p in group.parameters.values())
+    settings.output_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.output_dir).free / device.GIB
+    return (
+        f"{steps} steps for {settings.epochs} epochs; the LoRA has {count / 1e6:.2f} M numbers; "
+        f"checkpoints and LoRA take {count * 4 * 7 / 1e6:.0f} MB of {free:.0f} GB free"
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that the result depends on."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "diffusers", "transformers", "peft", "accelerate")}

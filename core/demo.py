@@ -28,10 +28,8 @@ def demo(home: Home, topic: str, seed: int) -> Iterator[Progress]:
     project = home.sample_project(SAMPLE)
     started = time.monotonic()
     yield from part(1, "Label", label(LabelSettings(pictures=project.images(), trigger=TRIGGER)))
-    image = yield from part(2, "Image LoRA", train(image_training(project, seed)))
-    image_lora = project.keep_lora(image)
-    text = yield from part(3, "Text LoRA", train(text_training(project, seed)))
-    text_lora = project.keep_lora(text)
+    image_lora = yield from part(2, "Image LoRA", train(image_training(project, seed)))
+    text_lora = yield from part(3, "Text LoRA", train(text_training(project, seed)))
     video = yield from part(
         4,
         "Compose",
@@ -73,6 +71,7 @@ def image_training(project: Project, seed: int) -> ImageTraining:
             **values,
             "train_data_dir": project.images(),
             "output_dir": project.new_run("ink-wash"),
+            "lora_dir": project.loras(),
             "name": "ink_wash",
             "trigger": TRIGGER,
             "seed": seed,
@@ -89,6 +88,7 @@ def text_training(project: Project, seed: int) -> TextTraining:
             **values,
             "train_data_path": project.texts(),
             "output_dir": project.new_run("river-voice"),
+            "lora_dir": project.loras(),
             "name": "river_voice",
             "seed": seed,
         },

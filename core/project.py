@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import glob
 import hashlib
 import io
 import json
@@ -130,25 +129,6 @@ class Project:
     def loras(self) -> Path:
         """Folder of finished LoRAs: image LoRA files and text LoRA folders."""
         return self._sub("loras")
-
-    def keep_lora(self, made: Path) -> Path:
-        """Copies a run's LoRA (a file with its .yaml, or a PEFT folder) into the library; returns the copy.
-
-        The library counts versions of a name: `lora_v1_…` becomes `lora_v2_…` where v1 is there already.
-        """
-        name = re.sub(r"^lora_v\d+_", "", made.name)
-        number = 1
-        while any(self.loras().glob(f"lora_v{number}_{glob.escape(name.partition('_r')[0])}_r*")):
-            number += 1
-        kept = self.loras() / f"lora_v{number}_{name}"
-        if made.is_dir():
-            shutil.copytree(made, kept)
-            return kept
-        if made.with_suffix(".yaml").exists():
-            shutil.copy2(made.with_suffix(".yaml"), kept.with_suffix(".yaml"))
-        with replacing(kept) as part:
-            shutil.copy2(made, part)
-        return kept
 
     def new_video(self, topic: str) -> Path:
         """A new video's folder, named after its topic."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,25 +48,17 @@ def test_unused_counts_up(tmp_path: Path) -> None:
     assert project.unused(tmp_path / "v.mp4").name == "v-3.mp4"
 
 
-def test_the_library_counts_versions_and_overwrites_nothing(tmp_path: Path) -> None:
+def test_the_library_lists_newest_first(tmp_path: Path) -> None:
     mine = Project(tmp_path / "p")
-    for content in ("one", "two"):
-        run = mine.new_run("ink")
-        made = run / "lora_v1_ink_r8_ep10.safetensors"
-        made.write_text(content)
-        made.with_suffix(".yaml").write_text("seed: 1")
-        mine.keep_lora(made)
-    kept = {path.name: path.read_text() for path in mine.image_loras()}
-    assert kept == {"lora_v1_ink_r8_ep10.safetensors": "one", "lora_v2_ink_r8_ep10.safetensors": "two"}
-    assert len(list(mine.loras().glob("*.yaml"))) == 2
-
-
-def test_a_text_lora_folder_is_kept_whole(tmp_path: Path) -> None:
-    mine = Project(tmp_path / "p")
-    made = mine.new_run("voice") / "lora_v1_voice_r8_ep3"
-    made.mkdir()
-    (made / "adapter_config.json").write_text("{}")
-    assert mine.keep_lora(made) == mine.text_loras()[0]
+    for age, name in enumerate(("lora_v2_ink_r8_ep10", "lora_v1_ink_r8_ep10")):
+        file = mine.loras() / f"{name}.safetensors"
+        file.touch()
+        os.utime(file, (1e9 - age, 1e9 - age))
+        (mine.loras() / f"{name}_text").mkdir()
+        (mine.loras() / f"{name}_text" / "adapter_config.json").touch()
+    assert [path.stem for path in mine.image_loras()] == ["lora_v2_ink_r8_ep10", "lora_v1_ink_r8_ep10"]
+    assert len(mine.text_loras()) == 2 and mine.videos() == []
+    assert mine.new_run("ink").name == "ink" and mine.new_run("ink").name == "ink-2"
 
 
 def test_the_sample_project_is_copied_once_and_edits_stay(tmp_path: Path) -> None:

@@ -1,0 +1,170 @@
+"""The command line as a person meets it: statuses, sentences, Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import commands, terminal
+from core.jobs import Mistake, Progress
+from core.settings import ComposeSettings, LabelSettings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def studio(*arguments: object, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "studio.py"), *map(str, arguments)]
+    environment = {**os.environ, "STUDIO_HOME": str(home)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home)
+
+
+def pictures(folder: Path, count: int = 6) -> Path:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(count):
+        Image.fromarray(random.integers(0, 255, (40, 40, 3), np.uint8)).save(folder / f"小 船 {number}.png")
+    captions = "".join(f"小 船 {number}.png,a boat on a river\n" for number in range(count))
+    (folder / "metadata.csv").write_text(f"file_name,text\n{captions}", encoding="utf-8")
+    return folder
+
+
+def test_options_come_from_the_settings() -> None:
+    arguments = ["compose", "--topic", "rain", "--lora", "a.safetensors:0.5", "--lora", "b.safetensors",
+                 "--seed", "7", "--no-music"]  # fmt: skip
+    options = commands.parser(lambda _: 0).parse_args(arguments)
+    chosen = commands.from_options(ComposeSettings, options)
+    assert chosen.lora == ("a.safetensors:0.5", "b.safetensors") and chosen.seed == 7 and not chosen.music
+    assert chosen.style == "ink-wash"
+
+
+def test_every_setting_of_label_and_compose_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, cls in (("label", LabelSettings), ("compose", ComposeSettings)):
+        with pytest.raises(SystemExit):
+            commands.parser(lambda _: 0).parse_args([command, "--help"])
+        shown = capsys.readouterr().out
+        names = cls.model_fields.keys() - {"pictures"}
+        assert [name for name in names if f"--{name.replace('_', '-')}" not in shown] == []
+
+
+def test_alone_it_opens_the_window() -> None:
+    opened: list[argparse.Namespace] = []
+    assert commands.run(["--port", "7999"], lambda options: opened.append(options) or 0) == 0
+    assert opened[0].port == 7999 and opened[0].host == "127.0.0.1" and not opened[0].share
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["label", "empty"], "no pictures"),
+        (["label", "missing"], "missing"),
+        (["train", "--config", "missing.yaml"], "no file missing.yaml"),
+        (["train", "--config", "unknown.yaml"], "did you mean lora_rank?"),
+        (["train", "--config", "lost.yaml"], "nowhere"),
+        (["compose", "--topic", ""], "topic is empty"),
+        (["compose", "--topic", "x" * 5000], "5000 characters"),
+        (["compose", "--topic", "宁静的水乡早晨"], "Chinese"),
+        (["compose", "--topic", "rain", "--style", "oil"], "ink-wash"),
+        (["compose", "--topic", "rain", "--scenes", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_bad_input_is_status_2_and_one_sentence(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "unknown.yaml").write_text("lora_ranks: 8")
+    (tmp_path / "lost.yaml").write_text("train_data_dir: nowhere")
+    status = terminal.run(lambda: commands.run(arguments, lambda _: 0))
+    shown = capsys.readouterr()
+    assert status == 2 and shown.out == ""
+    sentences = [line for line in shown.err.splitlines() if line.startswith("studio:")]
+    assert len(sentences) == 1 and said in sentences[0] and "Traceback" not in shown.err
+
+
+def test_the_process_prints_one_sentence_and_no_traceback(tmp_path: Path) -> None:
+    done = studio("label", tmp_path / "no such folder", home=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("studio: ")
+
+
+def test_a_job_is_shown_and_its_result_returned(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [Progress("Training", 1, 2, loss=0.5), Progress("Training", 2, 2, text="sample"),
+             Progress("Done", result=Path("made"))]  # fmt: skip
+    assert terminal.show(iter(steps)) == Path("made")
+    shown = capsys.readouterr().err
+    assert "Training" in shown and "2/2" in shown and "  sample" in shown
+
+
+def test_statuses() -> None:
+    def wrong() -> int:
+        raise Mistake("x")
+
+    def stopped() -> int:
+        raise KeyboardInterrupt
+
+    assert (terminal.run(lambda: 0), terminal.run(wrong), terminal.run(stopped)) == (0, 2, 130)
+    assert commands.promised(Path("/nowhere/video.mp4")) == 1
+    assert [terminal.clock(s) for s in (5, 65, 3665)] == ["0:05", "1:05", "1:01:05"]
+
+
+def interrupted(arguments: list[str], after: str, home: Path) -> tuple[int, str]:
+    """Starts a command, sends it Ctrl-C once `after` stands in its output; its status and output."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "studio.py"), *arguments],
+        cwd=home, env={**os.environ, "STUDIO_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout
+    seen, sent, end = b"", False, time.monotonic() + 60
+    os.set_blocking(process.stdout.fileno(), False)
+    while process.poll() is None and time.monotonic() < end:
+        seen += process.stdout.read() or b""
+        if not sent and after.encode() in seen:
+            process.send_signal(signal.SIGINT)
+            sent = True
+        time.sleep(0.02)
+    process.kill()
+    seen += process.stdout.read() or b""
+    assert sent, seen.decode(errors="replace")
+    return process.returncode, seen.decode(errors="replace")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent with SIGINT")
+@pytest.mark.parametrize("step", ["label", "image", "text", "compose"])
+def test_ctrl_c_ends_a_step_cleanly(step: str, tmp_path: Path, tiny_base: Path, tiny_llm: Path) -> None:
+    pictures(tmp_path / "in")
+    lines = "\n\n".join(f"The river is {n} steps wide here. It takes its time." for n in range(20))
+    (tmp_path / "lines.txt").write_text(lines)
+    (tmp_path / "image.yaml").write_text(
+        f"train_data_dir: in\nbase_model: '{tiny_base}'\nepochs: 9000\noutput_dir: out\nprecision: fp32"
+    )
+    (tmp_path / "text.yaml").write_text(
+        f"kind: text\ntrain_data_path: lines.txt\nbase_model: '{tiny_llm}'\nepochs: 9000\noutput_dir: out\n"
+        "precision: fp32"
+    )
+    arguments, after = {
+        "label": (["label", "in"], "Tagging"),
+        "image": (["train", "--config", "image.yaml"], "loss"),
+        "text": (["train", "--config", "text.yaml"], "loss"),
+        "compose": (["compose", "--topic", "a quiet river", "--image-base", str(tiny_base), "--text-base",
+                     str(tiny_llm), "--output", "v.mp4"], "Writing"),
+    }[step]  # fmt: skip
+    status, shown = interrupted(arguments, after, tmp_path)
+    assert status == 130 and "Traceback" not in shown, shown
+    assert not (tmp_path / "v.mp4").exists()
+    assert not [path for path in tmp_path.rglob("*.part*") if path.is_file()]
+    if step in ("image", "text"):
+        assert list((tmp_path / "out").rglob("*.safetensors")), "the checkpoint was not saved"

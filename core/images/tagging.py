@@ -1,0 +1,178 @@
+"""Tags and captions of pictures by an open_clip model, with words of its own vocabulary and no training.
+
+Works on PIL pictures and a loaded `Labeller`; words a caption as the embedded picture base learnt them ("a
+fox in a forest at night"). Knows nothing about files, folders or who corrects the captions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+
+    from core.basemodels import Labeller
+
+KINDS = ("object", "setting", "time", "weather")
+TEXTS_AT_ONCE = 128
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "room": ("in a room",),
+    "table": ("on a table",),
+    "street": ("on a street",),
+    "city": ("in a city", "over a city"),
+    "town": ("in an old town", "on a canal in an old town", "over an old town"),
+    "river": ("by a river", "on a river", "over a river"),
+    "lake": ("by a lake", "on a lake", "over a lake"),
+    "sea": ("on the sea", "over the sea"),
+    "beach": ("on a beach", "over a beach"),
+    "meadow": ("in a meadow", "over a meadow"),
+    "flowers": ("among flowers", "over a field of flowers"),
+    "hills": ("in the hills", "over the hills"),
+    "mountains": ("in the mountains", "over the mountains"),
+    "forest": ("in a forest", "over a forest"),
+    "desert": ("in a desert", "over a desert"),
+    "underwater": ("under the sea",),
+    "space": ("in space",),
+    "sky": ("in the sky",),
+    "plain": ("on a plain background", "on a white background"),
+}
+"""How a thing can stand to a setting; which way it is, the model says."""
+
+TIMES = {"morning": "in the morning", "day": "by day", "evening": "in the evening", "night": "at night"}
+WEATHERS = {"clear": "under a clear sky", "snow": "in the snow", "rain": "in the rain", "fog": "in the fog"}
+WITHOUT_ARTICLE = ("bamboo", "sun", "moon")
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A word that fits a picture; `score` its share of the probability among the words of its kind, 0 to 1.
+
+    `phrase` is how a caption says it: "on a river".
+    """
+
+    word: str
+    kind: str
+    score: float
+    phrase: str
+
+
+def sentence(thing: str, setting: str = "", time: str = "", weather: str = "") -> str:
+    """A caption in the picture base's wording: "a fox by a river at night in the snow"."""
+    parts = [named(thing), places(setting)[0] if setting else "", when(time), how(weather)]
+    return " ".join(filter(None, parts))
+
+
+def named(thing: str) -> str:
+    """A noun with its article: "an apple", "the moon", "bamboo"."""
+    if thing in WITHOUT_ARTICLE:
+        return thing if thing == "bamboo" else f"the {thing}"
+    return f"{'an' if thing[0].lower() in 'aeiou' else 'a'} {thing}"
+
+
+def places(setting: str) -> tuple[str, ...]:
+    """The phrases that place something in a setting, the usual one first."""
+    return PLACES.get(setting, (f"in {named(setting)}",))
+
+
+def when(time: str) -> str:
+    """The phrase of a time of day, "" for none."""
+    return TIMES.get(time, time)
+
+
+def how(weather: str) -> str:
+    """The phrase of a weather, "" for none."""
+    return WEATHERS.get(weather, weather)
+
+
+def caption(tags: Iterable[Tag], trigger: str = "") -> str:
+    """The trigger word and what the tags say, as one sentence; a clear sky goes without saying.
+
+    Only the trigger where there are no tags.
+    """
+    said = {tag.kind: tag.phrase for tag in tags if tag.word != "clear"}
+    parts = [said[kind] for kind in KINDS if kind in said]
+    if parts and "object" not in said:
+        parts.insert(0, "a scene")
+    return ", ".join(filter(None, (trigger.strip(), " ".join(parts))))
+
+
+class Tagger:
+    """A labeller at work: remembers the embeddings of the sentences it has compared pictures with."""
+
+    def __init__(self, labeller: Labeller) -> None:
+        self.labeller = labeller
+        self.device = next(labeller.model.parameters()).device
+        self._said: dict[str, torch.Tensor] = {}
+
+    def tag(self, pictures: Sequence[Image.Image], most: int, threshold: float) -> list[tuple[Tag, ...]]:
+        """Tags of each picture in the order of `KINDS`: the best word of a kind, if its share is `threshold`.
+
+        The thing is found first; the other kinds are compared as whole captions about that thing, because
+        that is how the model was trained. At most `most` tags, those of the highest scores.
+        """
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.stack([self.labeller.preprocess(picture) for picture in pictures]).to(self.device)
+            seen = self.labeller.model.encode_image(batch, normalize=True)
+            return [self._tags(one, most, threshold) for one in seen]
+
+    def _tags(self, seen: torch.Tensor, most: int, threshold: float) -> tuple[Tag, ...]:
+        words = self.labeller.vocabulary
+        found = []
+        subject = "a scene"
+        for kind in KINDS:
+            choices = [(word, phrase) for word in words.get(kind, ()) for phrase in _phrases(kind, word)]
+            if not choices:
+                continue
+            asked = [phrase if kind == "object" else f"{subject} {phrase}" for _, phrase in choices]
+            tag = self._best(seen, kind, choices, asked)
+            if tag.score >= threshold:
+                found.append(tag)
+                if kind in ("object", "setting"):
+                    subject = tag.phrase if kind == "object" else f"{subject} {tag.phrase}"
+        kept = sorted(found, key=lambda tag: -tag.score)[:most]
+        return tuple(tag for tag in found if tag in kept)
+
+    def _best(
+        self, seen: torch.Tensor, kind: str, choices: Sequence[tuple[str, str]], asked: Sequence[str]
+    ) -> Tag:
+        """The word whose phrases together have the largest share; `seen`: a picture's unit embedding [D]."""
+        likeness = self.labeller.model.logit_scale.exp() * self._say(asked) @ seen
+        shares = list(zip(choices, likeness.softmax(0).tolist(), strict=True))
+        by_word: dict[str, float] = {}
+        for (word, _), share in shares:
+            by_word[word] = by_word.get(word, 0.0) + share
+        best = max(by_word, key=lambda word: by_word[word])
+        _, phrase = max((share, phrase) for (word, phrase), share in shares if word == best)
+        return Tag(best, kind, by_word[best], phrase)
+
+    def _say(self, sentences: Sequence[str]) -> torch.Tensor:
+        """Unit embeddings [N, D] of sentences."""
+        import torch
+
+        new = [text for text in dict.fromkeys(sentences) if text not in self._said]
+        for start in range(0, len(new), TEXTS_AT_ONCE):
+            part = new[start : start + TEXTS_AT_ONCE]
+            tokens = self.labeller.tokenizer(part).to(self.device)
+            embedded = self.labeller.model.encode_text(tokens, normalize=True)
+            self._said.update(zip(part, embedded, strict=True))
+        return torch.stack([self._said[text] for text in sentences])
+
+
+def _phrases(kind: str, word: str) -> tuple[str, ...]:
+    if kind == "setting":
+        return places(word)
+    return ({"object": named, "time": when, "weather": how}[kind](word),)
+
+
+def tag(
+    pictures: Sequence[Image.Image], labeller: Labeller, most: int = 5, threshold: float = 0.15
+) -> list[tuple[Tag, ...]]:
+    """Tags of each picture, see `Tagger.tag`."""
+    return Tagger(labeller).tag(pictures, most, threshold)

@@ -1,0 +1,68 @@
+"""Tags by a tiny labeller that knows three things, and captions in the picture base's wording."""
+
+import pytest
+
+from core.basemodels import load_labeller
+from core.images.tagging import Tag, Tagger, caption, named, sentence, tag
+
+
+@pytest.fixture(scope="module")
+def labeller(tiny_labeller):
+    return load_labeller(tiny_labeller)
+
+
+@pytest.fixture(scope="module")
+def found(labeller, scenes, facts):
+    """All tags of scenes whose seed was not learnt."""
+    return tag([scenes(*fact, seed=100) for fact in facts], labeller, most=5, threshold=0.0)
+
+
+def test_words_are_found(found, facts):
+    for place, kind in enumerate(("object", "setting", "time", "weather")):
+        assert {tags[place].kind for tags in found} == {kind}
+        right = sum(tags[place].word == fact[place] for tags, fact in zip(found, facts, strict=True))
+        assert right >= 20, kind
+
+
+def test_scores_are_shares(found):
+    assert all(1 / 3 <= tags[0].score <= 1 and 1 / 2 <= tags[1].score <= 1 for tags in found)
+
+
+def test_most_and_threshold(labeller, scenes, facts, found):
+    picture = scenes(*facts[0], seed=100)
+    (two,) = tag([picture], labeller, most=2, threshold=0.0)
+    best = sorted(found[0], key=lambda one: -one.score)[:2]
+    assert [one.word for one in two] == [one.word for one in found[0] if one in best]
+    assert tag([picture], labeller, most=5, threshold=1.0) == [()]
+
+
+def test_one_by_one_equals_all_at_once(labeller, scenes, facts, found):
+    tagger = Tagger(labeller)
+    for fact, together in zip(facts[:4], found, strict=False):
+        (alone,) = tagger.tag([scenes(*fact, seed=100)], most=5, threshold=0.0)
+        assert [(one.word, one.phrase) for one in alone] == [(one.word, one.phrase) for one in together]
+        assert [one.score for one in alone] == pytest.approx([one.score for one in together], abs=1e-4)
+
+
+def words(*said):
+    return [Tag(word, kind, 0.9, phrase) for word, kind, phrase in said]
+
+
+def test_captions():
+    boat = words(
+        ("sailboat", "object", "a sailboat"),
+        ("river", "setting", "on a river"),
+        ("morning", "time", "in the morning"),
+        ("fog", "weather", "in the fog"),
+    )
+    assert caption(boat, "inkwash") == "inkwash, a sailboat on a river in the morning in the fog"
+    assert caption(boat[:1]) == "a sailboat"
+    assert caption(boat[1:3], " ink ") == "ink, a scene on a river in the morning"
+    assert caption(words(("clear", "weather", "under a clear sky"))) == ""
+    assert caption([], "ink") == "ink"
+
+
+def test_wording():
+    assert sentence("fox", "forest", "night", "snow") == "a fox in a forest at night in the snow"
+    assert sentence("owl", "library") == "an owl in a library"
+    assert (named("moon"), named("bamboo"), named("umbrella")) == ("the moon", "bamboo", "an umbrella")

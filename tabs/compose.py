@@ -1,0 +1,104 @@
+"""Compose: a style, a topic, Make video; then the video, its storyboard, and the files to take along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from core.settings import ComposeSettings, Style, make
+from tabs import jobpanel, styles, training, videos, work
+from tabs.frame import Frame
+from tabs.widgets import chooser, field, fields, heading, limits
+from tabs.wiring import Page, Studio, connect, watch
+from tabs.words import static
+
+TOPIC = "a quiet morning in a river town"
+FINE = ("scenes", "fps", "steps", "guidance", "seed", "voice", "captions", "music")
+
+
+def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
+    """The tab's contents; returns its job panel."""
+    with gr.Row(elem_classes="st-columns"):
+        with gr.Column(scale=5, elem_classes="st-card"):
+            heading("What is it about?", "A few words are enough: a place, a mood, a product.")
+            topic = gr.Textbox(
+                show_label=False,
+                label=static("Topic"),
+                elem_id="topic",
+                lines=2,
+                max_lines=4,
+                container=False,
+                placeholder=static("a quiet morning by the sea"),
+            )
+            style = gr.Radio(
+                styles.choices("en"),
+                value=styles.first(),
+                label=static("Style"),
+                elem_id="style",
+                elem_classes="st-cards",
+            )
+            with gr.Row(elem_classes="st-pair"):
+                image = gr.Dropdown([], label=static("Image LoRA"), elem_id="use-image", min_width=140)
+                text = gr.Dropdown([], label=static("Text LoRA"), elem_id="use-text", min_width=140)
+            seconds = field(ComposeSettings, "seconds", label=static("Length"))
+            start = gr.Button(static("Make video"), variant="primary", size="lg", elem_id="start-compose")
+            with gr.Accordion(static("Details"), open=False, elem_id="details-compose"):
+                weight = gr.Slider(
+                    *limits(Style, "lora_weight"),
+                    value=1,
+                    step=0.05,
+                    label=static("Weight of the image LoRA"),
+                    info=static("0: none of its style, 1: as trained, 2: twice as much"),
+                )
+                size = chooser(
+                    "Format", list(videos.SIZES), "9:16", "size", "9:16 suits every short-video platform."
+                )
+                bases = {
+                    "image_base": training.base_box(
+                        studio, "image", "Image base model", "compose-image-base"
+                    ),
+                    "text_base": training.base_box(studio, "text", "Language model", "compose-text-base"),
+                }
+                fine = fields(ComposeSettings, *FINE)
+        with gr.Column(scale=6):
+            panel = jobpanel.build(
+                studio,
+                frame,
+                "compose",
+                "No video yet",
+                "Choose a style, say what it is about, and press Make video. It takes one to three minutes.",
+            )
+            videos.build(studio, frame)
+
+    def offer(page: Page, project: str) -> Any:
+        mine = studio.open(project)
+        images = [(page.say("The style's own"), ""), *((path.stem, str(path)) for path in mine.image_loras())]
+        texts = [(page.say("Plain model"), ""), *((path.name, str(path)) for path in mine.text_loras())]
+        return [gr.update(choices=found, value=found[min(1, len(found) - 1)][1]) for found in (images, texts)]
+
+    def greet(page: Page) -> Any:
+        return gr.update(choices=styles.choices(page.language))
+
+    def suggest(page: Page, project: str, topic: str) -> str:
+        return topic or (TOPIC if project == studio.project.name else "")
+
+    def make_video(
+        page: Page, project: str, topic: str, image: str, weight: float, text: str, size: str, **values: Any
+    ) -> None:
+        mine = studio.open(project)
+        width, height = videos.SIZES[size]
+        loras = (f"{image}:{weight:g}",) if image else ()
+        asked = {"topic": topic, "lora": loras, "text_lora": text or None, "width": width, "height": height}
+        settings = make(ComposeSettings, values | asked, page.say("Compose"))
+        output = mine.new_video(topic) / "video.mp4"
+        work.submit(studio, "compose", settings.topic, settings.model_copy(update={"output": output}))
+
+    here = {"project": frame.project}
+    watch(studio, [*frame.arrivals, *frame.after("image", "text")], offer, inputs=here, outputs=[image, text])
+    watch(studio, frame.arrivals[:1], greet, outputs=[style])
+    watch(studio, frame.arrivals, suggest, inputs=here | {"topic": topic}, outputs=[topic])
+    asked = {"topic": topic, "style": style, "seconds": seconds, "size": size}
+    used = {"image": image, "weight": weight, "text": text}
+    connect(studio, [start.click, topic.submit], make_video, inputs=here | asked | used | bases | fine)
+    return panel

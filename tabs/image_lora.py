@@ -1,0 +1,84 @@
+"""Image LoRA: teaches the picture model how the project's pictures look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from core.settings import ImageTraining, make
+from tabs import jobpanel, library, pictures, training, work
+from tabs.frame import Frame
+from tabs.widgets import empty, heading
+from tabs.wiring import Page, Studio, connect, watch
+
+EXTRA = (
+    "resolution",
+    "train_text_encoder",
+    "text_encoder_lr",
+    "min_snr_gamma",
+    "noise_offset",
+    "caption_dropout",
+    "flip",
+)
+
+
+def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
+    """The tab's contents; returns its job panel."""
+    with gr.Row(elem_classes="st-columns"):
+        with gr.Column(scale=5, elem_classes="st-card"):
+            heading("How things look", "The image LoRA learns the style of your labelled pictures.")
+            seen = gr.HTML(elem_classes="st-strip")
+            controls = training.controls(studio, ImageTraining, "Train the image LoRA", EXTRA)
+        with gr.Column(scale=6):
+            panel = jobpanel.build(
+                studio,
+                frame,
+                "image",
+                "Nothing trained yet",
+                "Press Train: it shows its progress and a sample picture "
+                "here, and can be stopped and continued at any time.",
+                "Next: train the text LoRA",
+            )
+            with gr.Column(elem_classes="st-card"):
+                heading("Finished image LoRAs", "They can be used in Compose, and in other programs.")
+                shelf = gr.HTML()
+
+    def show(page: Page, project: str, **values: Any) -> Any:
+        mine = studio.open(project)
+        listed = pictures.listed(mine)
+        unlabelled = sum(not one.caption for one in listed)
+        about = training.plan(page, len(listed), "pictures", values) or empty(
+            page.say("No pictures yet"), page.say("Drop some under Label first.")
+        )
+        if listed and unlabelled:
+            about += (
+                "<p class='st-note'>"
+                + page.say("{count} pictures have no caption; press Label pictures first.", count=unlabelled)
+                + "</p>"
+            )
+        return about, library.shelf(page, mine.image_loras())
+
+    def word(page: Page, project: str) -> str:
+        return pictures.trigger(studio.open(project))
+
+    def train(page: Page, project: str, preset: str, **chosen: Any) -> None:
+        mine = studio.open(project)
+        values = training.filled(ImageTraining, preset) | chosen
+        settings = make(
+            ImageTraining,
+            {**values, "train_data_dir": mine.images(), **training.places(mine, chosen["name"], "image")},
+            page.say("Details"),
+        )
+        work.submit(studio, "image", page.say("Image LoRA {name}", name=settings.name), settings)
+
+    here = {"project": frame.project}
+    numbers = {
+        name: controls.chosen[name] for name in ("batch_size", "epochs", "gradient_accumulation", "max_steps")
+    }
+    changed = [*frame.shown, *frame.after("label", "image"), *(widget.change for widget in numbers.values())]
+    watch(studio, [*frame.arrivals, *changed], show, inputs=here | numbers, outputs=[seen, shelf])
+    watch(studio, [*frame.arrivals, *frame.after("label")], word, inputs=here, outputs=[controls.trigger])
+    asked = here | {"preset": controls.recipe} | controls.chosen
+    connect(studio, [controls.start.click], train, inputs=asked)
+    return panel

@@ -1,0 +1,236 @@
+"""The panel that shows a tab's newest job: bar, time left, loss curve, log, newest sample, Stop, Continue.
+
+It asks the runner once a second for all tabs together, so a reloaded page, or a second person, finds a
+running job again. What has not changed is not sent. Knows nothing about what a job does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from core.jobs import DONE, FAILED, INTERRUPTED, QUEUED, RUNNING, STOPPED, JobState
+from tabs import work
+from tabs.charts import loss_chart
+from tabs.frame import Frame
+from tabs.widgets import empty
+from tabs.wiring import Page, Studio, connect, watch
+from tabs.words import static
+
+LOG_LINES = 40
+STATUS = {
+    QUEUED: "Waiting",
+    RUNNING: "Running",
+    DONE: "Done",
+    STOPPED: "Stopped",
+    FAILED: "Failed",
+    INTERRUPTED: "Interrupted",
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The panel's parts; `ended` changes when a job of its kind has ended (or the page is new)."""
+
+    kind: str
+    title: str
+    about: str
+    leads_on: bool
+    body: gr.HTML
+    picture: gr.Image
+    stop: gr.Button
+    resume: gr.Button
+    onward: gr.Button
+    seen: gr.State
+    ended: gr.State
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Everything a refresh may change, in the order of `_changes`."""
+        return [self.body, self.picture, self.stop, self.resume, self.onward, self.seen, self.ended]
+
+
+def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onward: str = "") -> Panel:
+    """The panel of a job kind; `title` and `about` stand there before the first job, `onward` leads on."""
+    with gr.Column(elem_classes="st-card st-panel", elem_id=f"job-{kind}"):
+        body = gr.HTML(empty(static(title), static(about)))
+        picture = gr.Image(
+            show_label=False,
+            visible=False,
+            interactive=False,
+            buttons=[],
+            height=300,
+            elem_classes="st-sample",
+        )
+        with gr.Row(elem_classes="st-actions"):
+            stop = gr.Button(static("Stop and save"), visible=False, elem_id=f"stop-{kind}")
+            resume = gr.Button(static("Continue"), visible=False, elem_id=f"continue-{kind}")
+            forward = gr.Button(static(onward), visible=False, variant="primary", elem_id=f"onward-{kind}")
+    panel = Panel(
+        kind,
+        title,
+        about,
+        bool(onward),
+        body,
+        picture,
+        stop,
+        resume,
+        forward,
+        seen=gr.State(("", "", "")),
+        ended=frame.ended[kind],
+    )
+
+    def halt(page: Page) -> Any:
+        state = studio.runner.newest(kind)
+        if state is not None:
+            studio.runner.stop(state.id)
+        return gr.update(value=page.say("Stopping…"), interactive=False)
+
+    connect(studio, [stop.click], halt, outputs=[stop])
+    connect(studio, [resume.click], lambda page: work.resume(studio, kind))
+    return panel
+
+
+def keep_watch(studio: Studio, panels: Sequence[Panel], triggers: Sequence[Any]) -> None:
+    """Refreshes all panels on each trigger (a timer's tick, the page's load) in one request."""
+
+    def refresh(page: Page, **seen: Any) -> Any:
+        changes: dict[Any, Any] = {}
+        for panel in panels:
+            changes |= _changes(studio, panel, page, seen[panel.kind])
+        return changes or gr.skip()
+
+    inputs = {panel.kind: panel.seen for panel in panels}
+    outputs = [part for panel in panels for part in panel.outputs]
+    watch(studio, triggers, refresh, inputs=inputs, outputs=outputs)
+
+
+def _changes(studio: Studio, panel: Panel, page: Page, seen: tuple[str, str, str]) -> dict[Any, Any]:
+    """New values of the parts that must change; nothing where the page shows this state already."""
+    state = studio.runner.newest(panel.kind)
+    mark = _mark(state, page)
+    if mark == seen[0]:
+        return {}
+    picture = _picture(state)
+    status = f"{state.id} {state.status}" if state else "none"
+    changes: dict[Any, Any] = {
+        panel.body: body(state, page, panel.title, panel.about),
+        panel.seen: (mark, picture, status),
+    }
+    if picture != seen[1]:
+        changes[panel.picture] = gr.update(value=picture or None, visible=bool(picture))
+    if status != seen[2]:
+        active, done = bool(state and state.active), bool(state and state.status == DONE)
+        changes |= {
+            panel.stop: gr.update(visible=active, value=page.say("Stop and save"), interactive=True),
+            panel.resume: gr.update(visible=work.can_continue(studio, state)),
+            panel.onward: gr.update(visible=done and panel.leads_on),
+        }
+        if not active:
+            changes[panel.ended] = status
+    return changes
+
+
+def _mark(state: JobState | None, page: Page) -> str:
+    if state is None:
+        return f"none {page.language}"
+    p = state.progress
+    return "|".join(
+        str(part)
+        for part in (
+            state.id,
+            state.status,
+            p.message,
+            p.step,
+            p.total,
+            _minutes(p.seconds_left or 0, page),
+            p.picture,
+            len(state.log),
+            state.log[-1:],
+            len(state.losses),
+            page.language,
+        )
+    )
+
+
+def _picture(state: JobState | None) -> str:
+    picture = state.progress.picture if state else None
+    return str(picture) if picture and Path(picture).is_file() else ""
+
+
+def body(state: JobState | None, page: Page, title: str, about: str) -> str:
+    """The panel's HTML for a state; everything that comes from files or people is escaped."""
+    if state is None:
+        return empty(page.say(title), page.say(about))
+    status = page.say(STATUS[state.status])
+    parts = [
+        f"<div class='st-job-head'><strong>{escape(state.title)}</strong>"
+        f"<span class='st-pill st-{state.status}'>{status}</span></div>"
+    ]
+    if state.active:
+        parts.append(_bar(state, page))
+    if state.status == FAILED:
+        parts.append(f"<p class='st-error' role='alert'>{escape(_error(state, page))}</p>")
+    if state.status == INTERRUPTED:
+        parts.append(f"<p class='st-note'>{page.say(INTERRUPTED_NOTE)}</p>")
+    if state.status == STOPPED:
+        parts.append(f"<p class='st-note'>{page.say(STOPPED_NOTE)}</p>")
+    if state.losses:
+        parts.append(_curve(state, page))
+    parts.append(_log(state, page))
+    return "".join(parts)
+
+
+INTERRUPTED_NOTE = "The studio was closed while this ran. Press Continue to go on from the last checkpoint."
+STOPPED_NOTE = "Stopped; what was done is saved. Press Continue to go on, or change something and start anew."
+
+
+def _bar(state: JobState, page: Page) -> str:
+    p = state.progress
+    share = min(100.0, 100 * p.step / p.total) if p.total else 0.0
+    words = [escape(page.say(p.message))]
+    if p.total:
+        words.append(page.say("{step} of {total}", step=p.step, total=p.total))
+    if p.loss is not None:
+        words.append(page.say("loss {loss}", loss=f"{p.loss:.4f}"))
+    if p.seconds_left is not None and p.seconds_left >= 1:
+        words.append(_minutes(p.seconds_left, page))
+    unknown = "" if p.total else " st-unknown"
+    return (
+        f"<div class='st-bar{unknown}' role='progressbar' aria-label='{escape(page.say('Progress'))}' "
+        f"aria-valuemin='0' aria-valuemax='100' aria-valuenow='{share:.0f}'>"
+        f"<i style='width:{share:.1f}%'></i></div>"
+        f"<p class='st-now'>{' · '.join(words)}</p>"
+    )
+
+
+def _minutes(seconds: float, page: Page) -> str:
+    """Time left, as coarse as it is certain: seconds in fives, then minutes."""
+    if seconds >= 90:
+        return page.say("about {minutes} min left", minutes=round(seconds / 60))
+    return page.say("about {seconds} s left", seconds=max(5, 5 * round(seconds / 5)))
+
+
+def _error(state: JobState, page: Page) -> str:
+    if state.error_template:
+        return page.say(state.error_template, **state.error_values)
+    return page.say("Something went wrong inside the studio: {error}", error=state.error)
+
+
+def _curve(state: JobState, page: Page) -> str:
+    step, loss = state.losses[-1]
+    title = page.say("Loss {loss} at step {step}", loss=f"{loss:.4f}", step=step)
+    chart, name = loss_chart(state.losses, title), page.say("Loss by step")
+    return f"<figure>{chart}<figcaption>{name}</figcaption></figure>" if chart else ""
+
+
+def _log(state: JobState, page: Page) -> str:
+    """The newest lines first, because the panel is drawn anew and would lose its place at the end."""
+    lines = "".join(f"<li>{escape(page.say(line))}</li>" for line in reversed(state.log[-LOG_LINES:]))
+    name = page.say("Log")
+    return f"<ol class='st-log' reversed tabindex='0' aria-label='{name}'>{lines}</ol>" if lines else ""

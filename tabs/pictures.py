@@ -1,0 +1,69 @@
+"""A project's pictures as the Label tab shows and changes them: thumbnails, captions, own pictures added.
+
+Works on core.images; knows nothing about widgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.images import captions
+from core.images.importing import Imported, import_pictures, open_picture, picture_files
+from core.project import Project, replacing
+
+THUMBNAIL_PX = 320
+
+
+def listed(project: Project) -> tuple[captions.CaptionedImage, ...]:
+    """The project's pictures with their captions; none for a project without pictures."""
+    folder = project.images()
+    return captions.read_captions(folder).images if picture_files(folder) else ()
+
+
+def gallery(project: Project) -> list[tuple[Path, str]]:
+    """(thumbnail, caption) of each picture; thumbnails are made once and kept beside the pictures."""
+    return [(thumbnail(project, image.path), image.caption) for image in listed(project)]
+
+
+def thumbnail(project: Project, path: Path) -> Path:
+    """A small JPEG of a picture, its longer side `THUMBNAIL_PX` pixels at most."""
+    stamp = path.stat()
+    small = project.images() / ".thumbnails" / f"{path.stem}-{stamp.st_mtime_ns:x}-{stamp.st_size:x}.jpg"
+    if not small.is_file():
+        picture = open_picture(path, least=THUMBNAIL_PX)
+        picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+        with replacing(small) as part:
+            picture.save(part, quality=85)
+    return small
+
+
+def table(project: Project) -> list[list[str]]:
+    """Rows of file name and caption."""
+    folder = project.images()
+    return [[image.path.relative_to(folder).as_posix(), image.caption] for image in listed(project)]
+
+
+def save(project: Project, rows: Sequence[Sequence[str]]) -> int:
+    """Writes the table's captions, the version before is kept; returns how many pictures have one.
+
+    Names that are not the project's pictures are passed over: the rows come from a page.
+    """
+    known = {name for name, _ in table(project)}
+    written = {name: caption or "" for name, caption, *_ in rows if name in known}
+    captions.write(project.images() / captions.METADATA, written)
+    return sum(bool(caption.strip()) for caption in written.values())
+
+
+def add(project: Project, files: Sequence[str]) -> Imported:
+    """Copies dropped pictures into the project. Raises the first one's reason where none can be used."""
+    done = import_pictures([Path(file) for file in files], project.images())
+    if done.set_aside and not done.added and not done.known:
+        raise done.set_aside[0].reason
+    return done
+
+
+def trigger(project: Project) -> str:
+    """The trigger word that all captions begin with; empty where there is none."""
+    firsts = {image.caption.split(",")[0].strip() for image in listed(project)}
+    return firsts.pop() if len(firsts) == 1 else ""

@@ -1,0 +1,46 @@
+"""The one-click styles as cards: each a title, a line about it, and a patch of its own colours.
+
+The cards are a radio group, so that a keyboard and a screen reader know them; the patches are CSS made from
+the styles' own caption colours. Knows nothing about what a style does.
+"""
+
+from __future__ import annotations
+
+from core.settings import Style, load_style, preset_names
+
+# Skies for the cards by the music's mood, dark enough below for any caption colour.
+SKIES = {
+    "calm": "linear-gradient(180deg,#efe9dc 0%,#cfd3cd 45%,#5b6b6b 100%)",
+    "night": "linear-gradient(180deg,#1b1036 0%,#5b1e74 45%,#0b0a1e 100%)",
+    "bright": "linear-gradient(180deg,#ffd9a0 0%,#ff8f5e 50%,#7c2d4a 100%)",
+    "none": "linear-gradient(180deg,#d9d4cb 0%,#8c867c 50%,#3b3732 100%)",
+}
+
+
+def all_styles() -> list[Style]:
+    """The styles under presets/styles, the quiet ones first."""
+    return sorted(
+        (load_style(name) for name in preset_names("styles")), key=lambda s: (s.music != "calm", s.name)
+    )
+
+
+def first() -> str | None:
+    """The style chosen at first."""
+    return next((style.name for style in all_styles()), None)
+
+
+def choices(language: str) -> list[tuple[str, str]]:
+    """(card's text, name): the title on the first line, what it is on the next."""
+    return [
+        (f"{style.title.get(language, style.name)}\n{style.about.get(language, '')}", style.name)
+        for style in all_styles()
+    ]
+
+
+def css() -> str:
+    """A colour patch for each card."""
+    return "".join(
+        f"#style label:has(input[value='{style.name}'])::before{{background:{SKIES[style.music]};}}"
+        f"#style label:has(input[value='{style.name}'])::after{{color:{style.caption_color};}}"
+        for style in all_styles()
+    )

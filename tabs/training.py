@@ -1,0 +1,150 @@
+"""What the two training tabs share: preset, base model, name, settings folded away, and what they mean.
+
+Settings come from core/settings.py, presets from presets/training; choosing a preset fills the fields, which
+a person then changes. Knows nothing about pictures or texts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from core.project import Project
+from core.settings import Training, make, preset, preset_names, read_yaml
+from tabs.widgets import chooser, field, fields
+from tabs.wiring import Page, Studio, watch
+from tabs.words import label, static
+
+MAIN = ("lora_rank", "epochs", "learning_rate", "batch_size")
+FINE = (
+    "lora_alpha",
+    "dropout",
+    "gradient_accumulation",
+    "max_steps",
+    "lr_scheduler",
+    "warmup_steps",
+    "save_steps",
+    "sample_steps",
+    "precision",
+    "seed",
+)
+FOLDERS = {"image": "Stable-diffusion", "text": "LLM"}
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The widgets that choose how a LoRA is trained, by the setting's name; `recipe` is the preset."""
+
+    cls: type[Training]
+    recipe: gr.Dropdown
+    chosen: dict[str, Any]
+    start: gr.Button
+
+    @property
+    def trigger(self) -> gr.Textbox:
+        """The trigger word's box; only pictures have one."""
+        return self.chosen["trigger"]
+
+
+def controls(studio: Studio, cls: type[Training], button: str, extra: tuple[str, ...]) -> Controls:
+    """Preset, base model, name and the main button, with all other settings in an accordion."""
+    kind = cls.model_fields["kind"].default
+    recipes = [(static(label(name.partition("-")[2])), name) for name in recipe_names(kind)]
+    first = recipes[0][1] if recipes else None
+    with gr.Row(elem_classes="st-pair"):
+        recipe = chooser("Preset", recipes, first, f"preset-{kind}", "How long and how strongly it learns.")
+        base = base_box(studio, kind, "Base model", f"base-{kind}")
+    with gr.Row(elem_classes="st-pair"):
+        name = field(
+            cls,
+            "name",
+            label=static("Name of the LoRA"),
+            placeholder="my_style",
+            elem_id=f"name-{kind}",
+            info=static("It becomes part of the file's name."),
+            min_width=140,
+        )
+        named = {"name": name}
+        if "trigger" in cls.model_fields:
+            named["trigger"] = field(
+                cls,
+                "trigger",
+                min_width=140,
+                elem_id="image-trigger",
+                label=static("Trigger word"),
+                info=static("Calls the style up; from the captions."),
+            )
+    start = gr.Button(static(button), variant="primary", size="lg", elem_id=f"start-{kind}")
+    given = filled(cls, first)
+    with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}"):
+        numbers = fields(cls, *MAIN, *extra, *FINE, **given)
+    made = Controls(cls, recipe, {"base_model": base, **named, **numbers}, start)
+    watch(
+        studio,
+        [recipe.input],
+        lambda page, recipe: list(filled(cls, recipe, tuple(numbers)).values()),
+        inputs={"recipe": recipe},
+        outputs=list(numbers.values()),
+    )
+    return made
+
+
+def recipe_names(kind: str) -> list[str]:
+    """Training presets of a kind, quick ones first."""
+    names = [name for name in preset_names("training") if name.startswith(f"{kind}-")]
+    return sorted(names, key=lambda name: (not name.endswith("quick"), name))
+
+
+def filled(cls: type[Training], recipe: str | None, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A preset's settings as plain values; all defaults where there is no preset."""
+    values = read_yaml(preset("training", recipe)) if recipe else {}
+    settings = make(cls, values, recipe or "the settings")
+    return {name: getattr(settings, name) for name in names or values if name != "kind"}
+
+
+def base_models(studio: Studio, kind: str) -> list[tuple[Any, str]]:
+    """The embedded model and those that a person dropped into the home's models folder."""
+    found = sorted(path for path in studio.home.models(FOLDERS[kind]).iterdir() if usable(path))
+    return [(static("Embedded"), "embedded"), *((path.stem, str(path)) for path in found)]
+
+
+def base_box(studio: Studio, kind: str, label: str, elem_id: str) -> gr.Dropdown:
+    """Chooses a base model; who sits at the machine may also type a path or a hub id."""
+    found = base_models(studio, kind)
+    info = "Put your own into the models folder."
+    return chooser(label, found, "embedded", elem_id, info, allow_custom_value=not studio.login)
+
+
+def usable(path: Path) -> bool:
+    """True for what can be a base model: a folder, or a .safetensors file."""
+    return not path.name.startswith(".") and (path.is_dir() or path.suffix == ".safetensors")
+
+
+def places(project: Project, name: str, kind: str) -> dict[str, Any]:
+    """Where a run of that name works and where its LoRA goes."""
+    title = name.strip() or project.name
+    return {"name": title, "output_dir": project.new_run(f"{title}-{kind}"), "lora_dir": project.loras()}
+
+
+def plan(page: Page, count: int, what: str, values: dict[str, Any]) -> str:
+    """What a press on Train means, in plain words: samples, passes, steps."""
+    if not count:
+        return ""
+    steps = math.ceil(count / values["batch_size"]) * values["epochs"] / values["gradient_accumulation"]
+    steps = min(math.ceil(steps), values["max_steps"] or math.inf)
+    return (
+        "<p class='st-plan'>"
+        + page.say(
+            "{count} {what} × {epochs} passes, {batch} at a time: {steps} steps",
+            count=count,
+            what=page.say(what),
+            epochs=values["epochs"],
+            batch=values["batch_size"],
+            steps=steps,
+        )
+        + "</p>"
+    )

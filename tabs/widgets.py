@@ -1,0 +1,89 @@
+"""Widgets made from settings: label, limits, default and tooltip come from the pydantic field itself.
+
+One declaration in core/settings.py, so a slider can't allow what the command line refuses.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+import gradio as gr
+from pydantic import BaseModel
+
+from tabs.words import label, static
+
+SLIDER_STEPS = 1000
+
+
+def limits(cls: type[BaseModel], name: str) -> tuple[float | None, float | None]:
+    """Lowest and highest value of a field; an open bound counts as its value, None where there is none."""
+    low = high = None
+    for rule in cls.model_fields[name].metadata:
+        low = getattr(rule, "ge", None) if low is None else low
+        low = getattr(rule, "gt", None) if low is None else low
+        high = getattr(rule, "le", None) if high is None else high
+    return low, high
+
+
+def tip(cls: type[BaseModel], name: str) -> str:
+    """A field's description as a sentence's beginning."""
+    about = cls.model_fields[name].description or ""
+    return about[:1].upper() + about[1:]
+
+
+def field(cls: type[BaseModel], name: str, value: Any = None, **how: Any) -> Any:
+    """The widget for a field of settings class `cls`; `value` replaces its default, `how` Gradio's options.
+
+    Numbers with a short range become sliders, others number boxes; choices a list; the rest a text box.
+    """
+    info = cls.model_fields[name]
+    value = info.get_default() if value is None else value
+    low, high = limits(cls, name)
+    texts = {"label": static(label(name)), "info": static(tip(cls, name))} | how
+    if info.annotation is bool:
+        return gr.Checkbox(value, **texts)
+    if get_origin(info.annotation) is Literal:
+        choices = [(static(str(choice)), choice) for choice in get_args(info.annotation)]
+        return gr.Dropdown(choices, value=value, **texts)
+    if info.annotation in (int, float):
+        return _number(info.annotation, low, high, value, texts)
+    rule = next((r.max_length for r in info.metadata if hasattr(r, "max_length")), None)
+    return gr.Textbox("" if value is None else str(value), max_length=rule, **texts)
+
+
+def _number(kind: Any, low: float | None, high: float | None, value: Any, texts: dict[str, Any]) -> Any:
+    whole = kind is int
+    if low is None or high is None or high - low > SLIDER_STEPS or (not whole and high <= 0.1):
+        return gr.Number(value, minimum=low, maximum=high, precision=0 if whole else None, **texts)
+    step = 1 if whole else 0.01 if high - low <= 5 else 0.5
+    return gr.Slider(low, high, value=value, step=step, **texts)
+
+
+def fields(cls: type[BaseModel], *names: str, **values: Any) -> dict[str, Any]:
+    """Widgets for several fields, by name, ready for `connect(inputs=…)`."""
+    return {name: field(cls, name, values.get(name)) for name in names}
+
+
+def chooser(
+    label: str, choices: list[Any], value: Any, elem_id: str, info: str = "", **how: Any
+) -> gr.Dropdown:
+    """A list to choose from; a choice is a value or (what is shown, value)."""
+    return gr.Dropdown(
+        choices,
+        value=value,
+        label=static(label),
+        info=static(info) if info else None,
+        elem_id=elem_id,
+        min_width=140,
+        **how,
+    )
+
+
+def heading(title: str, about: str) -> gr.HTML:
+    """A section's title with one line below it that says what to do here."""
+    return gr.HTML(f"<h2>{static(title)}</h2><p>{static(about)}</p>", elem_classes="st-heading")
+
+
+def empty(title: object, about: object) -> str:
+    """What stands where nothing is yet: what is missing, and what to do next."""
+    return f"<div class='st-empty'><strong>{title}</strong><span>{about}</span></div>"

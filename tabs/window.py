@@ -1,0 +1,92 @@
+"""The window: header, four tabs, one timer that keeps their job panels true.
+
+`build(studio)` makes it, `launch_arguments(...)` says how it is served. Heavy libraries are loaded by the
+jobs, so it opens in the time that gradio itself takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from tabs import compose, frame, image_lora, jobpanel, label, look, text_lora
+from tabs.guard import FrontPage, Guard
+from tabs.wiring import Studio
+from tabs.words import catalogue, static
+
+TABS = (
+    ("label", "Label", label),
+    ("image", "Image LoRA", image_lora),
+    ("text", "Text LoRA", text_lora),
+    ("compose", "Compose", compose),
+)
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The whole window as a Blocks app, not yet served."""
+    with gr.Blocks(title="LoRA Studio", analytics_enabled=False, fill_width=True) as window:
+        around = frame.build(studio, window)
+        panels = []
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
+            for name, title, tab in TABS:
+                with gr.Tab(static(title), id=name, elem_id=f"tab-{name}", render_children=True) as here:
+                    panels.append(tab.build(studio, replace(around, shown=(here.select,))))
+        for panel, (following, _, _) in zip(panels, TABS[1:], strict=False):
+            panel.onward.click(
+                lambda name=following: gr.update(selected=name),
+                outputs=[tabs],
+                api_visibility="private",
+                show_progress="hidden",
+            )
+        jobpanel.keep_watch(studio, panels, [gr.Timer(1).tick, window.load])
+    return window.queue(api_open=False, max_size=64, default_concurrency_limit=8)
+
+
+def launch_arguments(
+    host: str = "127.0.0.1",
+    port: int | None = 7860,
+    share: bool = False,
+    auth: Callable[[str, str], bool] | None = None,
+    allowed: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Keyword arguments for `build(studio).launch(...)`; `allowed` folders may be shown (the home folder).
+
+    `auth(user, password)` is asked at login; `share=True` without it is a programming error.
+    """
+    assert auth is not None or not share, "a shared window needs a login"
+    return {
+        "server_name": host,
+        "server_port": port,
+        "share": share,
+        "auth": auth,
+        "allowed_paths": list(allowed),
+        "theme": look.theme(),
+        "css": look.css(),
+        "head": look.HEAD,
+        "favicon_path": look.ICON,
+        "i18n": catalogue(),
+        "ssr_mode": False,
+        "strict_cors": True,
+        "run_history": False,
+        "enable_monitoring": False,
+        "pwa": True,
+        "footer_links": [],
+        "max_file_size": "300mb",
+        "show_error": False,
+        "quiet": True,
+        "app_kwargs": {
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+            "middleware": [Middleware(Guard, host=host, share=share), Middleware(FrontPage)],
+        },
+    }
+
+
+def shared_at(window: gr.Blocks) -> str | None:
+    """The share link after `launch(share=True)`; None where there is no network to make one."""
+    return window.share_url

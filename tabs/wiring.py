@@ -1,0 +1,110 @@
+"""How a page talks to Python: who asks, in which language, and what becomes of a mistake.
+
+Every handler of the window is connected here, so that each one authorises itself when the studio is shared
+and turns a Mistake into one sentence in the person's language. Knows nothing about any one tab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from core.jobs import Mistake, Runner
+from core.project import Home, Project
+from tabs.words import language_of, say
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What the window works on: the home folder, the project opened first, the job runner.
+
+    `login` is True where the window stands behind a login: then a request without a user does nothing.
+    """
+
+    home: Home
+    project: Project
+    runner: Runner
+    login: bool = False
+
+    def open(self, name: str) -> Project:
+        """The project of that name. Raises Mistake where there is none."""
+        for project in self.home.projects():
+            if project.name == name:
+                return project
+        raise Mistake("There is no project {name}; choose one from the list.", name=name)
+
+    def project_names(self) -> list[str]:
+        """Names of all projects."""
+        return [project.name for project in self.home.projects()]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page that asked: its language and the name that was logged in with."""
+
+    language: str
+    user: str | None = None
+
+    def say(self, text: str, **values: object) -> str:
+        """A text or template in the page's language."""
+        return say(self.language, text, **values)
+
+    def sentence(self, mistake: Mistake) -> str:
+        """A mistake in the page's language; a mistake inside it is said in that language too."""
+        values = {
+            name: self.sentence(value) if isinstance(value, Mistake) else value
+            for name, value in mistake.values.items()
+        }
+        return self.say(mistake.template, **values)
+
+    def note(self, text: str, **values: object) -> None:
+        """Shows a short notice at the page's corner."""
+        gr.Info(self.say(text, **values), title=self.say("Done"), duration=5)
+
+    def warn(self, mistake: Mistake) -> None:
+        """Shows a mistake that stops nothing, such as one picture of many that was set aside."""
+        gr.Warning(self.sentence(mistake), title=self.say("Please check"), duration=12)
+
+
+def page_of(request: gr.Request | None) -> Page:
+    """The page behind a request."""
+    return Page(language_of(request), getattr(request, "username", None))
+
+
+def connect(
+    studio: Studio,
+    triggers: Sequence[Any],
+    run: Callable[..., Any],
+    inputs: dict[str, Any] | None = None,
+    outputs: Sequence[Any] | None = None,
+    **how: Any,
+) -> Any:
+    """Runs `run(page, **values of inputs)` on any of the triggers; returns Gradio's event for `.then`."""
+
+    def handler(request: gr.Request, **values: Any) -> Any:
+        page = page_of(request)
+        if studio.login and not page.user:
+            raise gr.Error(page.say("Please log in first."), print_exception=False)
+        try:
+            return run(page, **values)
+        except Mistake as mistake:
+            raise gr.Error(
+                page.sentence(mistake), title=page.say("Please check"), duration=15, print_exception=False
+            ) from None
+
+    return gr.on(
+        list(triggers),
+        handler,
+        inputs_kwargs=inputs or {},
+        outputs=list(outputs or []),
+        api_visibility="private",
+        **how,
+    )
+
+
+def watch(studio: Studio, triggers: Sequence[Any], run: Callable[..., Any], **how: Any) -> Any:
+    """`connect` for what a page asks by itself: no spinner, never waiting behind another request."""
+    return connect(studio, triggers, run, show_progress="hidden", concurrency_limit=None, **how)

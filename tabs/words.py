@@ -1,0 +1,68 @@
+"""The window's words in English and Chinese.
+
+English is the key, `zh.yaml` holds the Chinese for it: static texts go to the browser through gr.I18n, which
+shows them in its language; sentences made in Python (progress, mistakes) are looked up by their template.
+Knows nothing about what a text means or where it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import yaml
+from gradio.i18n import I18nData
+
+COOKIE = "studio_lang"
+LANGUAGES = {"en": "English", "zh": "中文"}
+
+
+@cache
+def chinese() -> dict[str, str]:
+    """English text or template → Chinese."""
+    return yaml.safe_load((Path(__file__).parent / "zh.yaml").read_text(encoding="utf-8"))
+
+
+def _key(text: str) -> str:
+    # Dots and braces mean something in the browser's message keys, so the text itself can't be one.
+    return "t" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def static(text: str) -> Any:
+    """A fixed text that the browser shows in its own language; plain English where no Chinese is known."""
+    return I18nData(_key(text)) if text in chinese() else text
+
+
+def catalogue() -> gr.I18n:
+    """All fixed texts for `launch(i18n=…)`; templates with places are Python's to fill."""
+    fixed = {text: said for text, said in chinese().items() if "{" not in text}
+    return gr.I18n(
+        en={_key(text): text for text in fixed}, zh={_key(text): said for text, said in fixed.items()}
+    )
+
+
+def say(language: str, text: str, **values: object) -> str:
+    """A text or template in `language` (`en` or `zh`), its places filled; English where it is unknown."""
+    template = chinese().get(text, text) if language == "zh" else text
+    return template.format(**values) if values else template
+
+
+def language_of(request: gr.Request | None) -> str:
+    """The page's language: its own switch's cookie, else the browser's first choice."""
+    if request is None:
+        return "en"
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return "zh" if request.headers.get("accept-language", "").lower().startswith("zh") else "en"
+
+
+def label(name: str) -> str:
+    """A setting's name as people read it: `lora_rank` → `LoRA rank`."""
+    words = (
+        name.replace("_", " ").replace("lora", "LoRA").replace("snr", "SNR").replace(" lr", " learning rate")
+    )
+    return words[0].upper() + words[1:]

@@ -1,0 +1,85 @@
+"""The window's jobs: which core generator does a tab's work, and how an ended one is continued.
+
+The settings of each job stand beside its state as `<id>.yaml`, so that Continue runs exactly what was asked
+for. Heavy modules are imported when a job starts, never with the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.jobs import Job, JobState, Mistake
+from core.project import write_atomic
+from core.settings import ComposeSettings, ImageTraining, LabelSettings, Settings, TextTraining, dump, load
+from tabs.wiring import Studio
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A tab's job: its settings' class and the generator that does it."""
+
+    settings: type[Settings]
+    run: Callable[[Any], Job]
+
+
+def _label(settings: LabelSettings) -> Job:
+    from core.images.label import label
+
+    return label(settings)
+
+
+def _train(settings: ImageTraining | TextTraining) -> Job:
+    from core.lora.train import train
+
+    return train(settings)
+
+
+def _compose(settings: ComposeSettings) -> Job:
+    from core.video.compose import compose
+
+    return compose(settings)
+
+
+KINDS = {
+    "label": Kind(LabelSettings, _label),
+    "image": Kind(ImageTraining, _train),
+    "text": Kind(TextTraining, _train),
+    "compose": Kind(ComposeSettings, _compose),
+}
+
+
+def submit(studio: Studio, kind: str, title: str, settings: Settings) -> str:
+    """Queues the job and returns its id. Raises Mistake while one of this kind is at work."""
+    newest = studio.runner.newest(kind)
+    if newest is not None and newest.active:
+        raise Mistake("{title} is still at work; wait for it or stop it first.", title=newest.title)
+    job_id = studio.runner.submit(kind, title, lambda: KINDS[kind].run(settings))
+    write_atomic(_settings_file(studio, job_id), dump(settings))
+    return job_id
+
+
+def can_continue(studio: Studio, state: JobState | None) -> bool:
+    """True for a job that ended early and whose settings are known."""
+    if state is None or state.status not in ("stopped", "interrupted", "failed"):
+        return False
+    return _settings_file(studio, state.id).is_file()
+
+
+def settings_of(studio: Studio, state: JobState) -> Any:
+    """What a job was asked for."""
+    return load(KINDS[state.kind].settings, _settings_file(studio, state.id))
+
+
+def resume(studio: Studio, kind: str) -> None:
+    """Submits the newest job of a kind again; training goes on from its last checkpoint."""
+    state = studio.runner.newest(kind)
+    if state is None or not can_continue(studio, state):
+        raise Mistake("There is nothing to continue here; press the main button instead.")
+    submit(studio, kind, state.title, settings_of(studio, state))
+
+
+def _settings_file(studio: Studio, job_id: str) -> Path:
+    return studio.runner.folder / f"{job_id}.yaml"

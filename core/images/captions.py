@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.encodings import decoded, table
-from core.images.importing import check_all, natural, picture_files
+from core.images.importing import check_all, hopeless, natural, some_pictures
 from core.jobs import Mistake
 from core.project import unused, write_atomic, write_captions
 
@@ -59,14 +59,12 @@ def read_captions(folder: Path, metadata_path: Path | None = None) -> CaptionedS
     where there is no such file, the first line of a .txt or .caption file beside the picture is its caption,
     else the name part of an sd-scripts folder `N_name`. Raises Mistake where no picture can be used.
     """
-    files = picture_files(folder)
-    if not files:
-        raise Mistake("The folder {path} holds no pictures; put .png or .jpg files in it.", path=folder)
+    files = some_pictures(folder)
     problems: list[str] = []
     metadata = metadata_path or find_metadata(folder)
     captions: dict[Path, str] = {}
     if metadata is not None:
-        captions = _placed(read_metadata(metadata), metadata, folder, files, problems)
+        captions = place_rows(read_metadata(metadata), metadata, folder, files, problems)
         if not captions:
             raise Mistake(
                 "None of the pictures that {metadata} names is in {folder}; check the names in it.",
@@ -78,12 +76,7 @@ def read_captions(folder: Path, metadata_path: Path | None = None) -> CaptionedS
     found = check_all(sorted(captions, key=natural) if captions else files)
     problems += [str(one.reason) for one in found.set_aside]
     if not found.pictures:
-        raise Mistake(
-            "None of the {count} pictures in {path} can be used; the first: {reason}",
-            count=len(found.set_aside),
-            path=folder,
-            reason=found.set_aside[0].reason,
-        )
+        raise hopeless(folder, found.set_aside)
     images = tuple(
         CaptionedImage(one.path, captions.get(one.path) or _own_caption(one.path), _repeats(one.path))
         for one in found.pictures
@@ -184,7 +177,7 @@ def one_line(caption: str) -> str:
     return " ".join(caption.split())
 
 
-def _placed(
+def place_rows(
     rows: Sequence[tuple[str, str]], metadata: Path, folder: Path, files: Sequence[Path], problems: list[str]
 ) -> dict[Path, str]:
     """Captions by picture, names resolved beside the metadata file, then in the folder, then by spelling.

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,6 +229,24 @@ def picture_files(folder: Path) -> list[Path]:
     return sorted(found, key=natural)
 
 
+def some_pictures(folder: Path) -> list[Path]:
+    """As `picture_files`; raises Mistake where there are none, too."""
+    files = picture_files(folder)
+    if not files:
+        raise Mistake("The folder {path} holds no pictures; put .png or .jpg files in it.", path=folder)
+    return files
+
+
+def hopeless(folder: Path, set_aside: Sequence[SetAside]) -> Mistake:
+    """The mistake of a folder whose pictures all had to be set aside."""
+    return Mistake(
+        "None of the {count} pictures in {path} can be used; the first: {reason}",
+        count=len(set_aside),
+        path=folder,
+        reason=set_aside[0].reason,
+    )
+
+
 def check(path: Path) -> Picture | SetAside:
     """Decodes a picture once to see whether it is whole."""
     if path.suffix.lower() in OTHER_PICTURES:
@@ -259,17 +277,10 @@ def read_folder(folder: Path) -> PictureSet:
 
     Raises Mistake where the folder is missing, holds no pictures, or only unreadable ones.
     """
-    files = picture_files(folder)
-    if not files:
-        raise Mistake("The folder {path} holds no pictures; put .png or .jpg files in it.", path=folder)
+    files = some_pictures(folder)
     found = check_all(files)
     if not found.pictures:
-        raise Mistake(
-            "None of the {count} pictures in {path} can be used; the first: {reason}",
-            count=len(files),
-            path=folder,
-            reason=found.set_aside[0].reason,
-        )
+        raise hopeless(folder, found.set_aside)
     return found
 
 

@@ -113,7 +113,7 @@ class Tagger:
         """Tags of each picture in the order of `KINDS`: the best word of a kind, if its share is `threshold`.
 
         The thing is found first; the other kinds are compared as whole captions about that thing, because
-        that is how the model was trained. At most `most` tags, those of the highest scores.
+        that is how the model was trained. At most `most` tags, the thing first.
         """
         import torch
 
@@ -136,8 +136,7 @@ class Tagger:
                 found.append(tag)
                 if kind in ("object", "setting"):
                     subject = tag.phrase if kind == "object" else f"{subject} {tag.phrase}"
-        kept = sorted(found, key=lambda tag: -tag.score)[:most]
-        return tuple(tag for tag in found if tag in kept)
+        return tuple(found[:most])
 
     def _best(
         self, seen: torch.Tensor, kind: str, choices: Sequence[tuple[str, str]], asked: Sequence[str]

@@ -70,7 +70,7 @@ def tiny_labeller(tmp_path_factory):
     import torch
     from safetensors.torch import save_file
 
-    folder = tmp_path_factory.mktemp("models") / "tiny labeller"
+    folder = tmp_path_factory.mktemp("models") / "labeller"
     folder.mkdir()
     model_cfg = {
         "embed_dim": len(WORDS),

@@ -1,0 +1,128 @@
+"""The label job from pictures to metadata.csv: what it writes, keeps, sets aside, and saves when stopped."""
+
+import pytest
+
+from core import basemodels
+from core.images.captions import history, read_captions, write
+from core.images.label import label, read_memory
+from core.jobs import Mistake
+from core.settings import LabelSettings
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_labeller, scenes, facts, monkeypatch):
+    """24 scenes, one a fact, in a folder; the tiny labeller stands where the embedded one does."""
+    monkeypatch.setattr(basemodels, "MODELS", tiny_labeller.parent)
+    place = tmp_path / "my 图 set"
+    place.mkdir()
+    for number, fact in enumerate(facts):
+        scenes(*fact, seed=number + 50).resize((256, 256), 0).save(
+            place / f"{number} {'鱼' * (number % 2)}.png"
+        )
+    return place
+
+
+def run(folder, **changes):
+    return list(label(LabelSettings(pictures=folder, trigger="inkwash", **changes)))
+
+
+def captions(folder, path=None):
+    return [image.caption for image in read_captions(folder, path).images]
+
+
+def test_labels_a_folder(folder, facts):
+    reports = run(folder)
+    assert reports[-1].result == folder / "metadata.csv"
+    assert [report.result for report in reports[:-1]] == [None] * (len(reports) - 1)
+    steps = [report.step for report in reports if report.message == "Labelling"]
+    assert steps == sorted(steps) and steps[-1] == 24
+    assert any(report.seconds_left is not None for report in reports)
+    made = captions(folder)
+    assert made[0] == "inkwash, an apple by a river by day"
+    assert sum(fact[0] in text for fact, text in zip(facts, made, strict=True)) == 24
+    assert read_captions(folder).problems == ()
+    assert "0 .png: inkwash, an apple by a river by day" in [report.text for report in reports]
+    assert read_memory(folder / "metadata.csv").tags["0 .png"][0][:2] == ("apple", "object")
+
+
+def test_hand_made_captions_stay_and_machine_made_ones_are_renewed(folder):
+    run(folder)
+    rows = {image.path.name: image.caption for image in read_captions(folder).images}
+    rows["0 .png"] = "inkwash, my own apple"
+    rows["2 .png"] = "no trigger here"
+    rows["4 .png"] = ""
+    write(folder / "metadata.csv", rows)
+    list(label(LabelSettings(pictures=folder, trigger="brushed")))
+    again = {image.path.name: image.caption for image in read_captions(folder).images}
+    assert again["0 .png"] == "brushed, my own apple"
+    assert again["2 .png"] == "brushed, no trigger here"
+    assert again["4 .png"].startswith("brushed, an apple")
+    assert all(text.startswith("brushed, ") and "inkwash" not in text for text in again.values())
+    assert len(history(folder / "metadata.csv")) == 2
+
+
+def test_caption_files_beside_pictures_count_as_hand_made(folder):
+    (folder / "0 .txt").write_text("a still life by hand", encoding="utf-8")
+    run(folder)
+    assert captions(folder)[0] == "inkwash, a still life by hand"
+
+
+def test_stopping_keeps_what_is_done(folder):
+    job = label(LabelSettings(pictures=folder))
+    for report in job:
+        if report.step == 8:
+            break
+    job.close()
+    found = read_captions(folder)
+    assert len(found.images) == 8 and all(image.caption for image in found.images)
+    run(folder)
+    assert len(captions(folder)) == 24
+
+
+def test_stopping_before_the_first_picture_writes_nothing(folder):
+    job = label(LabelSettings(pictures=folder))
+    next(job)
+    job.close()
+    assert not (folder / "metadata.csv").exists()
+
+
+def test_bad_pictures_are_set_aside_and_faults_are_told(folder):
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("no picture")
+    (folder / "twin.jpg").write_bytes((folder / "0 .png").read_bytes())
+    lines = [report.text for report in run(folder) if report.text]
+    assert "empty.png is empty (0 bytes); copy it again from its source." in lines
+    assert "text.png is not a picture, whatever its ending says; save it as PNG or JPEG." in lines
+    assert "twin.jpg looks almost the same as 0 .png; keep one, or it counts twice." in lines
+    assert len(captions(folder)) == 25
+
+
+def test_output_elsewhere(folder, tmp_path):
+    output = tmp_path / "out" / "list.csv"
+    assert run(folder, output=output)[-1].result == output
+    assert not (folder / "metadata.csv").exists()
+    assert captions(folder, output)[0].startswith("inkwash, an apple")
+
+
+def test_tags_and_threshold(folder):
+    run(folder, tags=1, threshold=0.5)
+    assert captions(folder)[0] == "inkwash, an apple" and captions(folder)[-1] == "inkwash, a whale"
+    run(folder, threshold=1.0)
+    assert captions(folder) == ["inkwash"] * 24
+
+
+def test_mistakes(folder, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(Mistake, match="holds no pictures"):
+        run(tmp_path / "none")
+    with pytest.raises(Mistake, match="There is no folder"):
+        run(tmp_path / "gone")
+    with pytest.raises(Mistake, match=r"give the name of a \.csv file"):
+        run(folder, output=tmp_path / "list.txt")
+    (tmp_path / "none" / "a.png").touch()
+    with pytest.raises(Mistake, match="None of the 1 pictures in"):
+        run(tmp_path / "none")
+    assert not (tmp_path / "none" / "metadata.csv").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(Mistake, match="can't be written"):
+        run(folder, output=tmp_path / "file" / "list.csv")

@@ -44,8 +44,10 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
             seconds = field(ComposeSettings, "seconds", label=static("Length"))
             start = gr.Button(static("Make video"), variant="primary", size="lg", elem_id="start-compose")
             with gr.Accordion(static("Details"), open=False, elem_id="details-compose"):
+                low, high = limits(Style, "lora_weight")
                 weight = gr.Slider(
-                    *limits(Style, "lora_weight"),
+                    low,
+                    high,
                     value=1,
                     step=0.05,
                     label=static("Weight of the image LoRA"),

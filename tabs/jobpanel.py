@@ -217,6 +217,8 @@ def _minutes(seconds: float, page: Page) -> str:
 
 
 def _error(state: JobState, page: Page) -> str:
+    if state.error_template and page.language == "en":
+        return state.error
     if state.error_template:
         return page.say(state.error_template, **state.error_values)
     return page.say("Something went wrong inside the studio: {error}", error=state.error)

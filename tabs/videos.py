@@ -22,7 +22,7 @@ SIZES = {"9:16": (1080, 1920), "1:1": (1080, 1080), "16:9": (1920, 1080), "9:16 
 
 
 def build(studio: Studio, frame: Frame) -> None:
-    """The project's newest video with all that belongs to it, others to choose from; hidden until one is there."""
+    """The newest video with what belongs to it, others to choose from; hidden until there is one."""
     with gr.Column(elem_classes="st-card", visible=False) as card:
         chosen = chooser("Video", [], None, "video-choice")
         with gr.Row(elem_classes="st-result"):

@@ -15,7 +15,7 @@ from tabs.words import label, static
 SLIDER_STEPS = 1000
 
 
-def limits(cls: type[BaseModel], name: str) -> tuple[float | None, float | None]:
+def limits(cls: type[BaseModel], name: str) -> tuple[Any, Any]:
     """Lowest and highest value of a field; an open bound counts as its value, None where there is none."""
     low = high = None
     for rule in cls.model_fields[name].metadata:

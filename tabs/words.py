@@ -60,8 +60,22 @@ def language_of(request: gr.Request | None) -> str:
     return "zh" if request.headers.get("accept-language", "").lower().startswith("zh") else "en"
 
 
+# Names that are too short, or too much a programmer's, to stand beside a slider.
+NAMES = {
+    "fps": "Frame rate",
+    "holdout": "Held-out share",
+    "lr_scheduler": "Learning rate's course",
+    "max_length": "Longest row",
+    "steps": "Drawing steps",
+    "tags": "Tags a picture",
+    "train_text_encoder": "Train the text encoder too",
+}
+
+
 def label(name: str) -> str:
     """A setting's name as people read it: `lora_rank` → `LoRA rank`."""
+    if name in NAMES:
+        return NAMES[name]
     words = (
         name.replace("_", " ").replace("lora", "LoRA").replace("snr", "SNR").replace(" lr", " learning rate")
     )

@@ -1,0 +1,88 @@
+"""Everything a person reads in the window is there in Chinese, with the same places to fill."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextTraining, preset_names
+from tabs import widgets, words
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan"}
+SETTINGS = (LabelSettings, ImageTraining, TextTraining, ComposeSettings)
+
+
+def calls(folder: str) -> Iterator[ast.Call]:
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                yield node
+
+
+def name_of(call: ast.Call) -> str:
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
+
+def literals(call: ast.Call, *, first_only: bool = False) -> list[str]:
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return [
+        node.value
+        for node in (arguments[:1] if first_only else arguments)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def window_texts() -> set[str]:
+    found: set[str] = set()
+    for call in calls("tabs"):
+        if name_of(call) in SPEAKERS:
+            found |= {text for text in literals(call) if text[:1].isupper() or " " in text}
+        elif name_of(call) == "build" and len(call.args) > 3:
+            found |= set(literals(call)) - {"label", "image", "text", "compose"}
+    return found
+
+
+def settings_texts() -> set[str]:
+    fields = [(cls, name) for cls in SETTINGS for name in cls.model_fields]
+    shown = {words.label(name) for cls, name in fields} | {widgets.tip(cls, name) for cls, name in fields}
+    return shown | {words.label(name.partition("-")[2]) for name in preset_names("training")}
+
+
+def core_texts() -> set[str]:
+    found: set[str] = set()
+    for call in calls("core"):
+        if name_of(call) in {"Mistake", "Unreadable", "Progress"} and call.args:
+            found |= set(literals(call, first_only=True))
+    return found
+
+
+def places(template: str) -> set[str]:
+    return {name.split("[")[0] for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+@pytest.mark.parametrize("texts", [window_texts, settings_texts, core_texts])
+def test_every_text_has_its_chinese(texts):
+    missing = sorted(text for text in texts() if text not in words.chinese())
+    assert missing == []
+
+
+def test_a_translation_has_its_templates_places():
+    for text, said in words.chinese().items():
+        assert said.strip(), text
+        assert places(said) == places(text), text
+
+
+def test_static_texts_need_no_filling():
+    for text in words.catalogue().translations["zh"].values():
+        assert "{" not in text and "<" not in text
+
+
+def test_a_sentence_is_said_in_the_pages_language():
+    assert words.say("en", "{step} of {total}", step=3, total=9) == "3 of 9"
+    assert "3" in words.say("zh", "{step} of {total}", step=3, total=9)
+    assert words.say("zh", "no such text {here}", here=1) == "no such text 1"

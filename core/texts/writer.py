@@ -1,0 +1,290 @@
+"""Writes text: one language model, any number of text LoRAs switched on demand, many candidates at once.
+
+Works on chat messages and gives back texts and log-probabilities. Knows nothing about scenes or what makes a
+candidate good (core.video.script judges), nor about training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core import basemodels, device
+from core.jobs import Mistake
+
+if TYPE_CHECKING:
+    import torch
+
+Messages = Sequence[dict[str, str]]
+
+TOP_K = 60
+TOKENS_A_WORD = 1.6  # English in SmolLM2's tokens, punctuation included, with room to spare
+SENTENCE = re.compile(r"[^.!?…]*[.!?…]+[\"'”’)]*(?=\s|$)")
+ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|[A-Z])\.$")
+
+
+class Writer:
+    """A causal language model with its tokenizer, loaded once, and the text LoRAs it has been given."""
+
+    def __init__(self, base: str = basemodels.EMBEDDED, precision: str = "auto") -> None:
+        place = device.pick()
+        model, self.tokenizer = basemodels.load_text(base, device.dtype(precision, place))
+        self.base = base
+        self.model: Any = model.to(place)
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self._loras: dict[Path, str] = {}
+
+    @contextlib.contextmanager
+    def voice(self, lora: Path | None) -> Iterator[None]:
+        """Within it the model speaks with the LoRA in folder `lora`; with None it is the base alone.
+
+        A LoRA is loaded when it is first asked for. Raises Mistake for a folder that is none, or none for
+        this base.
+        """
+        if lora is None:
+            if not self._loras:
+                yield
+                return
+            with self.model.disable_adapter():
+                yield
+            return
+        name = self._load(lora.resolve())
+        self.model.set_adapter(name)
+        yield
+
+    def _load(self, folder: Path) -> str:
+        from peft import PeftModel
+
+        if folder in self._loras:
+            return self._loras[folder]
+        if not (folder / "adapter_config.json").is_file():
+            raise Mistake(
+                "{folder} is not a text LoRA (it has no adapter_config.json); give a PEFT folder.",
+                folder=folder,
+            )
+        name = f"lora{len(self._loras)}"
+        try:
+            if self._loras:
+                self.model.load_adapter(str(folder), adapter_name=name)
+            else:
+                self.model = PeftModel.from_pretrained(self.model, str(folder), adapter_name=name).eval()
+        except (RuntimeError, ValueError, OSError) as error:
+            raise Mistake(
+                "The text LoRA {folder} doesn't fit the language model {base}; train it again on this one.",
+                folder=folder,
+                base=self.base,
+            ) from error
+        self._loras[folder] = name
+        return name
+
+    def prompt(self, messages: Messages) -> list[int]:
+        """Token ids of a chat up to the model's turn, by the model's own template (plain lines if none)."""
+        if self.tokenizer.chat_template is None:
+            lines = [f"{message['role']}: {message['content']}\n" for message in messages]
+            return self.tokenizer.encode("".join(lines) + "assistant:")
+        text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def candidates(
+        self,
+        messages: Messages,
+        count: int,
+        seed: int,
+        max_words: int = 20,
+        temperature: float = 0.8,
+        top_p: float = 0.92,
+    ) -> list[str]:
+        """`count` answers to one chat; see `candidates_for`."""
+        return self.candidates_for([messages], count, seed, max_words, temperature, top_p)[0]
+
+    def candidates_for(
+        self,
+        chats: Sequence[Messages],
+        count: int,
+        seed: int,
+        max_words: int = 20,
+        temperature: float = 0.8,
+        top_p: float = 0.92,
+    ) -> list[list[str]]:
+        """`count` answers to each chat, all drawn in one batch, each cut to whole sentences.
+
+        max_words: an answer ends with the last sentence that ends within so many words (longer only where its
+        first sentence is). temperature 0 takes the likeliest token. The same seed, chats and
+        count give the same texts; nothing is drawn from a global random state.
+        """
+        limit = int(max_words * TOKENS_A_WORD) + 4
+        prompts = [self.prompt(chat) for chat in chats]
+        rows = self.sample(prompts, count, seed, limit, temperature, top_p)
+        texts = [
+            whole_sentences(self.tokenizer.decode(row, skip_special_tokens=True), max_words) for row in rows
+        ]
+        return [texts[at : at + count] for at in range(0, len(texts), count)]
+
+    def sample(
+        self,
+        prompts: Sequence[list[int]],
+        count: int,
+        seed: int,
+        limit: int,
+        temperature: float,
+        top_p: float,
+    ) -> list[list[int]]:
+        """New token ids of `count` rows a prompt, at most `limit` each, without the end token.
+
+        Each row draws from its own generator, seeded by (seed, row). The prompts run once each; their keys
+        and values are then repeated for the rows.
+        """
+        import torch
+        from transformers import DynamicCache
+
+        with torch.inference_mode():
+            place = self.model.device
+            ids, mask = self._pad(prompts)
+            cache = DynamicCache()
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            out = self.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                logits_to_keep=1,
+            )
+            cache.batch_repeat_interleave(count)
+            logits = out.logits[:, -1].repeat_interleave(count, 0)
+            mask = mask.repeat_interleave(count, 0)
+            position = positions[:, -1:].repeat_interleave(count, 0)
+            draws = [np.random.default_rng((seed, row)) for row in range(len(prompts) * count)]
+            ends = self._ends()
+            rows: list[list[int]] = [[] for _ in draws]
+            alive = list(range(len(rows)))
+            for step in range(limit):
+                tokens = _draw(logits, [draws[row] for row in alive], temperature, top_p)
+                for row, token in zip(alive, tokens, strict=True):
+                    rows[row].append(token)
+                going = [at for at, token in enumerate(tokens) if token not in ends]
+                if not going or step == limit - 1:
+                    break
+                if len(going) < len(alive):
+                    keep = torch.tensor(going, device=place)
+                    cache.batch_select_indices(keep)
+                    mask, position = mask[keep], position[keep]
+                    alive = [alive[at] for at in going]
+                mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
+                position = position + 1
+                last = torch.tensor([[rows[row][-1]] for row in alive], device=place)
+                out = self.model(
+                    input_ids=last, attention_mask=mask, position_ids=position, past_key_values=cache
+                )
+                logits = out.logits[:, -1]
+            return [[token for token in row if token not in ends] for row in rows]
+
+    def log_probs(self, chat: Messages, replies: Sequence[str]) -> list[float]:
+        """Mean natural log-probability a token of each reply as the answer to `chat`; -inf for none."""
+        tails = [self._plain(reply) for reply in replies]
+        sums = self._tail_log_probs(self.prompt(chat), tails)
+        return [total / len(tail) if tail else -math.inf for total, tail in zip(sums, tails, strict=True)]
+
+    def endings(self, start: str, ends: Sequence[str]) -> list[float]:
+        """Natural log-probability of each of `ends` as a whole, right after the plain text `start`."""
+        return self._tail_log_probs(self._plain(start), [self._plain(end) for end in ends])
+
+    def _tail_log_probs(self, head: list[int], tails: Sequence[list[int]]) -> list[float]:
+        """Log-probability of each tail after the same head, which runs through the model once."""
+        import torch
+        from transformers import DynamicCache
+
+        place = self.model.device
+        longest = max((len(tail) for tail in tails), default=0)
+        if longest == 0:
+            return [0.0] * len(tails)
+        rows = torch.tensor([tail + [0] * (longest - len(tail)) for tail in tails], device=place)
+        with torch.inference_mode():
+            cache = DynamicCache()
+            ids = torch.tensor([head], device=place)
+            logits = self.model(input_ids=ids, past_key_values=cache, logits_to_keep=1).logits
+            logits = logits.expand(len(tails), -1, -1)
+            if longest > 1:
+                cache.batch_repeat_interleave(len(tails))
+                rest = self.model(input_ids=rows[:, :-1], past_key_values=cache).logits
+                logits = torch.cat([logits, rest], 1)
+            logs = torch.log_softmax(logits.float(), -1).gather(-1, rows[..., None])[..., 0]
+        return [float(row[: len(tail)].sum()) for row, tail in zip(logs, tails, strict=True)]
+
+    def _plain(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def _pad(self, rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Left-padded token ids and mask, both [rows, longest]."""
+        import torch
+
+        longest = max(len(row) for row in rows)
+        pad = self.tokenizer.pad_token_id
+        ids = [[pad] * (longest - len(row)) + row for row in rows]
+        mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+        place = self.model.device
+        return torch.tensor(ids, device=place), torch.tensor(mask, device=place)
+
+    def _ends(self) -> set[int]:
+        """Every token id that ends an answer."""
+        ends = self.model.generation_config.eos_token_id
+        known = ends if isinstance(ends, list) else [ends]
+        return {end for end in (*known, self.tokenizer.eos_token_id) if end is not None}
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    """Positions of left-padded rows: the first real token is at 0."""
+    return (mask.cumsum(1) - 1).clamp(min=0)
+
+
+def _draw(
+    logits: torch.Tensor, draws: list[np.random.Generator], temperature: float, top_p: float
+) -> list[int]:
+    """One token a row from logits [rows, words], drawn by the row's generator from its top k's nucleus."""
+    import torch
+
+    values, tokens = torch.topk(logits.float(), min(TOP_K, logits.shape[-1]))
+    if temperature == 0:
+        return tokens[:, 0].tolist()
+    shares = torch.softmax(values / temperature, -1).cpu().numpy().astype(np.float64)
+    before = shares.cumsum(1) - shares
+    shares[before >= top_p] = 0
+    totals = (shares / shares.sum(1, keepdims=True)).cumsum(1)
+    picks = [int(np.searchsorted(total, draw.random())) for total, draw in zip(totals, draws, strict=True)]
+    return [int(row[min(pick, len(row) - 1)]) for row, pick in zip(tokens, picks, strict=True)]
+
+
+def sentences(text: str) -> list[str]:
+    """The whole sentences of a text, in order; what follows the last end mark is left out."""
+    found: list[str] = []
+    start = 0
+    for match in SENTENCE.finditer(text):
+        piece = text[start : match.end()].strip()
+        if ABBREVIATION.search(piece):
+            continue
+        found.append(piece)
+        start = match.end()
+    return [piece for piece in found if piece]
+
+
+def whole_sentences(text: str, max_words: int) -> str:
+    """A model's raw answer as one line of whole sentences within `max_words`; empty where it has none.
+
+    The first sentence is kept however long it is.
+    """
+    line = " ".join(text.replace("’", "'").replace("“", '"').replace("”", '"').split())
+    kept: list[str] = []
+    words = 0
+    for sentence in sentences(line):
+        words += len(sentence.split())
+        if kept and words > max_words:
+            break
+        kept.append(sentence)
+    return " ".join(kept)

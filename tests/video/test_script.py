@@ -1,0 +1,130 @@
+from pathlib import Path
+
+import pytest
+
+from core.jobs import Mistake
+from core.texts.writer import Writer
+from core.video import script
+from core.video.script import Line, alike, check_topic, choose, faults, longest_copy, narrate, spoken_seconds
+from core.video.storyboard import plan
+
+GOOD = "The boat leaves before the sun does. Nobody waves, and it does not mind."
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "empty"),
+        ("The boat leaves before the", "unfinished"),
+        ("The boat leaves early 🙂 today.", "strange signs"),
+        ("The **boat** leaves early today.", "strange signs"),
+        ("The boat leaves.Then it rains.", "broken"),
+        ("The boat leaves the the river.", "broken"),
+        ('The boat says "no and leaves.', "broken"),
+        ("In this video a boat leaves the river.", "about itself"),
+        ("Sure, a boat leaves the river early.", "about itself"),
+        ("You should leave the river before noon.", "instruction"),
+        ("The boat leaves. and the river stays.", "lower case start"),
+        ("The boat leaves the town. The boat leaves at noon.", "repeats itself"),
+        ("A boat, another boat, and one more boat.", "repeats itself"),
+        ("Today the boat leaves before the sun does.", "copied"),
+    ],
+)
+def test_faults_are_found(text: str, fault: str) -> None:
+    assert fault in faults(text, [GOOD])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        "Noodles at noon. The whole street goes quiet and believes in one thing.",
+        'The bell says "late," twice. Nobody runs.',
+        "Mr. Wu counts to 3. The river is faster…",
+    ],
+)
+def test_sound_lines_have_none(text: str) -> None:
+    assert faults(text) == ()
+
+
+def test_longest_copy_counts_words_whatever_the_case_and_marks() -> None:
+    assert longest_copy("Well: the boat leaves BEFORE the sun, mostly.", ["no", GOOD]) == 6
+    assert longest_copy("Tea.", [GOOD]) == 0
+    assert longest_copy("Tea.", []) == 0
+
+
+def test_spoken_time_is_near_what_hibari_takes() -> None:
+    """Measured with hibari-tts 0.2.1, seconds."""
+    measured = {
+        "The sea is sorry about the jetty. It brings the planks back, one by one.": 5.12,
+    }
+    for text, seconds in measured.items():
+        assert spoken_seconds(text) == pytest.approx(seconds, rel=0.08)
+    assert spoken_seconds(GOOD, 2.0) == pytest.approx(spoken_seconds(GOOD) / 2)
+
+
+def test_lines_that_repeat_each_other_are_alike() -> None:
+    other = "A rooster takes credit for the morning."
+    assert alike(GOOD, other) < 0.3
+    assert alike(GOOD, "The boat leaves before supper. Nobody waves, as usual.") > 1
+    assert alike(GOOD, GOOD) > 2
+
+
+def test_choice_avoids_repetition_and_keeps_the_time() -> None:
+    boat, again = (
+        Line("The boat leaves early today.", 3.0, 2.0),
+        Line("The boat leaves early, too.", 3.0, 2.1),
+    )
+    tea = Line("Tea waits for the talk to end.", 3.0, 1.5)
+    assert choose([[boat], [again, tea]], [3.0, 3.0]) == [boat, tea]
+    long = Line("Tea waits for a talk that goes on and on.", 6.0, 1.9)
+    assert choose([[boat], [long, tea]], [3.0, 3.0]) == [boat, tea]
+    assert choose([[boat], [long]], [3.0, 3.0]) == [boat, long]
+
+
+@pytest.mark.parametrize(
+    ("topic", "script_name"),
+    [
+        ("小镇的早晨", "Chinese"),
+        ("静かな朝", "Japanese"),
+        ("тихое утро", "Cyrillic"),
+        ("هادئ صباح", "Arabic"),
+    ],
+)
+def test_topic_in_a_script_that_cannot_be_spoken_is_a_mistake(topic: str, script_name: str) -> None:
+    with pytest.raises(Mistake, match=f"{script_name}.*language model writes English only"):
+        check_topic(topic)
+    with pytest.raises(Mistake, match="voice speaks English only"):
+        check_topic(topic, text_base="some/model")
+    check_topic(topic, text_base="some/model", voice="none")
+
+
+def test_english_topics_pass_also_with_accents_and_names() -> None:
+    for topic in ("a café in Zürich", "tea from 龙井 village in the hills", "24 hours, 7 cups"):
+        check_topic(topic)
+
+
+@pytest.fixture(scope="module")
+def writer(tiny_llm: Path) -> Writer:
+    return Writer(str(tiny_llm), "fp32")
+
+
+def test_narration_is_the_same_for_the_same_seed(writer: Writer) -> None:
+    def write(seed: int) -> tuple[list[str], list[str]]:
+        steps = narrate(plan("a river town", 2, seed, seconds=3.0), writer, tone="quiet")
+        said = []
+        while True:
+            try:
+                said.append(next(steps).message)
+            except StopIteration as end:
+                return said, [scene.narration for scene in end.value.scenes]
+
+    said, lines = write(1)
+    assert lines == write(1)[1]
+    assert len(lines) == 2
+    assert said[0] == "Writing the script" and said[-1] == "Choosing the lines"
+
+
+def test_relevance_has_a_figure_for_each_known_thing(writer: Writer) -> None:
+    found = script.relevance(writer, "a boat under the old bridge", ["boat", "moon", "no such thing"])
+    assert set(found) == {"boat", "moon"}

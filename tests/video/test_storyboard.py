@@ -1,0 +1,160 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from assets.build import scenes as drawn
+from core.jobs import Mistake
+from core.video import storyboard
+from core.video.storyboard import plan, prompt, read_topic, subject, things
+
+SMALL = drawn.vocabulary("small")
+TOPICS = [
+    "a quiet morning in a river town",
+    "neon city at night after rain",
+    "our new ceramic tea cup",
+    "three tips for growing roses",
+    "my cat hates Mondays",
+    "first snow in the mountains",
+    "what nobody says about blockchain",
+]
+
+
+def test_every_thing_of_the_picture_base_can_be_planned_with_in_its_own_wording() -> None:
+    assert set(SMALL["object"]) <= set(things())
+    for name in drawn.vocabulary("full")["object"]:
+        for setting in things()[name].settings:
+            for time, weather in (("", ""), ("night", "rain")):
+                mine = prompt(things()[name], setting, time, weather)
+                dry = setting in drawn.DRY
+                theirs = drawn.prompt(
+                    name, setting, "" if setting in drawn.TIMELESS else time, "" if dry else weather
+                )
+                assert mine == theirs
+
+
+def test_word_list_names_only_things_that_exist() -> None:
+    words = yaml.safe_load(storyboard.VOCABULARY.read_text(encoding="utf-8"))
+    named = [*words["words"], *words["companions"]]
+    named += [name for group in words["alike"] for name in group]
+    named += [name for group in words["companions"].values() for name in group]
+    assert [name for name in named if name not in things()] == []
+    places = set(words["settings"])
+    assert all(set(thing.settings) <= places for thing in things().values())
+    assert all(set(values["near"]) <= places for values in words["settings"].values())
+
+
+def test_topic_is_read_for_things_places_time_and_weather() -> None:
+    facts = read_topic("neon city at night after rain")
+    assert (facts.settings, facts.times, facts.weathers, facts.hero) == (("city",), ("night",), ("rain",), "")
+    facts = read_topic("Our new ceramic tea cup")
+    assert (facts.hero, facts.called) == ("cup of tea", "our new ceramic tea cup")
+    facts = read_topic("my cat hates Mondays")
+    assert (facts.hero, facts.called, facts.times) == ("cat", "my cat", ("morning",))
+    assert read_topic("an old woman and her buses").things == ("old woman", "bus")
+    assert read_topic("categories of dogmatism").things == ()
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_storyboard_is_varied_and_coherent(topic: str, seed: int) -> None:
+    board = plan(topic, 6, seed, SMALL, seconds=3.8)
+    hero = read_topic(topic).hero
+    others = [scene.thing for scene in board.scenes if scene.thing != hero]
+    assert len(others) == len(set(others))
+    assert len({scene.prompt for scene in board.scenes}) == 6
+    assert len({scene.setting for scene in board.scenes}) >= 2
+    assert [scene.number for scene in board.scenes] == [1, 2, 3, 4, 5, 6]
+    assert len({scene.seed for scene in board.scenes}) == 6
+    assert all(scene.seconds == 3.8 and scene.thing in SMALL["object"] for scene in board.scenes)
+    named = read_topic(topic).times
+    if named:
+        phrase = {"morning": "in the morning", "night": "at night"}[named[0]]
+        assert all(phrase in scene.prompt for scene in board.scenes)
+    if hero:
+        assert board.scenes[0].thing == board.scenes[-1].thing == hero
+
+
+def test_named_place_holds_the_scenes_together() -> None:
+    for seed in range(5):
+        board = plan("a quiet morning in a river town", 6, seed, SMALL)
+        nearby = {"town", "river", "street", "room", "table"}
+        assert {scene.setting for scene in board.scenes} <= nearby
+
+
+def test_rain_falls_outdoors_only() -> None:
+    board = plan("rain in the city", 8, 0, SMALL)
+    for scene in board.scenes:
+        assert ("in the rain" in scene.prompt) == (scene.setting not in drawn.DRY)
+
+
+def test_several_times_divide_the_scenes_in_their_order() -> None:
+    board = plan("the harbor from dawn to midnight", 4, 0, SMALL)
+    assert ["morning" in s.subject for s in board.scenes] == [True, True, False, False]
+    assert ["night" in s.subject for s in board.scenes] == [False, False, True, True]
+
+
+def test_mood_gives_the_time_only_where_the_topic_has_none() -> None:
+    assert "at night" in plan("a walk in the city", 1, 0, SMALL, mood="neon, night").scenes[0].prompt
+    assert "in the morning" in plan("a morning in the city", 1, 0, SMALL, mood="night").scenes[0].prompt
+
+
+def test_relevance_from_outside_chooses_the_things() -> None:
+    wanted = {"camera": 9.0, "mountain": 8.0, "fox": 7.0}
+    board = plan("an unheard-of topic", 5, 3, SMALL, relevance=wanted)
+    assert set(wanted) <= {scene.thing for scene in board.scenes}
+
+
+def test_same_seed_plans_the_same_and_another_differs() -> None:
+    once, again, other = (plan("a day by the lake", 6, seed, SMALL) for seed in (5, 5, 6))
+    assert once == again
+    assert [scene.thing for scene in once.scenes] != [scene.thing for scene in other.scenes]
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_any_number_of_scenes(count: int) -> None:
+    assert len(plan("my cat hates Mondays", count, 0, SMALL).scenes) == count
+    assert len(plan("a river", count, 0, {}).scenes) == count
+
+
+def test_base_with_a_tiny_vocabulary_still_gets_a_storyboard() -> None:
+    board = plan("a river town", 6, 0, {"object": ["boat", "cat"], "setting": ["river", "room"]})
+    assert {scene.thing for scene in board.scenes} == {"boat", "cat"}
+
+
+@pytest.mark.parametrize("topic", ["", "  ", "!!!", "🙂🙂"])
+def test_topic_without_words_is_a_mistake(topic: str) -> None:
+    with pytest.raises(Mistake, match="has no words"):
+        plan(topic, 3, 0)
+
+
+def test_subject_names_the_hero_in_the_topics_words() -> None:
+    cup = things()["cup of tea"]
+    assert (
+        subject(cup, "table", "morning", "rain", "our new tea cup") == "our new tea cup on a table, morning"
+    )
+    assert subject(things()["boat"], "river", "morning", "fog") == "a boat on a river, morning, fog"
+
+
+def test_yaml_round_trip(tmp_path: Path) -> None:
+    board = plan("雨 rain over the town ☂", 5, 7, SMALL, style="ink-wash", seconds=3.5)
+    board = board.with_scene(replace(board.scenes[1], narration='"Rain," says the roof: yes.'))
+    assert storyboard.load(storyboard.save(board, tmp_path / "a board.yaml")) == board
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "topic: a",
+        "topic: a\nseed: 1\nscenes: []",
+        "topic: a\nseed: 1\nscenes: [3]",
+        "topic: a\nseed: x\nscenes: []",
+        "topic: a\nseed: 1\nscenes: [{number: 1, colour: red}]",
+    ],
+)
+def test_file_that_is_no_storyboard_is_a_mistake(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "storyboard.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(Mistake, match="storyboard"):
+        storyboard.load(path)

@@ -70,6 +70,9 @@ class Training(Settings):
     )
     sample_steps: int = Field(0, ge=0, le=100_000, description="steps between samples; 0: only at the end")
     seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of every random choice")
+    gradient_checkpointing: bool = Field(
+        False, description="less memory, about a third slower: activations are computed twice"
+    )
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
         "auto",
         description="number format of the frozen base",
@@ -106,6 +109,7 @@ class ImageTraining(Training):
     )
     min_snr_gamma: float = Field(5.0, ge=0, le=20, description="min-SNR loss weight (Hang 2023); 0: off")
     noise_offset: float = Field(0.0, ge=0, le=0.5, description="noise offset for darker and lighter pictures")
+    private_metadata: bool = Field(False, description="leave captions, trigger word and names out of the file")
     caption_dropout: float = Field(0.05, ge=0, le=1, description="share of captions left out, 0 to 1")
     flip: bool = Field(True, description="mirror half of the pictures")
     sample_prompts: tuple[str, ...] = Field((), max_length=8, description="prompts of the samples")

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core import device
 from core.jobs import Clock, Mistake, Progress
 from core.lora import checkpoints
 from core.settings import Training
@@ -64,6 +65,9 @@ class Recipe(Protocol):
         `per_step` batches of the settings' size make an update; seed and `number` alone decide the order.
         """
 
+    def halves(self, batch: Any) -> list[Any]:
+        """The batch as two smaller ones with the same samples; one that can't be halved comes back alone."""
+
     def weight(self, batch: Any) -> float:
         """How much a batch counts in its update: samples or supervised tokens."""
 
@@ -83,7 +87,6 @@ class State:
 
     step: int = 0
     smoothed: float = 0.0
-    seconds: float = 0.0
     bad: int = 0
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -135,23 +138,24 @@ def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str,
         elif keeper.refused:
             yield Progress("Training", text=keeper.refused)
     logs = Logs(folder, state.step) if accelerator.is_main_process else None
-    clock, saved_at = Clock(total), state.step
+    clock, saved_at, halvings = Clock(total), state.step, 0
     updates = itertools.chain.from_iterable(
         ((epoch, update) for update in recipe.epoch(epoch, stepper.per_step))
         for epoch in range(settings.epochs)
     )
     try:
         for epoch, update in itertools.islice(updates, state.step, total):
-            started = time.monotonic()
             loss, rate = stepper.update(epoch, update, state.step, total)
             _note_loss(state, loss, settings, stepper.fp16, keeper)
             state.step += 1
-            state.seconds += time.monotonic() - started
             if logs:
                 logs.scalars(state.step, {"loss": loss, "lr": rate})
-            yield Progress(
-                "Training", state.step, total, loss=state.smoothed, seconds_left=clock.left(state.step)
-            )
+            left = clock.left(state.step)
+            yield Progress("Training", state.step, total, loss=state.smoothed, seconds_left=left)
+            if stepper.halvings != halvings:
+                halvings = stepper.halvings
+                text = f"Memory ran out: each step is now done in {2**halvings} parts, with the same result"
+                yield Progress("Training", state.step, total, text=text)
             if logs and settings.save_steps and state.step % settings.save_steps == 0 and state.step < total:
                 keeper.save(stepper.tensors(), state, stepper.scalars())
                 saved_at = state.step
@@ -234,6 +238,7 @@ class Stepper:
         # The scaler passes over an update whose gradients aren't finite, on the device and with no host sync;
         # in bf16 and fp32 its scale stays 1.
         self.scaler = torch.amp.GradScaler(recipe.device.type, init_scale=2.0**16 if self.fp16 else 1.0)
+        self.halvings = 0
         self.whole = True  # False only inside the optimizer's step: a state that must not be saved
 
     def update(self, epoch: int, batches: list[Any], step: int, total: int) -> tuple[float, float]:
@@ -243,18 +248,50 @@ class Stepper:
         """
         import torch
 
-        recipe, mine = self.recipe, batches[self.accelerator.process_index :: self.accelerator.num_processes]
-        torch.manual_seed(seed(self.settings.seed, step, self.accelerator.process_index))  # for dropout
-        whole = sum(recipe.weight(batch) for batch in batches)
+        mine = batches[self.accelerator.process_index :: self.accelerator.num_processes]
+        whole = sum(self.recipe.weight(batch) for batch in batches)
+        while True:
+            torch.manual_seed(seed(self.settings.seed, step, self.accelerator.process_index))  # for dropout
+            try:
+                loss = self._gradients(epoch, mine, whole)
+                break
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+            self._make_room(mine)
+        self._sum_over_processes(loss)
+        return self._apply(loss, course(self.settings, step, total))
+
+    def _gradients(self, epoch: int, batches: list[Any], whole: float) -> torch.Tensor:
+        """Adds the gradients of the batches in an update of weight `whole`; gives their share in its loss."""
+        import torch
+
+        recipe = self.recipe
         loss_sum = torch.zeros((), device=recipe.device)
-        for batch in mine:
+        for batch in self._halved(batches):
             with torch.autocast(recipe.device.type, recipe.dtype, enabled=recipe.dtype != torch.float32):
                 loss = recipe.loss(batch, epoch)
             share = loss * (recipe.weight(batch) / whole)
             self.scaler.scale(share).backward()
             loss_sum += share.detach()
-        self._sum_over_processes(loss_sum)
-        return self._apply(loss_sum, course(self.settings, step, total))
+        return loss_sum
+
+    def _halved(self, batches: list[Any]) -> list[Any]:
+        for _ in range(self.halvings):
+            batches = [half for batch in batches for half in self.recipe.halves(batch)]
+        return batches
+
+    def _make_room(self, batches: list[Any]) -> None:
+        """After running out of memory: smaller batches for the same update; Mistake at single samples."""
+        before = len(self._halved(batches))
+        self.halvings += 1
+        self.optimizer.zero_grad(set_to_none=True)
+        device.free()
+        if len(self._halved(batches)) == before:
+            raise Mistake(
+                "The memory is not enough for even one sample; lower resolution or max_length, "
+                "or set gradient_checkpointing to true."
+            )
 
     def _apply(self, loss: torch.Tensor, share_of_rate: float) -> tuple[float, float]:
         import torch
@@ -316,6 +353,12 @@ class Stepper:
                 whole["state"].setdefault(int(rest[0]), {})[rest[1]] = tensor
         self.optimizer.load_state_dict(whole)
         self.scaler.load_state_dict(saved.scalars["scaler"])
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
 
 
 def seed(*numbers: int) -> int:

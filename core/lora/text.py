@@ -199,6 +199,11 @@ class TextRecipe:
     def _tensors(self, tokens: list[Tokens], row: Row) -> dict[str, torch.Tensor]:
         return row_tensors([tokens[member] for member in row.members], self.shared, self.dtype, self.device)
 
+    def halves(self, batch: Row) -> list[Row]:
+        """The row as two, for a device whose memory it is too much for."""
+        middle = (len(batch.members) + 1) // 2
+        return [Row(part) for part in (batch.members[:middle], batch.members[middle:]) if part]
+
     def weight(self, batch: Row) -> float:
         """Supervised tokens."""
         return sum(self.training[member].supervised for member in batch.members)
@@ -266,7 +271,7 @@ class TextRecipe:
         for topic, ids in zip(self.topics, written[:, asked["input_ids"].shape[1] :], strict=True):
             yield Sample(topic, text=self.tokenizer.decode(ids, skip_special_tokens=True).strip())
 
-    def export(self, path: Path) -> Path:
+    def export(self, path: Path, steps: int, started: float) -> Path:
         """Writes the LoRA as a PEFT folder with the plain field set, re-reads it and compares its logits."""
         from peft import get_peft_model_state_dict
         from safetensors.torch import save
@@ -355,6 +360,8 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
             target_modules=list(settings.target_modules),
         ),
     )
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     model.to(where).train()
     # Rows carry their own mask, which knows no sliding window: samples stay within it.
     limit = min(settings.max_length, getattr(model.config, "sliding_window", None) or settings.max_length)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def train(settings: Training) -> Iterator[Progress]:
     Beside it stands its lineage; `output_dir` gets settings.yaml, logs/, samples/, metrics.jsonl and, until
     the run is finished, checkpoint/. Raises Mistake for settings, data or a base that can't be trained on.
     """
+    started = time.time()
     yield Progress("Preparing")
     if isinstance(settings, ImageTraining):
         from core.lora import image
@@ -42,9 +44,10 @@ def train(settings: Training) -> Iterator[Progress]:
     write_atomic(folder / "settings.yaml", dump(settings))
     yield Progress("Preparing", text=_plan(recipe, settings))
     fingerprint = _fingerprint(settings, recipe.facts)
+    steps = loop.count_steps(recipe, settings)
     yield from loop.run(recipe, settings, folder, fingerprint)
     yield Progress("Saving the LoRA")
-    path = recipe.export(next_path(settings))
+    path = recipe.export(next_path(settings), steps, started)
     made = lineage(
         kind=settings.kind,
         base_model=settings.base_model,

@@ -1,0 +1,81 @@
+"""What an image LoRA's file says about itself: sd-scripts' `ss_*` fields and ModelSpec 1.0.1.
+
+AUTOMATIC1111 shows trigger words from `ss_tag_frequency`; every value is a string. With `private_metadata`
+the data set's and the base's names, captions and folder stay out.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from core.settings import ImageTraining
+
+
+def describe(settings: ImageTraining, facts: dict[str, Any], steps: int, started: float) -> dict[str, str]:
+    """Metadata of a LoRA trained with `settings`; `facts`: the recipe's, `started`: seconds since 1970."""
+    said = _training(settings, facts, steps) | _model_spec(settings, facts)
+    said |= {"ss_training_started_at": f"{started:.3f}", "ss_training_finished_at": f"{time.time():.3f}"}
+    if not settings.private_metadata:
+        said |= _data(settings, facts)
+    return said
+
+
+def _training(settings: ImageTraining, facts: dict[str, Any], steps: int) -> dict[str, str]:
+    text_rate = settings.text_encoder_lr or settings.learning_rate / 10
+    values: dict[str, Any] = {
+        "ss_v2": "v_prediction" in facts["prediction_type"],
+        "ss_base_model_version": "sd_v1",
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": settings.lora_rank,
+        "ss_network_alpha": settings.alpha,
+        "ss_network_args": json.dumps({"target_modules": list(settings.target_modules)}),
+        "ss_network_dropout": settings.dropout,
+        "ss_output_name": settings.title,
+        "ss_resolution": facts["sizes"][0].replace("x", ",") if len(facts["sizes"]) == 1 else None,
+        "ss_num_train_images": facts["samples"],
+        "ss_num_epochs": settings.epochs,
+        "ss_steps": steps,
+        "ss_max_train_steps": steps,
+        "ss_learning_rate": settings.learning_rate,
+        "ss_unet_lr": settings.learning_rate,
+        "ss_text_encoder_lr": text_rate if settings.train_text_encoder else None,
+        "ss_optimizer": "torch.optim.AdamW",
+        "ss_lr_scheduler": settings.lr_scheduler,
+        "ss_lr_warmup_steps": settings.warmup_steps,
+        "ss_batch_size_per_device": settings.batch_size,
+        "ss_gradient_accumulation_steps": settings.gradient_accumulation,
+        "ss_mixed_precision": {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}[facts["precision"]],
+        "ss_seed": settings.seed,
+        "ss_noise_offset": settings.noise_offset or None,
+        "ss_min_snr_gamma": settings.min_snr_gamma or None,
+        "ss_caption_dropout_rate": settings.caption_dropout,
+        "ss_sd_model_hash": facts["base_hash"] or None,
+    }
+    return {name: str(value) for name, value in values.items()}
+
+
+def _data(settings: ImageTraining, facts: dict[str, Any]) -> dict[str, str]:
+    folder = {"n_repeats": 1, "img_count": facts["pictures"]}
+    return {
+        "ss_sd_model_name": settings.base_model.replace("\\", "/").rpartition("/")[2],
+        "ss_tag_frequency": json.dumps({facts["folder"]: facts["tags"]}, ensure_ascii=False),
+        "ss_dataset_dirs": json.dumps({facts["folder"]: folder}, ensure_ascii=False),
+    }
+
+
+def _model_spec(settings: ImageTraining, facts: dict[str, Any]) -> dict[str, str]:
+    values = {
+        "sai_model_spec": "1.0.1",
+        "architecture": "stable-diffusion-v1/lora",
+        "implementation": "https://github.com/Stability-AI/generative-models",
+        "title": settings.title,
+        "resolution": max(facts["sizes"], key=lambda size: int(size.split("x")[0]) * int(size.split("x")[1])),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "prediction_type": "v" if facts["prediction_type"] == "v_prediction" else "epsilon",
+    }
+    if settings.trigger and not settings.private_metadata:
+        values["trigger_phrase"] = settings.trigger
+        values["usage_hint"] = f"Put {settings.trigger} first in the prompt."
+    return {f"modelspec.{name}": value for name, value in values.items()}

@@ -1,0 +1,94 @@
+"""Small sets of pictures and texts, and settings that train on them in a second."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.jobs import Progress
+from core.lora.train import train
+from core.settings import ImageTraining, TextTraining, Training
+
+TOPICS = ["a river", "a boat", "a bridge", "the rain", "a lamp", "a cat", "tea", "a stall", "snow", "a kite"]
+
+
+def last(settings: Training) -> Progress:
+    """Trains to the end; the last report."""
+    return list(train(settings))[-1]
+
+
+@pytest.fixture(scope="session")
+def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures, two of them upright, with captions."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("data") / "水墨 set"
+    folder.mkdir()
+    rows = ["file_name,text"]
+    for number in range(6):
+        size = (80, 140) if number % 3 == 2 else (100, 96)
+        picture = Image.effect_mandelbrot(size, (-2, -1, 1, 1), 10 + number).convert("RGB")
+        picture.save(folder / f"{number}.png")
+        rows.append(f'{number}.png,"inkwash, {TOPICS[number]}"')
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten narrations, one for each topic."""
+    path = tmp_path_factory.mktemp("texts") / "train.jsonl"
+    replies = [f"{topic.capitalize()} waits. It has all the time in the {number} worlds." for number, topic in
+               enumerate(TOPICS)]  # fmt: skip
+    path.write_text(
+        "".join(
+            json.dumps({"messages": [{"role": "user", "content": t}, {"role": "assistant", "content": r}]})
+            + "\n"
+            for t, r in zip(TOPICS, replies, strict=True)
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def image_settings(tiny_base: Path, picture_folder: Path, tmp_path: Path) -> Callable[..., ImageTraining]:
+    """Makes image settings with changes."""
+
+    def make(**changes: Any) -> ImageTraining:
+        values = {
+            "base_model": str(tiny_base),
+            "train_data_dir": picture_folder,
+            "output_dir": tmp_path / "ink style",
+            "batch_size": 2,
+            "epochs": 3,
+            "lora_rank": 4,
+            "precision": "fp32",
+            "learning_rate": 1e-2,
+        }
+        return ImageTraining(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def text_settings(tiny_llm: Path, text_file: Path, tmp_path: Path) -> Callable[..., TextTraining]:
+    """Makes text settings with changes."""
+
+    def make(**changes: Any) -> TextTraining:
+        values = {
+            "base_model": str(tiny_llm),
+            "train_data_path": text_file,
+            "output_dir": tmp_path / "voice",
+            "batch_size": 4,
+            "epochs": 3,
+            "lora_rank": 4,
+            "precision": "fp32",
+            "learning_rate": 1e-2,
+        }
+        return TextTraining(**{**values, **changes})
+
+    return make

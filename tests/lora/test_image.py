@@ -1,0 +1,230 @@
+"""The image recipe: caching that equals encoding anew, buckets, loss weights, and a file that loads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import last  # type: ignore[import-not-found]
+from PIL import Image
+from safetensors import safe_open
+
+from core import basemodels, settings
+from core.jobs import Mistake
+from core.lora import formats, image, loop
+from core.lora.train import train
+
+
+def recipe_of(chosen):
+    steps = image.prepare(chosen)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+@pytest.fixture
+def recipe(image_settings):
+    return recipe_of(image_settings())
+
+
+def test_buckets_keep_shape_and_area():
+    assert image.bucket((1000, 1000), 512 * 512, 64) == (512, 512)
+    assert image.bucket((1080, 1920), 512 * 512, 64) == (384, 640)
+    width, height = image.bucket((5000, 100), 512 * 512, 64)
+    assert width / height <= 2.5 and width % 64 == height % 64 == 0
+    assert image.nearest((1080, 1900), [(256, 256), (256, 448), (448, 256)]) == (256, 448)
+
+
+def test_pictures_get_the_base_sizes_and_none_is_dropped(recipe):
+    assert [p.size for p in recipe.pictures] == [(32, 32), (32, 32), (32, 56)] * 2
+    for epoch in range(3):
+        batches = [batch for update in recipe.epoch(epoch, 1) for batch in update]
+        assert sorted(place for batch in batches for place in batch) == list(range(6))
+        assert all(len({recipe.pictures[recipe.numbers[p]].size for p in batch}) == 1 for batch in batches)
+
+
+def test_cached_latents_equal_the_pipeline_autoencoder(recipe, image_settings):
+    pipeline = basemodels.load_pipeline(image_settings().base_model)
+    picture = recipe.pictures[0]
+    pixels = np.asarray(image.cover(Image.open(picture.path), picture.size), dtype=np.float32) / 127.5 - 1
+    with torch.no_grad():
+        posterior = pipeline.vae.encode(torch.from_numpy(pixels).permute(2, 0, 1)[None]).latent_dist
+    scale = pipeline.vae.config.scaling_factor
+    torch.testing.assert_close(picture.posterior[0], posterior.mean[0] * scale, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(picture.posterior[1], posterior.std[0] * scale, atol=1e-5, rtol=1e-4)
+    words = pipeline.encode_prompt(picture.caption, "cpu", 1, False)[0][0]
+    torch.testing.assert_close(recipe.words[picture.caption], words)
+
+
+def test_what_is_random_depends_on_the_sample_alone(recipe):
+    together, alone = recipe._draw((0, 1), 2), recipe._draw((1,), 2)
+    assert torch.equal(together.noise[1], alone.noise[0]) and together.times[1] == alone.times[0]
+    assert not torch.equal(recipe._draw((1,), 3).noise, alone.noise)
+
+
+def test_min_snr_weights(recipe):
+    times = torch.tensor([10, 500, 900])
+    kept = recipe.schedule.alphas_cumprod[times]
+    snr = kept / (1 - kept)
+    torch.testing.assert_close(recipe._snr_weight(times, True), snr.clamp(max=5.0) / (snr + 1))
+    torch.testing.assert_close(recipe._snr_weight(times, False), snr.clamp(max=5.0) / snr)
+
+
+def test_velocity_is_the_target_of_a_v_prediction_base(recipe):
+    assert recipe.schedule.config.prediction_type == "v_prediction"
+    drawn = recipe._draw((0,), 0)
+    noisy = recipe.schedule.add_noise(drawn.latents, drawn.noise, drawn.times)
+    recipe.pipeline.unet.eval()
+    with torch.no_grad():
+        made = recipe.pipeline.unet(noisy, drawn.times, recipe._text(drawn.captions)).sample
+        kept = recipe.schedule.alphas_cumprod[drawn.times]
+        velocity = kept.sqrt() * drawn.noise - (1 - kept).sqrt() * drawn.latents
+        weight = (kept / (1 - kept)).clamp(max=5.0) * (1 - kept)
+        expected = (made - velocity).square().mean() * weight
+        assert recipe.loss((0,), 0).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{}, {"train_text_encoder": True, "text_encoder_lr": 1e-2}])
+def test_loss_falls_gradients_flow_and_the_base_stays(image_settings, changes):
+    from accelerate import Accelerator
+
+    recipe = recipe_of(image_settings(min_snr_gamma=0, **changes))
+    before = {n: p.clone() for n, p in recipe.pipeline.unet.named_parameters() if not p.requires_grad}
+    stepper = loop.Stepper(recipe, image_settings(lr_scheduler="constant"), Accelerator())
+    batch = recipe.epoch(0, 1)[0]
+    losses = [stepper.update(0, batch, step, 100)[0] for step in range(20)]
+    assert losses[-1] < losses[0] - 0.02
+    stepper._gradients(0, batch, 1.0)
+    assert all(p.grad.abs().sum() > 0 for p in stepper.parameters)
+    assert all(torch.equal(p, before[n]) for n, p in recipe.pipeline.unet.named_parameters() if n in before)
+
+
+def test_half_the_memory_gives_the_same_update(image_settings):
+    from accelerate import Accelerator
+
+    whole, parts = (recipe_of(image_settings()) for _ in range(2))
+    first = loop.Stepper(whole, whole.settings, Accelerator())
+    second = loop.Stepper(parts, parts.settings, Accelerator())
+    second.halvings = 1
+    for step, batch in enumerate(whole.epoch(0, 1)):
+        assert first.update(0, batch, step, 9)[0] == pytest.approx(
+            second.update(0, batch, step, 9)[0], rel=1e-4
+        )
+
+
+def test_the_file_holds_every_layer_and_the_true_alpha(image_settings):
+    done = last(image_settings(lora_alpha=2, train_text_encoder=True, trigger="inkwash"))
+    assert done.result.name == "lora_v1_ink-style_r4_ep3.safetensors"
+    lineage = yaml.safe_load(done.result.with_suffix(".yaml").read_text())
+    assert lineage["settings"]["seed"] == 42
+    with safe_open(done.result, "pt") as file:
+        keys, metadata = set(file.keys()), file.metadata()
+        alphas = {float(file.get_tensor(key)) for key in keys if key.endswith(".alpha")}
+    stem = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+    assert {f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", f"{stem}.alpha"} <= keys
+    assert "lora_te_text_model_encoder_layers_1_self_attn_q_proj.alpha" in keys
+    assert alphas == {2.0}
+    assert metadata["ss_network_dim"] == "4" and metadata["ss_network_alpha"] == "2.0"
+    assert metadata["modelspec.architecture"] == "stable-diffusion-v1/lora"
+    assert metadata["modelspec.prediction_type"] == "v"
+    assert json.loads(metadata["ss_tag_frequency"])["水墨 set"]["inkwash"] == 6
+    assert metadata["modelspec.hash_sha256"] == "0x" + metadata["sshs_model_hash"]
+
+
+def test_private_metadata_names_nothing(image_settings):
+    done = last(image_settings(private_metadata=True, trigger="inkwash", epochs=1))
+    with safe_open(done.result, "pt") as file:
+        said = json.dumps(file.metadata(), ensure_ascii=False)
+    assert "inkwash" not in said and "水墨" not in said and "tiny base" not in said
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"target_modules": ("all",)}, {"target_modules": ("q_proj", "v_proj")}]
+)
+def test_the_file_draws_what_the_adapter_draws(image_settings, changes):
+    chosen = image_settings(**changes)
+    recipe = recipe_of(chosen)
+    for _ in loop.run(recipe, chosen, chosen.output_dir, {}):
+        pass
+    path = recipe.export(chosen.output_dir / "x.safetensors", 9, 0.0)
+    drawn = torch.randn(2, 4, 8, 8), torch.tensor([100, 700]), torch.randn(2, 24, 16)
+    pipeline = basemodels.load_pipeline(chosen.base_model)
+    with torch.no_grad():
+        plain = pipeline.unet(*drawn).sample
+        assert formats.load_into(pipeline, [(path, 1.0)]) == []
+        filed, trained = pipeline.unet(*drawn).sample, recipe.pipeline.unet(*drawn).sample
+    assert (filed - trained).norm() / trained.norm() < 1e-3
+    assert (plain - trained).norm() / trained.norm() > 1e-2
+
+
+def test_samples_show_the_base_beside_the_lora(image_settings):
+    pictures = [
+        p.picture for p in train(image_settings(epochs=1, sample_prompts=("a cat", "tea"))) if p.picture
+    ]
+    assert len(pictures) == 2 and all(Image.open(path).size == (64, 32) for path in pictures)
+
+
+def test_a_damaged_picture_is_named_and_left_out(image_settings, picture_folder, tmp_path):
+    folder = tmp_path / "with damage"
+    shutil.copytree(picture_folder, folder)
+    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:200])
+    steps = list(train(image_settings(train_data_dir=folder, epochs=1)))
+    assert any(p.text and "1.png" in p.text for p in steps)
+    assert any(p.text and p.text.startswith("5 pictures") for p in steps)
+    assert steps[-1].result.is_file()
+
+
+def test_an_empty_folder_is_a_mistake(image_settings, tmp_path):
+    with pytest.raises(Mistake, match="no pictures"):
+        last(image_settings(train_data_dir=tmp_path))
+
+
+def test_an_unknown_layer_is_named(image_settings):
+    with pytest.raises(Mistake, match="no layer to_x"):
+        last(image_settings(target_modules=("to_x",)))
+
+
+def test_the_familiar_yaml_runs_as_it_stands(tiny_base, picture_folder, tmp_path, monkeypatch):
+    shutil.copytree(picture_folder, tmp_path / "data" / "style_train")
+    home = tmp_path / "models" / "Stable-diffusion"
+    home.mkdir(parents=True)
+    shutil.copytree(
+        tiny_base, home / "v1-5-pruned.safetensors"
+    )  # a folder: the single file's test is elsewhere
+    (tmp_path / "that.yaml").write_text(
+        'train_data_dir: "./data/style_train"\nmetadata_path: "./data/style_train/metadata.csv"\n'
+        'base_model: "./models/Stable-diffusion/v1-5-pruned.safetensors"\nlora_rank: 8\nbatch_size: 4\n'
+        'epochs: 10\nlearning_rate: 2e-4\noutput_dir: "./output/my_style_lora"\nsave_steps: 100\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    chosen = settings.training(settings.read_yaml(tmp_path / "that.yaml"))
+    assert last(chosen).result.name == "lora_v1_my_style_lora_r8_ep10.safetensors"
+    assert any((tmp_path / "output" / "my_style_lora" / "logs").iterdir())
+
+
+def test_nothing_is_overwritten(image_settings):
+    names = [last(image_settings(epochs=1)).result.name for _ in range(2)]
+    assert names == ["lora_v1_ink-style_r4_ep1.safetensors", "lora_v2_ink-style_r4_ep1.safetensors"]
+
+
+def test_stopping_saves_a_checkpoint_and_resume_ends_at_the_same_lora(image_settings, tmp_path):
+    whole = last(image_settings(output_dir=tmp_path / "whole", name="x", dropout=0.2)).result
+    parts = image_settings(output_dir=tmp_path / "parts", name="x", dropout=0.2)
+    steps = train(parts)
+    list(islice((p for p in steps if p.message == "Training" and p.loss is not None), 4))
+    steps.close()
+    assert (tmp_path / "parts" / "checkpoint" / "step-00000004.json").is_file()
+    done = list(train(parts))
+    assert any(p.text == "Continuing after step 4 of 12" for p in done)
+    first, second = formats.read(whole).layers, formats.read(done[-1].result).layers
+    assert all(
+        torch.equal(first[k].down, second[k].down) and torch.equal(first[k].up, second[k].up) for k in first
+    )
+    assert not list((tmp_path / "parts" / "checkpoint").iterdir())

@@ -1,0 +1,147 @@
+"""The loop: exact resume from any step, damaged checkpoints, the NaN guard, the course of the rate."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import islice
+
+import pytest
+import torch
+from conftest import last  # type: ignore[import-not-found]
+from safetensors.torch import load_file
+
+from core.jobs import Mistake
+from core.lora import loop, text
+from core.lora.checkpoints import Keeper
+from core.lora.train import train
+
+
+def steps_of(generator, count):
+    return list(
+        islice((p for p in generator if p.message == "Training" and p.loss is not None and not p.text), count)
+    )
+
+
+def adapter(folder):
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def metrics(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"], line["lr"]) for line in lines if "lr" in line]
+
+
+def test_killed_at_any_step_it_ends_at_the_same_lora(text_settings, tmp_path):
+    """Ten random points; a kill leaves the newest checkpoint, so save_steps decides where it resumes."""
+    changes = {"epochs": 4, "save_steps": 1, "dropout": 0.3, "holdout": 0.0, "name": "x"}
+    whole = text_settings(output_dir=tmp_path / "whole", **changes)
+    expected, curve = adapter(last(whole).result), metrics(whole.output_dir)
+    total = len(curve)
+    for number, kill_at in enumerate(random.Random(0).sample(range(1, total), min(10, total - 1))):
+        parts = text_settings(output_dir=tmp_path / f"{number}", **changes)
+        running = train(parts)
+        steps_of(running, kill_at)
+        running.close()
+        found = adapter(last(parts).result)
+        assert all(torch.equal(found[name], expected[name]) for name in expected), f"killed at {kill_at}"
+        assert metrics(parts.output_dir) == curve
+
+
+def test_a_damaged_checkpoint_gives_the_one_before(text_settings, tmp_path):
+    parts = text_settings(save_steps=2, epochs=4)
+    running = train(parts)
+    steps_of(running, 5)
+    running.close()
+    checkpoint = tmp_path / "voice" / "checkpoint"
+    assert sorted(p.name for p in checkpoint.glob("*.json")) == ["step-00000004.json", "step-00000005.json"]
+    newest = checkpoint / "step-00000005.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-100] + b"x" * 100)
+    lines = [p.text for p in train(parts) if p.text]
+    assert any(line.startswith("Continuing after step 4 ") for line in lines)
+
+
+def test_changed_settings_start_anew_and_keep_the_old_checkpoint(text_settings, tmp_path):
+    running = train(text_settings(epochs=4))
+    steps_of(running, 3)
+    running.close()
+    lines = [p.text for p in train(text_settings(epochs=4, learning_rate=0.005)) if p.text]
+    assert any("learning_rate: 0.01 → 0.005" in line for line in lines)
+    assert list((tmp_path / "voice" / "checkpoint-before").glob("*.safetensors"))
+
+
+def test_one_broken_gradient_is_passed_over_and_many_stop_the_run(text_settings, monkeypatch):
+    true_loss, calls = text.TextRecipe.loss, []
+
+    def broken(self, batch, epoch):
+        calls.append(epoch)
+        loss = true_loss(self, batch, epoch)
+        return loss * float("nan") if len(calls) in broken_at else loss
+
+    monkeypatch.setattr(text.TextRecipe, "loss", broken)
+    broken_at = {2}
+    chosen = text_settings(epochs=2)
+    done = list(train(chosen))
+    assert done[-1].result and all(t.isfinite().all() for t in adapter(done[-1].result).values())
+    assert [loss is None for _, loss, _ in metrics(chosen.output_dir)] == [
+        False,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+
+    calls.clear()
+    broken_at = set(range(4, 100))
+    with pytest.raises(Mistake, match="lower learning_rate"):
+        list(train(text_settings(epochs=20)))
+    saved = Keeper(chosen.output_dir / "checkpoint", {}).folder
+    assert all(t.isfinite().all() for p in saved.glob("*.safetensors") for t in load_file(p).values())
+
+
+def test_a_step_passed_over_changes_nothing(text_settings):
+    from accelerate import Accelerator
+
+    steps = text.prepare(text_settings())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            recipe = end.value
+            break
+    stepper = loop.Stepper(recipe, recipe.settings, Accelerator())
+    batch = recipe.epoch(0, 1)[0]
+    stepper.update(0, batch, 0, 10)
+    before = {name: t.clone() for name, t in stepper.tensors().items()}
+    true_loss = recipe.loss
+    recipe.loss = lambda batch, epoch: true_loss(batch, epoch) * float("inf")
+    assert stepper.update(0, batch, 1, 10)[0] != stepper.update(0, batch, 1, 10)[0]  # nan
+    assert all(torch.equal(t, before[name]) for name, t in stepper.tensors().items())
+
+
+def test_the_rate_follows_its_course(text_settings):
+    chosen = text_settings(warmup_steps=4, lr_scheduler="cosine")
+    rates = [loop.course(chosen, step, 24) for step in range(24)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0] and rates[4] == 1.0
+    assert rates[14] == pytest.approx(0.5) and rates[23] < 0.01
+    linear = text_settings(lr_scheduler="linear")
+    assert [loop.course(linear, step, 4) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_accumulation_counts_updates(text_settings):
+    chosen = text_settings(gradient_accumulation=2, epochs=3, holdout=0.0)
+    last(chosen)
+    assert len(metrics(chosen.output_dir)) == 6  # ten samples, eight to an update
+
+
+def test_max_steps_ends_early(text_settings):
+    chosen = text_settings(max_steps=2)
+    last(chosen)
+    assert len(metrics(chosen.output_dir)) == 2
+
+
+def test_seeds_are_spread_and_orders_repeat():
+    assert len({loop.seed(a, b) for a in range(50) for b in range(50)}) == 2500
+    assert loop.order(9, 1, 2) == loop.order(9, 1, 2) != loop.order(9, 1, 3)
+    assert sorted(loop.order(9, 1, 2)) == list(range(9))

@@ -1,0 +1,163 @@
+"""The text recipe: what is supervised, packing that changes nothing, and a PEFT folder that loads."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from conftest import last  # type: ignore[import-not-found]
+
+from core import basemodels
+from core.jobs import Mistake
+from core.lora import loop, text
+from core.lora.train import train
+from core.texts.samples import TextSample
+
+
+def recipe_of(settings):
+    steps = text.prepare(settings)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+@pytest.fixture
+def recipe(text_settings):
+    return recipe_of(text_settings())
+
+
+def test_only_the_reply_and_its_end_are_supervised(recipe):
+    sample = TextSample("a boat", "The boat waits.")
+    tokens = text.tokenize(recipe.tokenizer, sample, 256)
+    assert recipe.tokenizer.decode(tokens.ids[tokens.start :]) == "The boat waits.<|im_end|>"
+    asked = recipe.tokenizer.decode(tokens.ids[: tokens.start])
+    assert asked == text.prompt(recipe.tokenizer, "a boat")
+    assert asked.endswith("<|im_start|>assistant\n")
+
+
+def test_a_long_sample_is_cut(recipe):
+    tokens = text.tokenize(recipe.tokenizer, TextSample("a boat", "The river wakes. " * 50), 100)
+    assert len(tokens.ids) == 100
+
+
+def test_rows_hold_every_sample_once_and_stay_within_their_length():
+    lengths = [5, 9, 3, 7, 2, 4]
+    rows = text.pack(lengths, [3, 1, 0, 5, 2, 4], 10)
+    assert sorted(m for row in rows for m in row.members) == list(range(6))
+    assert all(sum(lengths[m] for m in row.members) <= 10 for row in rows)
+
+
+def test_packed_logits_equal_those_of_each_sample_alone(recipe):
+    recipe.model.eval()
+    tokens = recipe.training[:4]
+    row = text.row_tensors(tokens, recipe.shared, torch.float32, "cpu")
+    assert recipe.shared > 5
+    assert row["ids"].shape[1] == sum(len(t.ids) for t in tokens) - 3 * recipe.shared
+    with torch.no_grad():
+        packed = recipe.model(
+            input_ids=row["ids"], attention_mask=row["mask"], position_ids=row["positions"],
+            logits_to_keep=row["keep"], use_cache=False,
+        ).logits[0]  # fmt: skip
+        alone = [recipe.model(input_ids=torch.tensor([t.ids])).logits[0, t.start - 1 : -1] for t in tokens]
+    torch.testing.assert_close(packed, torch.cat(alone), atol=2e-5, rtol=1e-4)
+
+
+def test_packed_loss_is_the_mean_over_replies(recipe):
+    recipe.model.eval()
+    members = (0, 1, 2)
+    with torch.no_grad():
+        packed = recipe.loss(text.Row(members), 0)
+        alone = [recipe.loss(text.Row((m,)), 0) * recipe.weight(text.Row((m,))) for m in members]
+    assert packed.item() == pytest.approx(
+        sum(x.item() for x in alone) / recipe.weight(text.Row(members)), rel=1e-5
+    )
+
+
+def test_loss_falls_gradients_flow_and_the_base_stays(recipe, text_settings):
+    from accelerate import Accelerator
+
+    before = {n: p.clone() for n, p in recipe.model.named_parameters() if not p.requires_grad}
+    stepper = loop.Stepper(recipe, text_settings(lr_scheduler="constant"), Accelerator())
+    batch = recipe.epoch(0, 1)[0]
+    losses = [stepper.update(0, batch, step, 100)[0] for step in range(30)]
+    assert losses[-1] < losses[0] - 0.2
+    stepper._gradients(0, batch, 1.0)
+    assert all(p.grad.abs().sum() > 0 for p in stepper.parameters)
+    assert all(torch.equal(p, before[n]) for n, p in recipe.model.named_parameters() if n in before)
+
+
+def test_half_the_memory_gives_the_same_update(text_settings):
+    from accelerate import Accelerator
+
+    whole, parts = (recipe_of(text_settings()) for _ in range(2))
+    first = loop.Stepper(whole, whole.settings, Accelerator())
+    second = loop.Stepper(parts, parts.settings, Accelerator())
+    second.halvings = 2
+    for step, batch in enumerate(whole.epoch(0, 1)):
+        assert first.update(0, batch, step, 9)[0] == pytest.approx(
+            second.update(0, batch, step, 9)[0], rel=1e-4
+        )
+
+
+def test_train_writes_a_peft_folder_that_loads(text_settings):
+    from peft import PeftModel
+
+    done = last(text_settings(lora_alpha=6))
+    folder = done.result
+    assert folder.name == "lora_v1_voice_r4_ep3"
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["r"] == 4 and config["lora_alpha"] == 6 and config["modules_to_save"] is None
+    assert (folder / "lineage.yaml").is_file()
+    base, _ = basemodels.load_text(text_settings().base_model)
+    ids = torch.tensor([[1, 5, 9, 20]])
+    with torch.no_grad():
+        plain = base(ids).logits
+        model = PeftModel.from_pretrained(base, str(folder))
+        assert not torch.allclose(model(ids).logits, plain, atol=1e-3)
+    assert set(dict(model.named_parameters())) > {
+        "base_model.model.model.layers.1.mlp.down_proj.lora_A.default.weight"
+    }
+
+
+def test_held_out_loss_of_base_and_lora_is_told(text_settings):
+    steps = list(train(text_settings(epochs=8)))
+    line = next(p.text for p in steps if p.text and "held out perplexity" in p.text)
+    lora, base = (float(part.rsplit(" ", 1)[1]) for part in line.split(", ")[:2])
+    assert lora < base
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_an_empty_text_set_is_a_mistake(text_settings, tmp_path, content):
+    path = tmp_path / "empty.jsonl"
+    path.write_text(content)
+    with pytest.raises(Mistake):
+        last(text_settings(train_data_path=path))
+
+
+def test_one_line_trains(text_settings, tmp_path):
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"instruction": "a boat", "output": "The boat waits."}\n')
+    assert last(text_settings(train_data_path=path, epochs=1)).result.is_dir()
+
+
+def test_an_unknown_layer_is_named(text_settings):
+    with pytest.raises(Mistake, match=r"no layer to_q; .*q_proj"):
+        last(text_settings(target_modules=("to_q",)))
+
+
+def test_a_model_without_a_template_gets_a_plain_one(recipe):
+    recipe.tokenizer.chat_template = None
+    tokens = text.tokenize(recipe.tokenizer, TextSample("a boat", "It waits."), 256)
+    assert recipe.tokenizer.decode(tokens.ids[tokens.start :]) == "It waits.<|im_end|>"
+
+
+def test_a_template_without_a_system_role_keeps_its_words(recipe):
+    recipe.tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('none') }}{% endif %}"
+        "<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<model>{% endif %}"
+    )
+    asked = text.prompt(recipe.tokenizer, "a boat")
+    assert asked.startswith("<user>You write narration") and asked.endswith("a boat.<model>")

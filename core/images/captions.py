@@ -48,41 +48,54 @@ class CaptionedSet:
     """Pictures that open, with captions, in natural order; `problems` are sentences for the person."""
 
     images: tuple[CaptionedImage, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Mistake, ...]
 
 
-def read_captions(folder: Path, metadata_path: Path | None = None) -> CaptionedSet:
+def read_captions(folder: Path, metadata_path: Path | None = None, everything: bool = False) -> CaptionedSet:
     """The pictures of `folder` with their captions.
 
     A metadata file (`metadata_path`, else metadata.csv or metadata.jsonl in the folder) decides which
-    pictures belong to the set, as in Hugging Face's imagefolder. Where it has no caption for a picture, or
-    where there is no such file, the first line of a .txt or .caption file beside the picture is its caption,
-    else the name part of an sd-scripts folder `N_name`. Raises Mistake where no picture can be used.
+    pictures belong to the set, as in Hugging Face's imagefolder; with `everything` the others do, too. Where
+    it has no caption for a picture, or where there is no such file, the first line of a .txt or .caption file
+    beside the picture is its caption, else the name part of an sd-scripts folder `N_name`. Raises Mistake
+    where no picture can be used.
     """
     files = some_pictures(folder)
-    problems: list[str] = []
+    problems: list[Mistake] = []
     metadata = metadata_path or find_metadata(folder)
     captions: dict[Path, str] = {}
+    chosen = files
     if metadata is not None:
         captions = place_rows(read_metadata(metadata), metadata, folder, files, problems)
-        if not captions:
-            raise Mistake(
-                "None of the pictures that {metadata} names is in {folder}; check the names in it.",
-                metadata=metadata,
-                folder=folder,
-            )
-        left_out = [path for path in files if path not in captions]
-        _say(problems, "Not named in {name}, so left out: {names}.", left_out, metadata.name)
-    found = check_all(sorted(captions, key=natural) if captions else files)
-    problems += [str(one.reason) for one in found.set_aside]
+        if not everything:
+            chosen = _named(captions, metadata, folder, files, problems)
+    found = check_all(chosen)
+    problems += [one.reason for one in found.set_aside]
     if not found.pictures:
         raise hopeless(folder, found.set_aside)
     images = tuple(
         CaptionedImage(one.path, captions.get(one.path) or _own_caption(one.path), _repeats(one.path))
         for one in found.pictures
     )
-    _say(problems, "Without a caption: {names}.", [image.path for image in images if not image.caption])
+    if without := [image.path for image in images if not image.caption]:
+        problems.append(Mistake("Without a caption: {names}.", names=_names(without)))
     return CaptionedSet(images, tuple(problems))
+
+
+def _named(
+    captions: Mapping[Path, str], metadata: Path, folder: Path, files: Sequence[Path], problems: list[Mistake]
+) -> list[Path]:
+    if not captions:
+        raise Mistake(
+            "None of the pictures that {metadata} names is in {folder}; check the names in it.",
+            metadata=metadata,
+            folder=folder,
+        )
+    if left_out := [path for path in files if path not in captions]:
+        problems.append(
+            Mistake("Not named in {name}, so left out: {names}.", name=metadata.name, names=_names(left_out))
+        )
+    return sorted(captions, key=natural)
 
 
 def find_metadata(folder: Path) -> Path | None:
@@ -178,7 +191,11 @@ def one_line(caption: str) -> str:
 
 
 def place_rows(
-    rows: Sequence[tuple[str, str]], metadata: Path, folder: Path, files: Sequence[Path], problems: list[str]
+    rows: Sequence[tuple[str, str]],
+    metadata: Path,
+    folder: Path,
+    files: Sequence[Path],
+    problems: list[Mistake],
 ) -> dict[Path, str]:
     """Captions by picture, names resolved beside the metadata file, then in the folder, then by spelling.
 
@@ -201,8 +218,18 @@ def place_rows(
         if captions.get(path) and captions[path] != caption:
             twice.append(path)
         captions[path] = caption or captions.get(path, "")
-    _say(problems, "Named in {name} but not there: {names}.", missing, metadata.name)
-    _say(problems, "Twice in {name}, where the last caption counts: {names}.", twice, metadata.name)
+    if missing:
+        problems.append(
+            Mistake("Named in {name} but not there: {names}.", name=metadata.name, names=_names(missing))
+        )
+    if twice:
+        problems.append(
+            Mistake(
+                "Twice in {name}, where the last caption counts: {names}.",
+                name=metadata.name,
+                names=_names(twice),
+            )
+        )
     return captions
 
 
@@ -210,13 +237,10 @@ def _spelling(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _say(problems: list[str], template: str, paths: Sequence[Path], name: str = "") -> None:
-    """Adds a sentence that names the first few of some pictures; nothing where there are none."""
-    if paths:
-        more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
-        problems.append(
-            template.format(name=name, names=", ".join(path.name for path in paths[:SHOWN]) + more)
-        )
+def _names(paths: Sequence[Path]) -> str:
+    """The first few names, and how many more: "a.png, b.png, c.png (+4)"."""
+    names = ", ".join(path.name for path in paths[:SHOWN])
+    return f"{names} (+{len(paths) - SHOWN})" if len(paths) > SHOWN else names
 
 
 def beside(path: Path) -> str:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -248,7 +249,16 @@ def hopeless(folder: Path, set_aside: Sequence[SetAside]) -> Mistake:
 
 
 def check(path: Path) -> Picture | SetAside:
-    """Decodes a picture once to see whether it is whole."""
+    """Decodes a picture to see whether it is whole; once, as long as the file isn't changed."""
+    try:
+        stamp = path.stat()
+    except OSError:
+        return SetAside(path, Unreadable("There is no picture {path}; check the name.", path=path))
+    return _checked(path, stamp.st_mtime_ns, stamp.st_size)
+
+
+@lru_cache(maxsize=20_000)
+def _checked(path: Path, changed_ns: int, size_bytes: int) -> Picture | SetAside:
     if path.suffix.lower() in OTHER_PICTURES:
         reason = Unreadable(
             "{name} is of a kind that the studio can't open; save it as PNG or JPEG.", name=path.name

@@ -62,7 +62,7 @@ def label(settings: LabelSettings) -> Iterator[Progress]:
     files = some_pictures(settings.pictures)
     work = _Work(settings, output, files)
     for problem in work.problems:
-        yield Progress("Reading the pictures", text=problem)
+        yield Progress("Reading the pictures", text=str(problem))
     waiting = [path for path in files if not work.by_hand(path)]
     yield Progress("Loading the labeller", 0, len(files))
     tagger = Tagger(load_labeller()) if waiting else None
@@ -100,7 +100,7 @@ class _Work:
         self.output = output
         self.before = read_memory(output)
         self.now = Memory(settings.trigger.strip())
-        self.problems: list[str] = []
+        self.problems: list[Mistake] = []
         self.looks: list[checks.Look] = []
         self.set_aside: list[SetAside] = []
         self.captions: dict[Path, str] = {}

@@ -40,10 +40,10 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class TextSet:
-    """Samples in the order of their sources; `problems` are sentences for the person."""
+    """Samples in the order of their sources; `problems` say what was left out."""
 
     samples: tuple[TextSample, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Mistake, ...]
 
 
 def read_texts(path: Path) -> TextSet:
@@ -83,7 +83,7 @@ def read_files(files: Iterable[Path], strict: bool = False) -> TextSet:
 
     An unreadable file is a problem of the set; with `strict` it is a Mistake instead.
     """
-    problems: list[str] = []
+    problems: list[Mistake] = []
     samples: list[TextSample] = []
     for file in files:
         try:
@@ -91,13 +91,15 @@ def read_files(files: Iterable[Path], strict: bool = False) -> TextSet:
         except Mistake as mistake:
             if strict:
                 raise
-            problems.append(str(mistake))
+            problems.append(mistake)
     long_enough = [sample for sample in samples if words(sample.reply) >= LEAST_WORDS]
     kept = without_near_duplicates(long_enough)
     if short := len(samples) - len(long_enough):
-        problems.append(f"Left out, as shorter than {LEAST_WORDS} words: {short}.")
+        problems.append(
+            Mistake("Left out, as shorter than {least} words: {count}.", least=LEAST_WORDS, count=short)
+        )
     if twice := len(long_enough) - len(kept):
-        problems.append(f"Left out, as nearly the same as another: {twice}.")
+        problems.append(Mistake("Left out, as nearly the same as another: {count}.", count=twice))
     return TextSet(kept, tuple(problems))
 
 
@@ -471,7 +473,8 @@ def import_texts(sources: Iterable[Path], folder: Path) -> TextSet:
     whole = without_near_duplicates([*before, *new.samples])
     if not whole:
         raise Mistake(
-            "There is no text to learn from in these files; {problems}", problems=" ".join(new.problems)
+            "There is no text to learn from in these files; {problems}",
+            problems=" ".join(map(str, new.problems)),
         )
     folder.mkdir(parents=True, exist_ok=True)
     present = {file_hash(path) for path in folder.iterdir() if path.is_file()}

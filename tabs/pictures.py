@@ -18,7 +18,7 @@ THUMBNAIL_PX = 320
 def listed(project: Project) -> tuple[captions.CaptionedImage, ...]:
     """The project's pictures with their captions; none for a project without pictures."""
     folder = project.images()
-    return captions.read_captions(folder).images if picture_files(folder) else ()
+    return captions.read_captions(folder, everything=True).images if picture_files(folder) else ()
 
 
 def gallery(project: Project) -> list[tuple[Path, str]]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from core.jobs import Mistake
 from core.settings import TextTraining, make
 from tabs import jobpanel, library, scripts, training, work
 from tabs.frame import Frame
@@ -79,7 +78,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
         count, whole = scripts.add(studio.open(project), files or [])
         page.note("{count} texts added", count=count)
         for problem in whole.problems[:3]:
-            page.warn(Mistake(problem))
+            page.warn(problem)
         return None, *show(page, project)
 
     def train(page: Page, project: str, preset: str, **chosen: Any) -> None:

@@ -200,7 +200,7 @@ NOUNS: tuple[Noun, ...] = tuple(
         museum : flat:classical-building; noto:classical-building
         circus tent : flat:circus-tent; noto:circus-tent
         ferris wheel : flat:ferris-wheel; noto:ferris-wheel
-        mountain : flat:snow-capped-mountain; noto:snow-capped-mountain; noto:mount-fuji : s
+        mountain : peaks; peaks2 : s
         volcano | volcanoes : flat:volcano; noto:volcano
         """,
     )
@@ -228,7 +228,7 @@ NOUNS: tuple[Noun, ...] = tuple(
         "item",
         """
         flower : flat:cherry-blossom; noto:cherry-blossom; flat:hibiscus; noto:hibiscus; noto:blossom : s d
-        lotus | lotuses : flat:lotus; noto:lotus : s
+        lotus | lotuses : noto:lotus : s
         potted plant : flat:potted-plant; noto:potted-plant : s
         bouquet : flat:bouquet; noto:bouquet
         maple leaf | maple leaves : flat:maple-leaf; noto:maple-leaf
@@ -387,7 +387,7 @@ NOUNS: tuple[Noun, ...] = tuple(
     + _table(
         "swim",
         """
-        duck : flat:duck@0,0,32,25; noto:duck@0,0,128,104 : s
+        duck : flat:duck@0,0,32,25; noto:duck@0,0,128,97 : s
         swan : flat:swan; noto:swan : s
         """,
     )
@@ -447,7 +447,7 @@ def nouns(size: str) -> tuple[Noun, ...]:
 
 
 @lru_cache(maxsize=1)
-def _bodies() -> dict[str, dict]:
+def _bodies() -> dict[str, str]:
     return json.loads(ART.read_text(encoding="utf-8"))["icons"]
 
 
@@ -484,14 +484,14 @@ def sprite(drawing: str, px: int = 256) -> np.ndarray:
     _, _, w, h = (float(v) for v in document.split('viewBox="')[1].split('"')[0].split())
     zoom = 2 * px / max(w, h)
     png = bytes(resvg_py.svg_to_bytes(svg_string=document, width=round(w * zoom), height=round(h * zoom)))
-    rgba = cv2.cvtColor(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+    rgba = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED))[..., [2, 1, 0, 3]]
     ys, xs = np.nonzero(rgba[..., 3] > 8)
     rgba = rgba[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
     scale = px / max(rgba.shape[:2])
     premultiplied = rgba.astype(np.float32)
     premultiplied[..., :3] *= premultiplied[..., 3:] / 255
     size = (max(1, round(rgba.shape[1] * scale)), max(1, round(rgba.shape[0] * scale)))
-    small = cv2.resize(premultiplied, size, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(premultiplied, size, interpolation=cv2.INTER_AREA), np.float32)
     small[..., :3] /= np.maximum(small[..., 3:], 1) / 255
     return np.clip(small + 0.5, 0, 255).astype(np.uint8)
 
@@ -522,9 +522,19 @@ def _icons_needed() -> list[str]:
     from assets.build import paintings
 
     asked: list[str] = []
-    own = paintings.drawings(lambda key: asked.append(key) or "")
+
+    def ask(key: str) -> str:
+        asked.append(key)
+        return ""
+
+    own = paintings.drawings(ask)
     named = (drawing.partition("@")[0] for noun in NOUNS for drawing in noun.drawings)
     return sorted({*asked, *(key for key in named if key not in own)})
+
+
+def _json_in(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict:
+    with tar.extractfile(member) as packed:  # type: ignore[union-attr]
+        return json.load(packed)
 
 
 def take_icons(npm: Path) -> dict:
@@ -536,7 +546,8 @@ def take_icons(npm: Path) -> dict:
             subprocess.run(["npm", "pack", package, "--silent"], cwd=npm, check=True)
         packed = sorted(npm.glob(f"{stem}-[0-9]*.tgz"))[-1]
         with tarfile.open(packed) as tar:
-            icons, info = (json.load(tar.extractfile(f"package/{part}.json")) for part in ("icons", "info"))
+            members = {member.name: member for member in tar}
+            icons, info = (_json_in(tar, members[f"package/{part}.json"]) for part in ("icons", "info"))
         sets[name] = icons["icons"]
         sources[name] = {
             "package": packed.name,

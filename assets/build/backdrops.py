@@ -127,12 +127,23 @@ class Stage:
 
 
 class Canvas:
-    """A picture being painted: pixels float32 [H, W, 3], its mood and its seeded generator."""
+    """A picture being painted: px float32 [H, W, 3], the objects' mask [H, W], mood, generator."""
 
-    def __init__(self, width: int, height: int, mood: Mood, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        mood: Mood,
+        rng: np.random.Generator,
+        body: bool = True,
+        bank: bool = False,
+    ) -> None:
+        """Body says whether the sky shows its own sun or moon, bank whether water leaves land in front."""
         self.w, self.h, self.mood, self.rng = width, height, mood, rng
         self.px = np.tile(mood.haze, (height, width, 1))
         self.unit = min(width, height)
+        self.body, self.bank = body, bank
+        self.mask = np.zeros((height, width), np.float32)
 
     @property
     def tall(self) -> bool:
@@ -303,7 +314,7 @@ def _piece(alpha: np.ndarray, shade: np.ndarray) -> Piece:
     both = np.dstack([alpha, shade]).astype(np.uint8)
     ys, xs = np.nonzero(both[..., 0] > 4)
     both = np.ascontiguousarray(both[: ys.max() + 1, xs.min() : xs.max() + 1][ys.min() :])
-    levels = [both]
+    levels: list[np.ndarray] = [both]
     while min(levels[-1].shape[:2]) > 24:
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     return Piece(tuple(levels))
@@ -320,7 +331,8 @@ def _blobs(seed: int, kind: str) -> Piece:
     """Cloud, bush or round tree: overlapping discs, each lit from the upper left."""
     rng = np.random.default_rng(seed)
     side = 256
-    alpha, shade = np.zeros((side, side), np.uint8), np.zeros((side, side), np.uint8)
+    alpha: np.ndarray = np.zeros((side, side), np.uint8)
+    shade: np.ndarray = np.zeros((side, side), np.uint8)
     discs = []
     if kind == "cloud":
         n = rng.integers(5, 9)
@@ -441,7 +453,7 @@ def _blossom(seed: int) -> Piece:
 # ---- parts that several places share ------------------------------------------------------------------
 
 
-def sky(c: Canvas, horizon: float, clouds: float = 1.0, body: bool = True) -> None:
+def sky(c: Canvas, horizon: float, clouds: float = 1.0) -> None:
     """Sky down to the horizon (px): gradient, stars, sun or moon, clouds."""
     m = c.mood
     c.vertical(0, horizon + 2, *m.sky)
@@ -450,7 +462,7 @@ def sky(c: Canvas, horizon: float, clouds: float = 1.0, body: bool = True) -> No
         for _ in range(int(26 * c.h / c.w)):
             x, y = c.between(0, c.w), c.between(0, horizon * 0.85)
             c.glow(x, y, c.unit * c.between(0.006, 0.013), FLAKE, c.between(0.5, 1.0))
-    if body and not (veiled and m.weather == "rain"):
+    if c.body and m.weather != "rain":
         _sun_or_moon(c, horizon, 0.45 if veiled else 1.0)
     light = {"morning": "#fff6ea", "day": "#ffffff", "evening": "#ffd9b8", "night": "#5a6ea6"}[m.time]
     bright, dim = rgb(light), mix(rgb(light), m.sky[1], 0.55)
@@ -991,11 +1003,11 @@ def lake(c: Canvas) -> Stage:
     )
     trees(c, line, 12, (c.unit * 0.05, c.unit * 0.12), 0.36, c.pick(("fir", "tree", "bush")))
     water(c, h, c.h, c.pick(("#4f9ec4", "#5fa8b8", "#4a8fc0")), 0.75, 20)
-    bank = 0.9 if c.tall else 0.93
+    bank = (0.83 if c.tall else 0.84) if c.bank else (0.9 if c.tall else 0.93)
     left = c.chance(0.5)
     x = np.linspace(-5, c.w + 5, 30)
     t = x / c.w if left else 1 - x / c.w
-    shore = c.h * bank + c.unit * (0.02 * np.sin(t * 6) + 0.07 * t)
+    shore = c.h * bank + c.unit * (0.02 * np.sin(t * 6) + (0.02 if c.bank else 0.07) * t)
     c.polygon(
         np.concatenate([np.stack([x, shore], 1), [(c.w + 5, c.h + 2), (-5, c.h + 2)]]),
         m.ground("#7fa858"),
@@ -1071,6 +1083,19 @@ def river(c: Canvas) -> Stage:
                 m.ground("#4f7338"),
                 m.ground("#a3ba66"),
             )
+    if c.bank:
+        shore = c.h * (0.84 if c.tall else 0.85)
+        ridge(c, shore, c.unit * 0.02, 0.6, m.ground("#a08a62", 0.1), m.ground("#7a6a4a"), c.h + 2)
+        ridge(
+            c,
+            shore + c.unit * 0.015,
+            c.unit * 0.02,
+            0.6,
+            m.ground(green),
+            m.ground(rgb_scale(green, 0.72)),
+            c.h + 2,
+        )
+        tufts(c, shore + c.unit * 0.06, c.h * 1.02, 9, rgb_scale(green, 0.86))
     base = c.between(0.72, 0.79) if c.tall else c.between(0.76, 0.84)
     return Stage(base, hz, (hz, 1.0))
 
@@ -1084,7 +1109,7 @@ def town(c: Canvas) -> Stage:
     _row_of_houses(c, h, 0.3, 0.34)
     _row_of_houses(c, h, 0.4, 0.1)
     c.rect(-2, h - c.unit * 0.025, c.w + 4, c.unit * 0.05, m.ground("#b5ada0", 0.1), m.tone("#857d72", 0.08))
-    quay = 0.89 if c.tall else 0.9
+    quay = 0.83 if c.bank else (0.89 if c.tall else 0.9)
     water(c, h + c.unit * 0.02, c.h * quay, "#6fa3a8", 0.62, 22)
     if c.chance(0.35):
         _small_bridge(
@@ -1466,7 +1491,11 @@ def space(c: Canvas) -> Stage:
         c.glow(
             c.between(0, c.w), c.between(0, c.h), c.unit * c.between(0.005, 0.014), FLAKE, c.between(0.5, 1)
         )
-    x, y, r = c.w * c.pick((0.12, 0.88)), c.h * c.between(0.1, 0.26), c.unit * c.between(0.1, 0.17)
+    x, y, r = (
+        c.w * (0.12 if c.chance(0.5) else 0.88),
+        c.h * c.between(0.1, 0.26),
+        c.unit * c.between(0.1, 0.17),
+    )
     color = rgb(c.pick(("#e0946a", "#7fb5d8", "#c8a0d8", "#d8c48a", "#7fc4a8")))
     c.glow(x, y, r * 2, color, 0.3)
     c.polygon(_disc(x, y, r, r, 48), color, color * 0.45)

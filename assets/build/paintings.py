@@ -253,32 +253,47 @@ def heron() -> str:
     )
 
 
+def peaks(rock: str = "#6f86a3", shade: str = "#4c6280", snow: bool = True) -> str:
+    """Three steep mountains, lit from the left."""
+    out = _path("M58 92 L78 40 Q82 34 86 42 L104 92Z", shade) + _path(
+        "M58 92 L78 40 L82 52 L76 66 L80 92Z", rock
+    )
+    out += _path("M-4 92 L14 46 Q18 40 23 47 L46 92Z", shade) + _path(
+        "M-4 92 L14 46 L20 58 L15 72 L20 92Z", rock
+    )
+    out += _path("M16 92 L44 14 Q49 7 54 15 L84 92Z", shade) + _path(
+        "M16 92 L44 14 L52 30 L44 48 L54 64 L46 92Z", rock
+    )
+    if snow:
+        out += _path("M44 14 Q49 7 54 15 L63 37 L57 34 L53 42 L48 33 L42 39 L36 36Z", "#f6f9fc")
+        out += _path("M78 40 Q82 34 86 42 L90 52 L85 50 L81 56 L74 51Z", "#f6f9fc")
+        out += _path("M14 46 Q18 40 23 47 L28 56 L22 55 L18 61 L10 56Z", "#f6f9fc")
+    return out + _path(
+        "M-6 92 Q10 84 28 89 Q48 82 66 89 Q86 84 106 92 Q104 97 96 97 H4 Q-4 97 -6 92Z", "#7fa06a"
+    )
+
+
 def willow() -> str:
-    """A willow with hanging branches."""
-    out = _path("M45 98 Q48 70 44 48 Q42 36 50 28 Q56 36 55 50 Q53 72 58 98Z", "#7a5c40")
+    """A willow, its thin branches falling like a fountain."""
+    out = _path("M44 98 Q49 72 45 50 Q42 34 50 24 Q57 36 55 52 Q53 74 59 98Z", "#7a5c40")
     out += (
-        _ellipse(48, 26, 34, 20, "#7fae4d")
-        + _ellipse(34, 24, 20, 16, "#94c05c")
-        + _ellipse(64, 22, 20, 14, "#8ab955")
+        _ellipse(50, 22, 30, 16, "#86ad4e")
+        + _ellipse(34, 24, 16, 11, "#98bf5e")
+        + _ellipse(66, 23, 15, 10, "#8fb856")
     )
-    strands = (
-        (14, 28, 66),
-        (19, 36, 80),
-        (25, 40, 70),
-        (31, 40, 86),
-        (38, 42, 66),
-        (62, 42, 70),
-        (68, 40, 88),
-        (74, 38, 72),
-        (80, 32, 82),
-        (85, 26, 64),
-        (44, 40, 56),
-        (56, 40, 58),
-    )
-    for i, (x, top, bottom) in enumerate(strands):
-        bend = x + (x - 50) * 0.1
-        color = ("#6c9a3f", "#86b552", "#9cc866")[i % 3]
-        out += _stroke(f"M{x} {top} Q{bend + 2} {(top + bottom) / 2} {bend} {bottom}", color, 4.4)
+    for i in range(30):
+        turn = (i * 11) % 30 / 29 * 2 - 1
+        reach = 50 + turn * 45
+        crown = 12 + 16 * abs(turn) ** 1.5
+        low = (66, 84, 74, 92, 60)[i % 5] - 16 * abs(turn)
+        if abs(turn) < 0.22:
+            low -= 22
+        color = ("#5f8f3a", "#7fae4d", "#99c463")[i % 3]
+        x0 = 50 + turn * 20
+        out += _stroke(f"M{x0:.1f} {crown} Q{reach:.1f} {crown + 2:.1f} {reach:.1f} {low:.0f}", color, 2.4)
+        for k in range(3):
+            y = crown + (low - crown) * (0.55 + 0.18 * k)
+            out += _stroke(f"M{reach:.1f} {y:.1f} l{-3 if (i + k) % 2 else 3} 4", color, 1.6)
     return out
 
 
@@ -691,6 +706,8 @@ def drawings(icon: Callable[[str], str]) -> dict[str, str]:
         "willow": willow(),
         "bamboo": bamboo(),
         "plum": plum(),
+        "peaks": peaks(),
+        "peaks2": peaks("#7f9a7a", "#567062", False),
         "steamer": steamer(),
         "tea cup": tea_cup(),
         "tea cup2": tea_cup("#cfe0d6", "#5d8f7a"),

@@ -242,6 +242,8 @@ class Scene:
     """What the caption says, by FACTS; "" where it doesn't say."""
     box: tuple[float, float, float, float]
     """The main object's x0, y0, x1, y1 as shares of width and height."""
+    mask: np.ndarray
+    """uint8 [H, W]: 255 where an object is, 0 where the backdrop."""
 
 
 def vocabulary(size: str) -> dict[str, list[str]]:
@@ -476,9 +478,31 @@ class _Spot:
     contact: str
 
 
+def _foot(c: Canvas, stage: Stage, noun: Noun, setting: str, height: float) -> tuple[str, float]:
+    """How a sprite of that height (px) meets the place (ground, water, air) and its foot's y, px."""
+    crawls = noun.name in ("crab", "lobster", "turtle")
+    if _relation(noun, setting) in ("water", "span") and stage.water is not None:
+        low, high = stage.water
+        deep = c.between(0.8, 0.9) if noun.name == "lotus" else c.between(0.5, 0.66)
+        foot = max(c.h * (low + (high - low) * deep), height * 0.9 + c.h * 0.04)
+        return "water", max(min(foot, c.h * (0.84 if high > 0.95 else high - 0.03)), height + c.h * 0.03)
+    if setting == "underwater" and crawls:
+        return "ground", c.h * 0.93
+    if setting in ("underwater", "space", "sky"):
+        return "air", c.h * c.between(0.44, 0.56) + height / 2
+    if noun.place in ("fly", "sky", "hang") and setting not in INDOOR:
+        middle = 0.5 if setting == "plain" else {"sky": 0.34, "fly": 0.42, "hang": 0.36}[noun.place]
+        return "air", max(c.h * (middle + c.between(-0.06, 0.06)) + height / 2, height + c.h * 0.03)
+    base = stage.base
+    if setting in ("town", "river", "lake"):
+        base = c.between(0.9, 0.93) if c.tall else c.between(0.93, 0.955)
+    elif noun.place == "building":
+        base -= 0.025
+    return "ground", max(c.h * base, height + c.h * 0.03)
+
+
 def _spots(c: Canvas, stage: Stage, noun: Noun, setting: str, count: int, aspect: float) -> list[_Spot]:
     """Places for count sprites of width/height aspect."""
-    relation = _relation(noun, setting)
     share = {1: c.between(0.54, 0.72), 2: c.between(0.4, 0.48), 3: c.between(0.32, 0.37)}[count] * noun.scale
     if noun.place in ("building", "plant"):
         share *= 1.08
@@ -490,37 +514,10 @@ def _spots(c: Canvas, stage: Stage, noun: Noun, setting: str, count: int, aspect
     room_x = (0.92 if count == 1 else 0.9 / count) * c.w
     height = min(height, room_x / aspect)
     width = height * aspect
-    afloat = relation in ("water", "span") and stage.water is not None
     if noun.place == "span":
         width = min(c.w * 0.92, c.unit * c.between(0.8, 0.94))
         height = width / aspect
-    contact, foot = "ground", stage.base * c.h
-    if afloat:
-        contact = "water"
-        low, high = stage.water
-        foot = c.h * (low + (high - low) * c.between(0.5, 0.66))
-        foot = max(foot, height * 0.9 + c.h * 0.04)
-        foot = min(foot, c.h * (0.84 if high > 0.95 else high - 0.03))
-    elif (
-        setting == "underwater"
-        or (setting == "space")
-        or (noun.place in ("fly", "sky", "hang") and setting not in ("table", "room"))
-        or setting == "sky"
-    ):
-        contact = "air"
-        middle = (
-            {"sky": 0.34, "fly": 0.42, "hang": 0.36}.get(noun.place, 0.5)
-            if setting not in ("underwater", "space", "sky", "plain")
-            else 0.5
-        )
-        foot = c.h * (middle + c.between(-0.06, 0.06)) + height / 2
-        if noun.name in ("crab", "lobster", "turtle") and setting == "underwater":
-            contact, foot = "ground", c.h * 0.93
-    elif noun.place in ("building",):
-        foot = c.h * (stage.base - (0.03 if c.tall else 0.02))
-    if setting in ("town", "river", "lake") and contact == "ground":
-        foot = c.h * (0.9 if c.tall else 0.955)
-    foot = max(foot, height + c.h * 0.03)
+    contact, foot = _foot(c, stage, noun, setting, height)
     spots = []
     xs = {1: (0.5,), 2: (0.28, 0.72), 3: (0.2, 0.5, 0.8)}[count]
     for i, share_x in enumerate(xs):
@@ -577,6 +574,7 @@ def _stand(
     under = c.px[y0:y1, x0:x1]
     under *= 1 - part[..., 3:] * np.float32(1 / 255)
     under += part[..., :3]
+    c.mask[y0:y1, x0:x1] = np.maximum(c.mask[y0:y1, x0:x1], part[..., 3])
     if spot.contact == "water" and noun.place in ("boat", "swim"):
         _waterline(c, spot.x, spot.y, w, h)
     return x0 / c.w, y0 / c.h, x1 / c.w, y1 / c.h
@@ -627,8 +625,10 @@ def _waterline(c: Canvas, x: float, y: float, w: float, h: float) -> None:
 
 def _paint(
     rng: np.random.Generator, plan: _Plan, width: int, height: int
-) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    c = Canvas(width, height, backdrops.mood(rng, plan.time, plan.weather), rng)
+) -> tuple[Canvas, tuple[float, float, float, float]]:
+    own_light = plan.noun.name not in ("sun", "moon")
+    bank = _relation(plan.noun, plan.setting) == ""
+    c = Canvas(width, height, backdrops.mood(rng, plan.time, plan.weather), rng, own_light, bank)
     if plan.setting == "plain":
         stage = backdrops.plain(c, plan.backdrop)
     else:
@@ -657,8 +657,7 @@ def _paint(
     if plan.setting not in DRY:
         backdrops.weather(c, stage)
     box = tuple(float(f(b[i] for b in boxes)) for i, f in enumerate((min, min, max, max)))
-    image = np.clip(c.px + 0.5, 0, 255).astype(np.uint8)
-    return image, box  # type: ignore[return-value]
+    return c, box  # type: ignore[return-value]
 
 
 # ---- style words --------------------------------------------------------------------------------------
@@ -667,23 +666,27 @@ def _paint(
 def _noise(rng: np.random.Generator, h: int, w: int, cell: float) -> np.ndarray:
     """Smooth noise about 0, float32 [h, w]."""
     coarse = rng.standard_normal((max(2, int(h / cell)), max(2, int(w / cell)))).astype(np.float32)
-    return cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _moved(plane: np.ndarray, k: int) -> np.ndarray:
+    """The plane [h, w] moved k px down and right, its border repeated."""
+    return np.pad(plane, ((k, 0), (k, 0)), "edge")[:-k, :-k]
 
 
 def _paper_cut(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Few flat tones, each sheet throwing a small shadow on the one beneath."""
-    flat = cv2.medianBlur(image, 5)
-    lab = cv2.cvtColor(flat, cv2.COLOR_RGB2LAB).astype(np.float32)
+    lab = cv2.cvtColor(cv2.medianBlur(image, 5), cv2.COLOR_RGB2LAB).astype(np.float32)
     steps = np.array([30, 18, 18], np.float32)
-    lab = np.clip(np.round(lab / steps) * steps, 0, 255).astype(np.uint8)
-    lab = cv2.medianBlur(cv2.medianBlur(lab, 5), 5)
-    flat = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB).astype(np.float32)
-    level = lab[..., 0].astype(np.float32)
+    sheets = np.clip(np.round(lab / steps) * steps, 0, 255).astype(np.uint8)
+    sheets = np.asarray(cv2.medianBlur(cv2.medianBlur(sheets, 5), 5))
+    flat = cv2.cvtColor(sheets, cv2.COLOR_LAB2RGB).astype(np.float32)
+    level = sheets[..., 0].astype(np.float32)
     k = max(1, round(image.shape[1] / 110))
-    above = cv2.GaussianBlur(np.roll(level, (k, k), (0, 1)), (0, 0), k * 0.8)
+    above = cv2.GaussianBlur(_moved(level, k), (0, 0), k * 0.8)
     edge = np.clip(np.abs(above - level) / 46, 0, 1)[..., None]
-    rim = np.clip((np.roll(level, (1, 1), (0, 1)) - level) / 30, -1, 1)[..., None]
-    return np.clip(flat * (1 - 0.38 * edge) + 16 * np.clip(-rim, 0, 1) + 6, 0, 255).astype(np.uint8)
+    rim = np.clip((level - _moved(level, 1)) / 30, 0, 1)[..., None]
+    return np.clip(flat * (1 - 0.38 * edge) + 16 * rim + 6, 0, 255).astype(np.uint8)
 
 
 def _line_drawing(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -708,7 +711,7 @@ def _pastel(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     soft = cv2.GaussianBlur(image, (0, 0), image.shape[1] / 256 * 1.1).astype(np.float32)
     grey = soft.mean(-1, keepdims=True)
     soft = 255 - (255 - (grey + (soft - grey) * 0.9)) * 0.5
-    chalk = _noise(rng, *image.shape[:2], image.shape[1] / 90) * 2.2
+    chalk = _noise(rng, image.shape[0], image.shape[1], image.shape[1] / 90) * 2.2
     return np.clip(soft + np.array((4, -1, 2), np.float32) + chalk[..., None], 0, 255).astype(np.uint8)
 
 
@@ -760,6 +763,12 @@ def describe(seed: int, size: str = "small") -> tuple[str, dict[str, str]]:
     return _caption(rng, _plan(rng, size))
 
 
+def describe(seed: int, size: str = "small") -> tuple[str, dict[str, str]]:
+    """Caption and facts of the scene that draw would give, without painting it."""
+    rng = np.random.default_rng(seed)
+    return _caption(rng, _plan(rng, size))
+
+
 def compose(
     seed: int,
     width: int,
@@ -794,10 +803,11 @@ def compose(
 
 def _scene(rng: np.random.Generator, plan: _Plan, width: int, height: int) -> Scene:
     caption, facts = _caption(rng, plan)
-    image, box = _paint(rng, plan, width, height)
+    canvas, box = _paint(rng, plan, width, height)
+    image = np.clip(canvas.px + 0.5, 0, 255).astype(np.uint8)
     if plan.style:
         image = RESTYLE[plan.style](image, rng)
-    return Scene(image, caption, facts, box)
+    return Scene(image, caption, facts, box, canvas.mask.astype(np.uint8))
 
 
 def sheet(seeds: range, width: int, height: int, size: str, columns: int = 8) -> np.ndarray:

@@ -763,12 +763,6 @@ def describe(seed: int, size: str = "small") -> tuple[str, dict[str, str]]:
     return _caption(rng, _plan(rng, size))
 
 
-def describe(seed: int, size: str = "small") -> tuple[str, dict[str, str]]:
-    """Caption and facts of the scene that draw would give, without painting it."""
-    rng = np.random.default_rng(seed)
-    return _caption(rng, _plan(rng, size))
-
-
 def compose(
     seed: int,
     width: int,

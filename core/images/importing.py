@@ -131,9 +131,12 @@ def _opened(path: Path) -> Image.Image:
     return image
 
 
-def _decoded(path: Path, image: Image.Image) -> Image.Image:
+def _decoded(path: Path, image: Image.Image, corner: int = 0) -> Image.Image:
+    """Decodes the whole picture and converts it, or with `corner` only a corner that wide, to save memory."""
     try:
         image.load()
+        if corner:
+            return _rgb(image.crop((0, 0, min(corner, image.width), min(corner, image.height))))
         turn = _UPRIGHT.get(_orientation(image))
         rgb = _rgb(image)
         return rgb.transpose(turn) if turn is not None else rgb
@@ -179,15 +182,15 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _from_deep(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float greys scaled to 8 bits; Pillow's own conversion clips them to white."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    if image.mode.startswith("I;16"):
+        grey = (np.arange(65536) / 257 + 0.5).astype(np.uint8)[np.asarray(image)]
+        return Image.fromarray(grey).convert("RGB")
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
     top = float(values.max())
-    if image.mode.startswith("I;16") or 255 < top <= 65535:
-        scale = 255 / 65535
-    elif image.mode == "F" and top <= 1:
-        scale = 255.0
-    else:
-        scale = 255 / max(top, 255.0)
-    grey = np.clip(values * scale + 0.5, 0, 255).astype(np.uint8)
+    white = 65535.0 if 255 < top <= 65535 else max(top, 255.0)
+    if image.mode == "F" and top <= 1:
+        white = 1.0
+    grey = np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 
 
@@ -207,7 +210,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 def natural(path: Path) -> list[tuple[bool, int, str]]:
     """Sort key that puts `2.png` before `10.png`."""
     parts = re.split(r"(\d+)", str(path).casefold())
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -266,7 +269,9 @@ def _checked(path: Path, changed_ns: int, size_bytes: int) -> Picture | SetAside
         return SetAside(path, reason)
     try:
         size = picture_size(path)
-        open_picture(path, least=64)
+        with _opened(path) as image:
+            image.draft(image.mode, (64, 64))
+            _decoded(path, image, corner=64)
     except Unreadable as reason:
         return SetAside(path, reason)
     return Picture(path, *size)

@@ -6,6 +6,7 @@ fox in a forest at night"). Knows nothing about files, folders or who corrects t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ PLACES: dict[str, tuple[str, ...]] = {
 
 TIMES = {"morning": "in the morning", "day": "by day", "evening": "in the evening", "night": "at night"}
 WEATHERS = {"clear": "under a clear sky", "snow": "in the snow", "rain": "in the rain", "fog": "in the fog"}
+TIMELESS = ("plain", "underwater", "space")
+WITHOUT_WEATHER = (*TIMELESS, "room", "table")
 WITHOUT_ARTICLE = ("bamboo", "sun", "moon")
 
 
@@ -123,33 +126,35 @@ class Tagger:
             return [self._tags(one, most, threshold) for one in seen]
 
     def _tags(self, seen: torch.Tensor, most: int, threshold: float) -> tuple[Tag, ...]:
-        words = self.labeller.vocabulary
-        found = []
-        subject = "a scene"
+        found: list[Tag] = []
+        subject = ""
         for kind in KINDS:
-            choices = [(word, phrase) for word in words.get(kind, ()) for phrase in _phrases(kind, word)]
+            choices = _choices(self.labeller.vocabulary, kind, found)
             if not choices:
                 continue
-            asked = [phrase if kind == "object" else f"{subject} {phrase}" for _, phrase in choices]
+            asked = [f"{subject} {phrase}".strip() for _, phrase in choices]
             tag = self._best(seen, kind, choices, asked)
             if tag.score >= threshold:
                 found.append(tag)
-                if kind in ("object", "setting"):
-                    subject = tag.phrase if kind == "object" else f"{subject} {tag.phrase}"
+            if kind == "object" or (kind == "setting" and tag in found):
+                subject = f"{subject} {tag.phrase}".strip()
         return tuple(found[:most])
 
     def _best(
         self, seen: torch.Tensor, kind: str, choices: Sequence[tuple[str, str]], asked: Sequence[str]
     ) -> Tag:
-        """The word whose phrases together have the largest share; `seen`: a picture's unit embedding [D]."""
-        likeness = self.labeller.model.logit_scale.exp() * self._say(asked) @ seen
-        shares = list(zip(choices, likeness.softmax(0).tolist(), strict=True))
-        by_word: dict[str, float] = {}
-        for (word, _), share in shares:
-            by_word[word] = by_word.get(word, 0.0) + share
+        """The word that has the likeliest phrase; `seen`: a picture's unit embedding [D].
+
+        The shares are among the words, each by its likeliest phrase, or words of many phrases would gain.
+        """
+        likeness = (self.labeller.model.logit_scale.exp() * self._say(asked) @ seen).tolist()
+        by_word: dict[str, tuple[float, str]] = {}
+        for (word, phrase), value in zip(choices, likeness, strict=True):
+            by_word[word] = max(by_word.get(word, (-math.inf, "")), (value, phrase))
         best = max(by_word, key=lambda word: by_word[word])
-        _, phrase = max((share, phrase) for (word, phrase), share in shares if word == best)
-        return Tag(best, kind, by_word[best], phrase)
+        top, phrase = by_word[best]
+        share = 1 / sum(math.exp(value - top) for value, _ in by_word.values())
+        return Tag(best, kind, share, phrase)
 
     def _say(self, sentences: Sequence[str]) -> torch.Tensor:
         """Unit embeddings [N, D] of sentences."""
@@ -164,7 +169,16 @@ class Tagger:
         return torch.stack([self._said[text] for text in sentences])
 
 
-def _phrases(kind: str, word: str) -> tuple[str, ...]:
+def _choices(vocabulary: dict[str, list[str]], kind: str, found: Sequence[Tag]) -> list[tuple[str, str]]:
+    """(word, phrase) that can be said of a picture after what was found: no weather on a table, for one."""
+    setting = next((tag.word for tag in found if tag.kind == "setting"), "")
+    if (kind == "time" and setting in TIMELESS) or (kind == "weather" and setting in WITHOUT_WEATHER):
+        return []
+    return [(word, phrase) for word in vocabulary.get(kind, ()) for phrase in phrases(kind, word)]
+
+
+def phrases(kind: str, word: str) -> tuple[str, ...]:
+    """How a caption may say a word of a kind of `KINDS`, the usual way first."""
     if kind == "setting":
         return places(word)
     return ({"object": named, "time": when, "weather": how}[kind](word),)

@@ -293,5 +293,6 @@ def test_fuzzed_files_never_crash(tmp_path):
 
 
 def test_natural_order():
+    assert sorted(["x².png", "x10.png", "x٣.png"], key=natural)[0] == "x٣.png"
     names = ["b10", "b9", "a", "B1"]
     assert sorted(names, key=natural) == ["a", "B1", "b9", "b10"]

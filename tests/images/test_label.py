@@ -67,12 +67,18 @@ def test_caption_files_beside_pictures_count_as_hand_made(folder):
     assert captions(folder)[0] == "inkwash, a still life by hand"
 
 
-def test_stopping_keeps_what_is_done(folder):
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_stopping_keeps_what_is_done(folder, interrupted):
+    """By the Stop button, which closes the job, or by Ctrl-C, which interrupts it."""
     job = label(LabelSettings(pictures=folder))
     for report in job:
         if report.step == 8:
             break
-    job.close()
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            job.throw(KeyboardInterrupt())
+    else:
+        job.close()
     found = read_captions(folder)
     assert len(found.images) == 8 and all(image.caption for image in found.images)
     run(folder)

@@ -3,7 +3,7 @@
 import pytest
 
 from core.basemodels import load_labeller
-from core.images.tagging import Tag, Tagger, caption, named, sentence, tag
+from core.images.tagging import Tag, Tagger, _choices, caption, named, sentence, tag
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,15 @@ def test_captions():
     assert caption(boat[1:3], " ink ") == "ink, a scene on a river in the morning"
     assert caption(words(("clear", "weather", "under a clear sky"))) == ""
     assert caption([], "ink") == "ink"
+
+
+def test_nothing_is_said_that_cannot_be():
+    words = {"setting": ["table", "space"], "time": ["night"], "weather": ["snow"]}
+    table, space = Tag("table", "setting", 1.0, "on a table"), Tag("space", "setting", 1.0, "in space")
+    assert _choices(words, "weather", []) == [("snow", "in the snow")]
+    assert _choices(words, "weather", [table]) == _choices(words, "time", [space]) == []
+    assert _choices(words, "time", [table]) == [("night", "at night")]
+    assert _choices(words, "object", []) == []
 
 
 def test_wording():

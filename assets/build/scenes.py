@@ -511,6 +511,8 @@ def _spots(c: Canvas, stage: Stage, noun: Noun, setting: str, count: int, aspect
     if setting in ("sea", "lake", "river", "town") and noun.place in ("boat", "swim") and count == 1:
         share *= 0.95
     height = c.unit * min(share, 0.8) / max(1.0, aspect) ** 0.6
+    if c.tall and aspect < 0.8:
+        height *= 1 + 0.65 * (0.8 - aspect)
     room_x = (0.92 if count == 1 else 0.9 / count) * c.w
     height = min(height, room_x / aspect)
     width = height * aspect

@@ -94,24 +94,18 @@ NOUNS: tuple[Noun, ...] = tuple(
         hamster : hamster flat; hamster noto
         frog : frog flat; frog noto : 0.9
         tiger : flat:tiger; noto:tiger : s
-        leopard : flat:leopard; noto:leopard
         rabbit : flat:rabbit; noto:rabbit : s
         squirrel : flat:chipmunk; noto:chipmunk
         hedgehog : flat:hedgehog; noto:hedgehog
         mouse | mice : flat:mouse; noto:mouse : 0.8
-        beaver : flat:beaver; noto:beaver
-        badger : flat:badger; noto:badger
-        skunk : flat:skunk; noto:skunk
         kangaroo : flat:kangaroo; noto:kangaroo
         monkey : flat:monkey; noto:monkey
-        gorilla : flat:gorilla; noto:gorilla
         elephant : flat:elephant; noto:elephant : s 1.15
         rhinoceros | rhinoceroses : flat:rhinoceros; noto:rhinoceros
         hippopotamus | hippopotamuses : flat:hippopotamus; noto:hippopotamus
         giraffe : flat:giraffe; noto:giraffe : 1.2
         zebra : flat:zebra; noto:zebra
         deer | deer : flat:deer; noto:deer : s
-        bison | bison : flat:bison; noto:bison
         camel : flat:camel; noto:camel
         llama : flat:llama; noto:llama
         horse : flat:horse; noto:horse : s
@@ -128,13 +122,10 @@ NOUNS: tuple[Noun, ...] = tuple(
         peacock : flat:peacock; noto:peacock
         flamingo | flamingos : flat:flamingo; noto:flamingo
         crane : crane : s
-        heron : heron
         penguin : flat:penguin; noto:penguin
         rooster : flat:rooster; noto:rooster : s
         chick : flat:front-facing-baby-chick; noto:front-facing-baby-chick; flat:baby-chick : 0.85
-        turkey : flat:turkey; noto:turkey
         crocodile : noto:crocodile
-        lizard : flat:lizard; noto:lizard
         snake : flat:snake; noto:snake
         snail : flat:snail; noto:snail : 0.85
         caterpillar : flat:bug; noto:bug : 0.85
@@ -147,36 +138,28 @@ NOUNS: tuple[Noun, ...] = tuple(
         old woman | old women : old woman; old woman2 : s
         fisherman | fishermen : fisherman; fisherman2 : s
         farmer : farmer; farmer2 : s
-        porter : porter
         woman with an umbrella | women with umbrellas : under red; under blue; under yellow : s 1.1
         dancer : noto:woman-dancing; flat:woman-dancing
-        runner : noto:man-running; noto:woman-running; flat:man-running
         cyclist : noto:man-biking; noto:woman-biking; flat:man-biking
         skier : noto:skier; flat:skier
         robot : noto:robot; flat:robot
         car : flat:automobile; noto:automobile : s d
         taxi : flat:taxi; noto:taxi : s
-        police car : flat:police-car; noto:police-car
-        racing car : flat:racing-car; noto:racing-car
         truck : flat:delivery-truck; noto:delivery-truck; flat:pickup-truck; noto:pickup-truck : d
         tractor : flat:tractor; noto:tractor
         bus | buses : flat:bus!; noto:bus : s d
         ambulance : flat:ambulance; noto:ambulance
         fire engine : flat:fire-engine; noto:fire-engine
         train : flat:locomotive; noto:locomotive
-        tram : flat:tram-car; noto:tram-car
         bicycle : flat:bicycle!; noto:bicycle : s d
         motorcycle : flat:motorcycle; noto:motorcycle : d
         scooter : flat:motor-scooter; noto:motor-scooter : d
-        rickshaw : flat:auto-rickshaw; noto:auto-rickshaw
         tent : flat:tent@0,4,32,26; noto:tent : d
         lamp post : lamp post : s
         bench | benches : bench
-        postbox | postboxes : flat:postbox; noto:postbox
         fountain : flat:fountain; noto:fountain
         market stall : stall : s
         beach umbrella : flat:beach-with-umbrella; noto:beach-with-umbrella
-        rock : flat:rock; noto:rock
         """,
     )
     + _table(
@@ -194,10 +177,7 @@ NOUNS: tuple[Noun, ...] = tuple(
         lighthouse : noto:lighthouse : s
         windmill : windmill
         tower : flat:tokyo-tower; noto:tokyo-tower
-        factory | factories : flat:factory; noto:factory
         office building : flat:office-building; noto:office-building
-        hospital : flat:hospital; noto:hospital
-        museum : flat:classical-building; noto:classical-building
         circus tent : flat:circus-tent; noto:circus-tent
         ferris wheel : flat:ferris-wheel; noto:ferris-wheel
         mountain : peaks; peaks2 : s
@@ -213,15 +193,12 @@ NOUNS: tuple[Noun, ...] = tuple(
         plum tree : plum : s 1.1
         bamboo | bamboo : bamboo : s 1.1
         palm tree : flat:palm-tree; noto:palm-tree : 1.1
-        bare tree : noto:leafless-tree
         christmas tree : flat:christmas-tree; noto:christmas-tree
         cactus | cacti : flat:cactus; noto:cactus
         mushroom : flat:mushroom; noto:mushroom
         tulip : flat:tulip; noto:tulip : d
         rose : flat:rose; noto:rose : s d
         sunflower : flat:sunflower; noto:sunflower : s
-        rice plant : flat:sheaf-of-rice; noto:sheaf-of-rice
-        clover : flat:four-leaf-clover; noto:four-leaf-clover
         """,
     )
     + _table(
@@ -243,14 +220,10 @@ NOUNS: tuple[Noun, ...] = tuple(
         strawberry | strawberries : flat:strawberry; noto:strawberry
         cherry | cherries : flat:cherries; noto:cherries
         pineapple : flat:pineapple; noto:pineapple
-        coconut : flat:coconut; noto:coconut
         avocado | avocados : flat:avocado; noto:avocado
         tomato | tomatoes : flat:tomato; noto:tomato
         eggplant : flat:eggplant; noto:eggplant
         carrot : flat:carrot; noto:carrot
-        corn cob : flat:ear-of-corn; noto:ear-of-corn
-        chili pepper : flat:hot-pepper; noto:hot-pepper
-        broccoli | broccoli : flat:broccoli; noto:broccoli
         loaf of bread | loaves of bread : flat:bread; noto:bread : s
         croissant : flat:croissant; noto:croissant
         pretzel : flat:pretzel; noto:pretzel
@@ -260,15 +233,10 @@ NOUNS: tuple[Noun, ...] = tuple(
         hamburger : flat:hamburger; noto:hamburger
         pizza | pizzas : flat:pizza; noto:pizza
         sandwich | sandwiches : flat:sandwich; noto:sandwich
-        taco : flat:taco; noto:taco
         bowl of rice | bowls of rice : flat:cooked-rice; noto:cooked-rice : s
         bowl of noodles | bowls of noodles : flat:steaming-bowl; noto:steaming-bowl : s
-        bowl of salad | bowls of salad : flat:green-salad; noto:green-salad
-        sushi | pieces of sushi : flat:sushi; noto:sushi
         dumpling : flat:dumpling; noto:dumpling : s
         basket of steamed buns | baskets of steamed buns : steamer : s
-        moon cake : flat:moon-cake; noto:moon-cake
-        pot of stew | pots of stew : flat:pot-of-food; noto:pot-of-food
         ice cream | ice creams : flat:soft-ice-cream; noto:soft-ice-cream : s
         doughnut : flat:doughnut; noto:doughnut
         cookie : flat:cookie; noto:cookie
@@ -278,27 +246,21 @@ NOUNS: tuple[Noun, ...] = tuple(
         pie : flat:pie; noto:pie
         bar of chocolate | bars of chocolate : flat:chocolate-bar; noto:chocolate-bar
         lollipop : flat:lollipop; noto:lollipop
-        honey pot : flat:honey-pot; noto:honey-pot
         cup of tea | cups of tea : tea cup; tea cup2; noto:teacup-without-handle : s
         cup of coffee | cups of coffee : noto:hot-beverage; flat:hot-beverage : s
         teapot : flat:teapot; noto:teapot : s d
-        bubble tea | bubble teas : flat:bubble-tea; noto:bubble-tea
         glass of wine | glasses of wine : flat:wine-glass; noto:wine-glass
-        mug of beer | mugs of beer : flat:beer-mug; noto:beer-mug
         cocktail : flat:tropical-drink; noto:tropical-drink
         pair of headphones | pairs of headphones : flat:headphone; noto:headphone : s
         microphone : flat:studio-microphone; noto:studio-microphone
-        radio : flat:radio; noto:radio
         guitar : flat:guitar; noto:guitar
         violin : flat:violin; noto:violin
         trumpet : flat:trumpet; noto:trumpet
         drum : flat:drum; noto:drum
-        flute : flat:flute; noto:flute
         camera : flat:camera; noto:camera : s
         television : flat:television; noto:television
         laptop : flat:laptop; noto:laptop
         phone : flat:mobile-phone; noto:mobile-phone : s
-        telephone : flat:telephone; noto:telephone
         watch | watches : flat:watch; noto:watch : s
         clock : flat:alarm-clock; noto:alarm-clock; flat:mantelpiece-clock; noto:mantelpiece-clock : s
         hourglass | hourglasses : flat:hourglass-done; noto:hourglass-done
@@ -309,18 +271,13 @@ NOUNS: tuple[Noun, ...] = tuple(
         bottle of lotion | bottles of lotion : flat:lotion-bottle; noto:lotion-bottle : d
         bottle of perfume | bottles of perfume : perfume : s d
         soap | bars of soap : flat:soap; noto:soap
-        toothbrush | toothbrushes : flat:toothbrush; noto:toothbrush
         handbag : flat:handbag; noto:handbag : s d
-        purse : flat:purse; noto:purse
         backpack : flat:backpack; noto:backpack : s d
         suitcase : flat:luggage; noto:luggage : d
-        briefcase : flat:briefcase; noto:briefcase
-        shopping bag : flat:shopping-bags; noto:shopping-bags
         gift : flat:wrapped-gift; noto:wrapped-gift : s
         box | boxes : flat:package; noto:package
         basket : flat:basket; noto:basket : s
         crown : flat:crown; noto:crown
-        ring : flat:ring; noto:ring
         gem : flat:gem-stone; noto:gem-stone
         pair of glasses | pairs of glasses : flat:glasses; noto:glasses
         pair of sunglasses | pairs of sunglasses : flat:sunglasses; noto:sunglasses
@@ -330,27 +287,16 @@ NOUNS: tuple[Noun, ...] = tuple(
         shirt : flat:t-shirt; noto:t-shirt : d
         dress | dresses : flat:dress; noto:dress : s d
         pair of jeans | pairs of jeans : flat:jeans; noto:jeans
-        coat : flat:coat; noto:coat
         scarf | scarves : flat:scarf; noto:scarf : d
-        kimono : flat:kimono; noto:kimono
         sneaker : flat:running-shoe!; noto:running-shoe : s d
-        high heel : flat:high-heeled-shoe; noto:high-heeled-shoe : d
-        boot : flat:hiking-boot; noto:hiking-boot
         umbrella : flat:umbrella; noto:umbrella : s d
         book : flat:closed-book; noto:closed-book : s d
         open book : flat:open-book; noto:open-book
-        stack of books | stacks of books : flat:books; noto:books
-        newspaper : flat:newspaper; noto:newspaper
-        letter : flat:love-letter; noto:love-letter
         pencil : flat:pencil; noto:pencil
-        paintbrush | paintbrushes : flat:paintbrush; noto:paintbrush
         pair of scissors | pairs of scissors : flat:scissors; noto:scissors
         key : flat:key; noto:key; flat:old-key; noto:old-key
-        axe : flat:axe; noto:axe
         bucket : flat:bucket; noto:bucket
-        broom : flat:broom; noto:broom
         telescope : flat:telescope; noto:telescope
-        compass | compasses : flat:compass; noto:compass
         globe : flat:globe-showing-asia-australia; noto:globe-showing-asia-australia
         football : flat:soccer-ball; noto:soccer-ball
         basketball : flat:basketball; noto:basketball
@@ -371,7 +317,6 @@ NOUNS: tuple[Noun, ...] = tuple(
         chair : flat:chair; noto:chair : s
         sofa : flat:couch-and-lamp; noto:couch-and-lamp
         bed : flat:bed; noto:bed
-        bathtub : flat:bathtub; noto:bathtub
         """,
     )
     + _table(
@@ -399,9 +344,7 @@ NOUNS: tuple[Noun, ...] = tuple(
         dolphin : flat:dolphin; noto:dolphin
         whale : flat:whale; noto:whale : s
         octopus | octopuses : flat:octopus; noto:octopus
-        squid | squid : flat:squid; noto:squid
         crab : flat:crab; noto:crab
-        lobster : flat:lobster; noto:lobster
         jellyfish | jellyfish : flat:jellyfish; noto:jellyfish
         turtle : flat:turtle; noto:turtle
         seal : flat:seal; noto:seal
@@ -411,13 +354,11 @@ NOUNS: tuple[Noun, ...] = tuple(
         "fly",
         """
         bird : flat:bird; noto:bird; flat:blackbird : s d
-        parrot : flat:parrot; noto:parrot
         eagle : noto:eagle
         dove : flat:dove; noto:dove
         bat : flat:bat; noto:bat
         butterfly | butterflies : flat:butterfly; noto:butterfly; noto:monarch-butterfly : s d
         bee : flat:honeybee; noto:honeybee
-        ladybird : flat:lady-beetle; noto:lady-beetle : 0.85
         kite : flat:kite; noto:kite : s
         balloon : flat:balloon; noto:balloon : s d
         airplane : flat:airplane; noto:airplane : s
@@ -431,7 +372,6 @@ NOUNS: tuple[Noun, ...] = tuple(
         """
         moon : flat:full-moon; noto:full-moon; flat:crescent-moon; noto:crescent-moon : s
         sun : flat:sun; noto:sun : s
-        star : flat:star; noto:star
         rainbow : flat:rainbow; noto:rainbow
         planet : flat:ringed-planet; noto:ringed-planet
         """,

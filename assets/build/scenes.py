@@ -136,7 +136,6 @@ EXTRA_SETTINGS = {
     "rocket": ("space", "space", "space"),
     "flying saucer": ("space", "space"),
     "planet": ("space", "space", "space"),
-    "star": ("space",),
     "turtle": ("beach", "lake"),
     "crab": ("beach", "beach"),
     "umbrella": ("town", "beach", "river", "city"),
@@ -465,7 +464,7 @@ SPRITE_LIGHT = {
     "evening": (1.0, 0.87, 0.8),
     "night": (0.7, 0.76, 0.95),
 }
-GLOWS = ("lantern", "candle", "lamp post", "light bulb", "moon", "sun", "star", "lighthouse")
+GLOWS = ("lantern", "candle", "lamp post", "light bulb", "moon", "sun", "lighthouse")
 
 
 @dataclass(frozen=True)

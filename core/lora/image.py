@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,7 @@ class ImageRecipe:
     device: torch.device
     dtype: torch.dtype
     facts: dict[str, Any]
+    figures: dict[str, float] = field(default_factory=dict)
     base_samples: list[Image.Image] | None = None
 
     def groups(self) -> list[Group]:
@@ -167,7 +168,7 @@ class ImageRecipe:
 
     def validate(self) -> dict[str, float]:
         """No figures on held-out pictures."""
-        return {}
+        return self.figures
 
     def samples(self, folder: Path, step: int) -> Iterator[Sample]:
         """Draws the sample prompts at the run's seed: base on the left, LoRA on the right."""

@@ -15,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -55,6 +55,7 @@ class Recipe(Protocol):
 
     device: torch.device
     dtype: torch.dtype
+    figures: dict[str, float]  # the newest of `validate`
 
     def groups(self) -> list[Group]:
         """The trained parameters (fp32, on `device`); the same order at each call."""
@@ -88,7 +89,6 @@ class State:
     step: int = 0
     smoothed: float = 0.0
     bad: int = 0
-    figures: dict[str, float] = field(default_factory=dict)
 
 
 def course(settings: Training, step: int, total: int) -> float:
@@ -139,6 +139,7 @@ def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str,
             yield Progress("Training", text=keeper.refused)
     logs = Logs(folder, state.step) if accelerator.is_main_process else None
     clock, saved_at, halvings = Clock(total), state.step, 0
+    told = False
     updates = itertools.chain.from_iterable(
         ((epoch, update) for update in recipe.epoch(epoch, stepper.per_step))
         for epoch in range(settings.epochs)
@@ -152,6 +153,10 @@ def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str,
                 logs.scalars(state.step, {"loss": loss, "lr": rate})
             left = clock.left(state.step)
             yield Progress("Training", state.step, total, loss=state.smoothed, seconds_left=left)
+            if left is not None and not told:
+                told = True
+                text = f"{left / (total - state.step or 1):.1f} s a step, about {left / 60:.1f} min left"
+                yield Progress("Training", state.step, total, text=text)
             if stepper.halvings != halvings:
                 halvings = stepper.halvings
                 text = f"Memory ran out: each step is now done in {2**halvings} parts, with the same result"
@@ -200,7 +205,6 @@ def _show(recipe: Recipe, state: State, total: int, logs: Logs, folder: Path) ->
     """Held-out figures and samples of this step."""
     figures = recipe.validate()
     if figures:
-        state.figures = figures
         logs.scalars(state.step, figures)
         line = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
         yield Progress("Training", state.step, total, loss=state.smoothed, text=line)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +179,7 @@ class TextRecipe:
     dtype: torch.dtype
     shared: int
     facts: dict[str, Any]
+    figures: dict[str, float] = field(default_factory=dict)
     base_loss: float | None = None
 
     def groups(self) -> list[Group]:
@@ -222,12 +223,13 @@ class TextRecipe:
             with self.model.disable_adapter():
                 self.base_loss = self._held_out_loss()
         loss = self._held_out_loss()
-        return {
+        self.figures = {
             "held_out_loss": loss,
             "base_held_out_loss": self.base_loss,
             "held_out_perplexity": math.exp(loss),
             "base_held_out_perplexity": math.exp(self.base_loss),
         }
+        return self.figures
 
     def _held_out_loss(self) -> float:
         import torch
@@ -320,8 +322,8 @@ class TextRecipe:
             self.model.load_adapter(str(path), "reread")
             self.model.set_adapter("reread")
             reread = self.model(input_ids=row["ids"], use_cache=False).logits
-        self.model.delete_adapter("reread")
         self.model.set_adapter("default")
+        self.model.delete_adapter("reread")
         if not torch.equal(trained, reread):
             raise RuntimeError(f"{path} does not give the trained LoRA's logits")
 

@@ -29,7 +29,9 @@ def train(settings: Training) -> Iterator[Progress]:
     Beside it stands its lineage; `output_dir` gets settings.yaml, logs/, samples/, metrics.jsonl and, until
     the run is finished, checkpoint/. Raises Mistake for settings, data or a base that can't be trained on.
     """
-    started = time.time()
+    from accelerate import PartialState
+
+    started, processes = time.time(), PartialState()  # on several GPUs this gives each process its own
     yield Progress("Preparing")
     if isinstance(settings, ImageTraining):
         from core.lora import image
@@ -40,28 +42,35 @@ def train(settings: Training) -> Iterator[Progress]:
 
         assert isinstance(settings, TextTraining)
         recipe = yield from text.prepare(settings)
-    folder = settings.output_dir
-    write_atomic(folder / "settings.yaml", dump(settings))
-    yield Progress("Preparing", text=_plan(recipe, settings))
-    fingerprint = _fingerprint(settings, recipe.facts)
-    steps = loop.count_steps(recipe, settings)
-    yield from loop.run(recipe, settings, folder, fingerprint)
+    path, fingerprint = next_path(settings), _fingerprint(settings, recipe.facts)
+    steps = loop.count_steps(recipe, settings, processes.num_processes)
+    if processes.is_main_process:
+        write_atomic(settings.output_dir / "settings.yaml", dump(settings))
+    yield Progress("Preparing", text=_plan(recipe, settings, steps))
+    yield from loop.run(recipe, settings, settings.output_dir, fingerprint)
     yield Progress("Saving the LoRA")
-    path = recipe.export(next_path(settings), steps, started)
-    made = lineage(
-        kind=settings.kind,
-        base_model=settings.base_model,
-        facts=recipe.facts,
-        figures=recipe.validate() if settings.kind == "text" else {},
-        settings=settings.model_dump(mode="json"),
-        versions=versions(),
-    )
-    write_lineage(path, made)
-    Keeper(folder / "checkpoint", fingerprint).clear()
+    if processes.is_main_process:
+        _finish(recipe, settings, path, steps, started)
+        Keeper(settings.output_dir / "checkpoint", fingerprint).clear()
+    processes.wait_for_everyone()
     del recipe
     device.free()
     memory = device.peak_memory_bytes() / device.GIB
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
+
+
+def _finish(recipe: Any, settings: Training, path: Path, steps: int, started: float) -> None:
+    """Writes the LoRA and, beside it, what made it."""
+    recipe.export(path, steps, started)
+    made = lineage(
+        base_model=settings.base_model,
+        facts=recipe.facts,
+        figures=recipe.figures,
+        steps=steps,
+        settings=settings.model_dump(mode="json"),
+        versions=versions(),
+    )
+    write_lineage(path, made)
 
 
 def next_path(settings: Training) -> Path:
@@ -80,9 +89,8 @@ def _fingerprint(settings: Training, facts: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in (chosen | {"data": facts["data"]}).items()}
 
 
-def _plan(recipe: Any, settings: Training) -> str:
+def _plan(recipe: Any, settings: Training, steps: int) -> str:
     """Steps and disk before the start, in plain words."""
-    steps = loop.count_steps(recipe, settings)
     count = sum(p.numel() for group in recipe.groups() for p in group.parameters.values())
     settings.output_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.output_dir).free / device.GIB

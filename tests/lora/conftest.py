@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.jobs import Progress
+from core.lora import image, text
 from core.lora.train import train
 from core.settings import ImageTraining, TextTraining, Training
 
@@ -19,6 +20,27 @@ TOPICS = ["a river", "a boat", "a bridge", "the rain", "a lamp", "a cat", "tea",
 def last(settings: Training) -> Progress:
     """Trains to the end; the last report."""
     return list(train(settings))[-1]
+
+
+@pytest.fixture
+def recipe_of() -> Callable[[Training], Any]:
+    """Prepares the recipe of some settings."""
+
+    def prepared(settings: Training) -> Any:
+        steps = image.prepare(settings) if isinstance(settings, ImageTraining) else text.prepare(settings)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    return prepared
+
+
+@pytest.fixture(autouse=True)
+def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples of a few words: writing them took most of a test's time."""
+    monkeypatch.setattr(text, "SAMPLE_TOKENS", 4)
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +110,7 @@ def text_settings(tiny_llm: Path, text_file: Path, tmp_path: Path) -> Callable[.
             "lora_rank": 4,
             "precision": "fp32",
             "learning_rate": 1e-2,
+            "max_length": 1024,
         }
         return TextTraining(**{**values, **changes})
 

@@ -32,20 +32,36 @@ def metrics(folder):
     return [(line["step"], line["loss"], line["lr"]) for line in lines if "lr" in line]
 
 
-def test_killed_at_any_step_it_ends_at_the_same_lora(text_settings, tmp_path):
-    """Ten random points; a kill leaves the newest checkpoint, so save_steps decides where it resumes."""
-    changes = {"epochs": 4, "save_steps": 1, "dropout": 0.3, "holdout": 0.0, "name": "x"}
-    whole = text_settings(output_dir=tmp_path / "whole", **changes)
-    expected, curve = adapter(last(whole).result), metrics(whole.output_dir)
-    total = len(curve)
-    for number, kill_at in enumerate(random.Random(0).sample(range(1, total), min(10, total - 1))):
-        parts = text_settings(output_dir=tmp_path / f"{number}", **changes)
-        running = train(parts)
+def test_killed_at_any_step_it_ends_at_the_same_lora(recipe_of, text_settings, tmp_path):
+    """Ten random points in mid-epoch, with dropout; the recipe is the same object, put back to its start."""
+    chosen = text_settings(epochs=8, save_steps=3, dropout=0.3, holdout=0.0)
+    recipe = recipe_of(chosen)
+    parameters = recipe.groups()[0].parameters
+    start = {name: p.detach().clone() for name, p in parameters.items()}
+
+    def put_back():
+        with torch.no_grad():
+            for name, p in parameters.items():
+                p.copy_(start[name])
+
+    for _ in loop.run(recipe, chosen, tmp_path / "whole", {}):
+        pass
+    expected, curve = (
+        {name: p.detach().clone() for name, p in parameters.items()},
+        metrics(tmp_path / "whole"),
+    )
+    assert any(not torch.equal(expected[name], start[name]) for name in start)
+    for kill_at in random.Random(0).sample(range(1, len(curve)), 10):
+        put_back()
+        folder = tmp_path / f"killed at {kill_at}"
+        running = loop.run(recipe, chosen, folder, {})
         steps_of(running, kill_at)
         running.close()
-        found = adapter(last(parts).result)
-        assert all(torch.equal(found[name], expected[name]) for name in expected), f"killed at {kill_at}"
-        assert metrics(parts.output_dir) == curve
+        put_back()
+        for _ in loop.run(recipe, chosen, folder, {}):
+            pass
+        assert all(torch.equal(p, expected[name]) for name, p in parameters.items()), f"killed at {kill_at}"
+        assert metrics(folder) == curve
 
 
 def test_a_damaged_checkpoint_gives_the_one_before(text_settings, tmp_path):
@@ -100,16 +116,10 @@ def test_one_broken_gradient_is_passed_over_and_many_stop_the_run(text_settings,
     assert all(t.isfinite().all() for p in saved.glob("*.safetensors") for t in load_file(p).values())
 
 
-def test_a_step_passed_over_changes_nothing(text_settings):
+def test_a_step_passed_over_changes_nothing(recipe_of, text_settings):
     from accelerate import Accelerator
 
-    steps = text.prepare(text_settings())
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            recipe = end.value
-            break
+    recipe = recipe_of(text_settings())
     stepper = loop.Stepper(recipe, recipe.settings, Accelerator())
     batch = recipe.epoch(0, 1)[0]
     stepper.update(0, batch, 0, 10)

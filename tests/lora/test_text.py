@@ -15,17 +15,8 @@ from core.lora.train import train
 from core.texts.samples import TextSample
 
 
-def recipe_of(settings):
-    steps = text.prepare(settings)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 @pytest.fixture
-def recipe(text_settings):
+def recipe(recipe_of, text_settings):
     return recipe_of(text_settings())
 
 
@@ -89,7 +80,7 @@ def test_loss_falls_gradients_flow_and_the_base_stays(recipe, text_settings):
     assert all(torch.equal(p, before[n]) for n, p in recipe.model.named_parameters() if n in before)
 
 
-def test_half_the_memory_gives_the_same_update(text_settings):
+def test_half_the_memory_gives_the_same_update(recipe_of, text_settings):
     from accelerate import Accelerator
 
     whole, parts = (recipe_of(text_settings()) for _ in range(2))
@@ -137,10 +128,11 @@ def test_an_empty_text_set_is_a_mistake(text_settings, tmp_path, content):
         last(text_settings(train_data_path=path))
 
 
-def test_one_line_trains(text_settings, tmp_path):
+def test_one_line_is_too_little(text_settings, tmp_path):
     path = tmp_path / "one.jsonl"
     path.write_text('{"instruction": "a boat", "output": "The boat waits."}\n')
-    assert last(text_settings(train_data_path=path, epochs=1)).result.is_dir()
+    with pytest.raises(Mistake, match="only 1 usable text"):
+        last(text_settings(train_data_path=path))
 
 
 def test_an_unknown_layer_is_named(text_settings):

@@ -138,7 +138,9 @@ class _Work:
                 opened.append((path, picture))
         if not opened or tagger is None:
             return
-        tagged = tagger.tag([picture for _, picture in opened], self.settings.tags, self.settings.threshold)
+        names = [path.stem for path, _ in opened]
+        pictures = [picture for _, picture in opened]
+        tagged = tagger.tag(pictures, self.settings.tags, self.settings.threshold, names)
         for (path, _), tags in zip(opened, tagged, strict=True):
             self._say(path, tags)
             yield f"{path.name}: {self.captions[path]}"

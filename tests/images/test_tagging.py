@@ -1,9 +1,11 @@
 """Tags by a tiny labeller that knows three things, and captions in the picture base's wording."""
 
+import math
+
 import pytest
 
 from core.basemodels import load_labeller
-from core.images.tagging import Tag, Tagger, _choices, caption, named, sentence, tag
+from core.images.tagging import Tag, Tagger, _best, _choices, caption, named, sentence, tag, words_in
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,23 @@ def test_captions():
     assert caption(boat[1:3], " ink ") == "ink, a scene on a river in the morning"
     assert caption(words(("clear", "weather", "under a clear sky"))) == ""
     assert caption([], "ink") == "ink"
+
+
+def test_a_files_name_weighs(labeller, scenes, found, facts):
+    """It decides where the picture leaves room, and not against what is plain to see."""
+    words = {fact[0] for fact in facts}
+    assert words_in("IMG_2031", words) == words_in("pineapples whaleback", words) == set()
+    assert words_in("Two-Apples_at night2", words) == {"apple"} and words_in("myWhale", words) == {"whale"}
+    assert words_in("plum-tree 2", ["tree", "plum tree", "plum"]) == {"plum tree"}
+    assert words_in("woman with umbrella", ["woman", "woman with an umbrella"]) == {"woman with an umbrella"}
+    assert words_in("水墨 boats", ["boat", "sailboat"]) == {"boat"}
+    choices = [("fox", "a fox"), ("dog", "a dog")]
+    assert _best("object", choices, [3.0, 1.0], ()).word == "fox"
+    named = _best("object", choices, [3.0, 1.0], {"dog"})
+    assert named.word == "dog" and named.score == pytest.approx(1 / (1 + math.exp(2) / 100))
+    assert _best("object", choices, [9.0, 1.0], {"dog"}).word == "fox"
+    (tags,) = Tagger(labeller).tag([scenes(*facts[0], seed=100)], 5, 0.0, ["frog"])
+    assert tags[0].word == "apple" == found[0][0].word
 
 
 def test_nothing_is_said_that_cannot_be():

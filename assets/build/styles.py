@@ -158,7 +158,11 @@ def ink_wash(image: Picture, seed: int, mask: Picture | None = None) -> Picture:
     grain = 1 + 0.06 * _noise(rng, h, w, 1.8 * s)[..., None]
     picture = paper + (INK - paper) * np.clip(ink * grain, 0, 1)
 
-    red = _blur(_red(shaken), 1.6 * s) * (painted if mask is None else near) * (1 - 0.7 * lines)
+    red = (
+        _blur(_red(shaken, 140 if mask is None else 50), 1.6 * s)
+        * (painted if mask is None else near)
+        * (1 - 0.7 * lines)
+    )
     depth = (0.15 * _noise(rng, h, w, 40 * s) + np.clip(2.1 - 1.9 * lab[..., 0] / 255, 0.3, 1.4))[..., None]
     vermilion = paper * np.power(VERMILION / PAPER, depth)
     picture += (vermilion - picture) * (np.clip(red, 0, 1) * 0.92)[..., None]
@@ -192,11 +196,11 @@ def _skin(lab: Picture, s: float) -> Picture:
     return _blur(inner.astype(np.float32), 1.5 * s)
 
 
-def _red(image: Picture) -> Picture:
-    """How red the picture is, from pink to strong red: 0..1, float32 [h, w]."""
+def _red(image: Picture, pale: float) -> Picture:
+    """How red the picture is, from saturation pale (0..255) to 80 above it: 0..1, float32 [h, w]."""
     hue, saturation, value = (c.astype(np.float32) for c in cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV)))
     red = (np.abs((hue - 178 + 90) % 180 - 90) < 8) & (value > 150)
-    return np.where(red, np.clip((saturation - 50) / 80, 0, 1), 0).astype(np.float32)
+    return np.where(red, np.clip((saturation - pale) / 80, 0, 1), 0).astype(np.float32)
 
 
 def neon_night(image: Picture, seed: int) -> Picture:
@@ -224,7 +228,7 @@ def neon_night(image: Picture, seed: int) -> Picture:
         plane = np.ascontiguousarray(soft[..., channel])
         gx, gy = cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1)
         slope = np.maximum(slope, np.hypot(gx, gy) * s * (1.0 if channel == 0 else 0.7))
-    line = np.clip((slope - 26) / 70, 0, 1)
+    line = np.clip((slope - 26) / 70, 0, 1) * (1 - 0.8 * _skin(lab, s))
     hue = np.clip(0.5 + 0.9 * _noise(rng, h, w, 170 * s) + (lab[..., 1] - lab[..., 2]) / 160, 0, 1)[..., None]
     cyan, magenta = np.array([40, 235, 255], np.float32), np.array([255, 50, 190], np.float32)
     neon = cyan + (magenta - cyan) * hue

@@ -53,7 +53,7 @@ class Controls:
 def controls(studio: Studio, cls: type[Training], button: str, extra: tuple[str, ...]) -> Controls:
     """Preset, base model, name and the main button, with all other settings in an accordion."""
     kind = cls.model_fields["kind"].default
-    recipes = [(static(label(name.partition("-")[2])), name) for name in recipe_names(kind)]
+    recipes = [(static(shown_as(name, kind)), name) for name in recipe_names(kind)]
     first = recipes[0][1] if recipes else None
     with gr.Row(elem_classes="st-pair"):
         recipe = chooser("Preset", recipes, first, f"preset-{kind}", "How long and how strongly it learns.")
@@ -95,8 +95,16 @@ def controls(studio: Studio, cls: type[Training], button: str, extra: tuple[str,
 
 def recipe_names(kind: str) -> list[str]:
     """Training presets of a kind, quick ones first."""
-    names = [name for name in preset_names("training") if name.startswith(f"{kind}-")]
+    names = [
+        name for name in preset_names("training") if read_yaml(preset("training", name)).get("kind") == kind
+    ]
     return sorted(names, key=lambda name: (not name.endswith("quick"), name))
+
+
+def shown_as(name: str, kind: str) -> str:
+    """A preset's name without its kind: `image-quick` → `Quick`; another name stays as it is."""
+    short = name.removeprefix(f"{kind}-")
+    return short if short == name else label(short)
 
 
 def filled(cls: type[Training], recipe: str | None, names: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextTraining, preset_names
+from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextTraining
 from tabs import widgets, words
+from tabs.training import recipe_names, shown_as
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan"}
@@ -50,7 +51,9 @@ def window_texts() -> set[str]:
 def settings_texts() -> set[str]:
     fields = [(cls, name) for cls in SETTINGS for name in cls.model_fields]
     shown = {words.label(name) for cls, name in fields} | {widgets.tip(cls, name) for cls, name in fields}
-    return shown | {words.label(name.partition("-")[2]) for name in preset_names("training")}
+    return shown | {shown_as(name, kind) for kind in ("image", "text") for name in recipe_names(kind)} - {
+        "sd15-8gb"
+    }
 
 
 def core_texts() -> set[str]:

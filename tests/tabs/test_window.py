@@ -1,0 +1,227 @@
+"""A person's way through the window in a real browser, every job done by the real libraries at tiny sizes."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.jobs import Mistake, Progress
+
+JOB_TIMEOUT_MS = 120_000
+
+
+def ended(page: Page, kind: str, status: str = "Done") -> None:
+    """Waits until the panel of that tab says how its job ended; fails at once when the job failed."""
+    pill = page.locator(f"#job-{kind} .st-pill")
+    expect(pill).to_have_text(re.compile(f"{status}|Failed"), timeout=JOB_TIMEOUT_MS)
+    assert pill.inner_text() == status, page.locator(f"#job-{kind}").inner_text()
+
+
+def turn_to(page: Page, tab: str) -> None:
+    page.locator(f"#tab-{tab}-button").click()
+    expect(page.locator(f"#start-{tab}")).to_be_visible()
+
+
+def set_number(page: Page, kind: str, label: str, value: str) -> None:
+    """Types into a number or slider box of an opened Details."""
+    box = page.locator(f"#details-{kind}").get_by_label(label, exact=False).first
+    box.fill(value)
+    box.press("Tab")
+
+
+def test_the_main_button_of_each_tab_in_turn_gives_the_video(page, served):
+    project = served.studio.project
+    expect(page.locator("h1")).to_have_text("LoRA Studio")
+    expect(page.locator("#pictures img")).to_have_count(6)
+    page.locator("#trigger textarea, #trigger input").first.fill("inkriver")
+    page.locator("#start-label").click()
+    ended(page, "label")
+    lines = (project.images() / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "file_name,text" and len(lines) == 7 and "inkriver" in lines[1]
+    expect(page.locator("#captions")).to_contain_text("inkriver")
+    page.reload()
+    ended(page, "label")
+    expect(page.locator("#captions")).to_contain_text("inkriver")
+
+    page.locator("#onward-label").click()
+    expect(page.locator("#image-trigger").locator("textarea, input").first).to_have_value("inkriver")
+    expect(page.locator("#tab-image .st-plan")).to_contain_text(
+        "6 pictures × 10 passes, 4 at a time: 20 steps"
+    )
+    page.locator("#start-image").click()
+    ended(page, "image")
+    expect(page.locator("#tab-image .st-shelf")).to_contain_text("lora_v1_river-town")
+    expect(page.locator("#job-image svg.st-chart")).to_be_visible()
+    assert len(project.image_loras()) == 1
+
+    page.locator("#onward-image").click()
+    expect(page.locator("#texts")).to_contain_text("an old man")
+    page.locator("#start-text").click()
+    ended(page, "text")
+    assert len(project.text_loras()) == 1
+
+    page.locator("#onward-text").click()
+    expect(page.locator("#use-image input")).to_have_value(project.image_loras()[0].stem)
+    expect(page.locator("#use-text input")).to_have_value(project.text_loras()[0].name)
+    expect(page.locator("#topic textarea")).to_have_value("a quiet morning in a river town")
+    page.locator("#details-compose button").first.click()
+    set_number(page, "compose", "Frame rate", "5")
+    set_number(page, "compose", "Scenes", "2")
+    page.locator("#start-compose").click()
+    ended(page, "compose")
+    expect(page.locator("#video video")).to_be_visible()
+    expect(page.locator("#storyboard tbody tr")).to_have_count(2)
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename.endswith(".mp4")
+    assert page.problems == []
+
+
+def test_training_stops_and_continues(page, served):
+    turn_to(page, "image")
+    page.locator("#details-image button").first.click()
+    set_number(page, "image", "Epochs", "500")
+    expect(page.locator("#tab-image .st-plan")).to_contain_text("1000 steps")
+    page.locator("#start-image").click()
+    ended(page, "image", "Running")
+    expect(page.locator("#job-image .st-now")).to_contain_text("loss")
+    page.locator("#stop-image").click()
+    ended(page, "image", "Stopped")
+    stopped_at = served.studio.runner.newest("image").progress.step
+    page.locator("#continue-image").click()
+    ended(page, "image", "Running")
+    expect(page.locator("#job-image .st-now")).to_contain_text("loss")
+    assert served.studio.runner.newest("image").progress.step > stopped_at
+    page.locator("#stop-image").click()
+    ended(page, "image", "Stopped")
+
+
+def test_a_corrected_caption_is_kept(page, served):
+    cell = page.get_by_test_id("cell-0-1")
+    cell.dblclick()
+    page.keyboard.type("a boat under the bridge")
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-saved").first).to_contain_text("saved")
+    written = (served.studio.project.images() / "metadata.csv").read_text(encoding="utf-8")
+    assert "scene 1.png,a boat under the bridge" in written
+
+
+def test_a_wrong_input_is_one_sentence_and_nothing_is_lost(page, served):
+    turn_to(page, "compose")
+    page.locator("#topic textarea").fill("")
+    page.locator("#start-compose").click()
+    toast = page.locator(".toast-body")
+    expect(toast).to_contain_text("the topic is empty; write what the video is about")
+    assert "Traceback" not in page.content()
+    assert served.studio.runner.active() == []
+
+
+def test_own_pictures_go_into_a_new_project(page, served, tmp_path):
+    from PIL import Image
+
+    good, bad = tmp_path / "my photo 照片.png", tmp_path / "broken.png"
+    Image.new("RGB", (80, 80), "teal").save(good)
+    bad.write_text("not a picture")
+    page.locator("#new-project").click()
+    page.locator("#project-name textarea, #project-name input").first.fill("Tea shop 茶")
+    page.locator("#make-project").click()
+    expect(page.locator("#project input")).to_have_value("Tea-shop-茶")
+    expect(page.locator("#pictures img")).to_have_count(0)
+    page.locator("#drop-pictures input[type=file]").set_input_files([good, bad])
+    expect(page.locator("#pictures img")).to_have_count(1)
+    expect(page.locator(".toast-body").filter(has_text="broken.png")).to_be_visible()
+    assert [path.name for path in served.studio.home.project("Tea-shop-茶").images().glob("*.png")] == [
+        good.name
+    ]
+    page.reload()
+    expect(page.locator("#project input")).to_have_value("Tea-shop-茶")
+
+
+def test_a_running_job_is_found_again_and_stops(page, served, browser):
+    """The runner is shared: a reloaded page and a second one show the same bar, and both can stop it."""
+
+    def slow():
+        for step in range(1, 10_000):
+            yield Progress("Training", step, 10_000, loss=1 / step, seconds_left=120.0)
+            time.sleep(0.02)
+
+    job_id = served.studio.runner.submit("image", "Image LoRA 水墨", slow)
+    turn_to(page, "image")
+    ended(page, "image", "Running")
+    expect(page.locator("#job-image .st-now")).to_contain_text("Training · ")
+    expect(page.locator("#job-image .st-now")).to_contain_text("of 10000")
+    expect(page.locator("#job-image .st-now")).to_contain_text("about 2 min left")
+    expect(page.locator("#job-image svg .st-mean")).to_be_attached()
+    page.reload()
+    turn_to(page, "image")
+    ended(page, "image", "Running")
+    second = browser.new_context(locale="zh-CN").new_page()
+    second.goto(served.url)
+    second.locator("#tab-image-button").click()
+    ended(second, "image", "进行中")
+    second.locator("#stop-image").click()
+    ended(second, "image", "已停止")
+    ended(page, "image", "Stopped")
+    assert served.studio.runner.state(job_id).status == "stopped"
+    second.context.close()
+
+
+def test_a_failed_job_says_so_in_one_sentence(page, served):
+    def bad():
+        yield Progress("Preparing")
+        raise Mistake("The folder {path} holds no pictures; put .png or .jpg files in it.", path="a <b>")
+
+    served.studio.runner.submit("label", "Labelling", bad)
+    ended(page, "label", "Failed")
+    said = page.locator("#job-label [role=alert]")
+    expect(said).to_have_text("The folder a <b> holds no pictures; put .png or .jpg files in it.")
+
+
+def test_the_page_speaks_chinese_by_its_browser_and_by_its_switch(page, browser, served):
+    chinese = browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900}).new_page()
+    chinese.goto(served.url)
+    expect(chinese.locator("#start-label")).to_have_text("标注图片")
+    expect(chinese.locator("#captions")).to_contain_text("说明")
+    expect(chinese.locator("html")).to_have_attribute("lang", "zh")
+    chinese.context.close()
+    page.locator("#language").click()
+    expect(page.locator("#start-label")).to_have_text("标注图片")
+    page.locator("#language").click()
+    expect(page.locator("#start-label")).to_have_text("Label pictures")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_tab_is_accessible_and_fits_a_phone(browser, served, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, locale="en-US")
+    phone = context.new_page()
+    phone.goto(served.url)
+    phone.wait_for_selector("#start-label")
+    expect(phone.locator("#pictures img")).to_have_count(6)
+    for tab in ("label", "image", "text", "compose"):
+        turn_to(phone, tab)
+        phone.wait_for_timeout(300)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390, tab
+        found = Axe().run(phone).response["violations"]
+        serious = [
+            (one["id"], node["html"][:160])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+        assert serious == [], tab
+    context.close()
+
+
+def test_nothing_heavy_is_loaded_with_the_window():
+    import subprocess
+    import sys
+
+    heavy = ("torch", "diffusers", "transformers", "open_clip", "moviepy", "cv2", "peft")
+    code = f"import sys, tabs.window; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KINDS = ("object", "setting", "time", "weather")
 TEXTS_AT_ONCE = 128
 NAMED_ODDS = 100
+FEW_WORDS = 8
+MAJORITY = 0.5
 
 PLACES: dict[str, tuple[str, ...]] = {
     "room": ("in a room",),
@@ -119,6 +121,8 @@ class Tagger:
     ) -> list[tuple[Tag, ...]]:
         """Tags of each picture in the order of `KINDS`: the best word of a kind, if its share is `threshold`.
 
+        Among few words (times, weathers) the best must also outweigh the others together: it always has a
+        large share there, and a wrong fact in a caption teaches more harm than a missing one.
         The thing is found first; the other kinds are compared as whole captions about that thing, because
         that is how the model was trained. At most `most` tags, the thing first. `names`: the pictures' names,
         whose words weigh `NAMED_ODDS` times as much: who calls a picture "red lantern" has tagged it already.
@@ -142,7 +146,9 @@ class Tagger:
                 continue
             likeness = self._likeness(seen, [f"{subject} {phrase}".strip() for _, phrase in choices])
             tag = _best(kind, choices, likeness, words_in(name, self.labeller.vocabulary[kind]))
-            if tag.score >= threshold:
+            if tag.score >= max(
+                threshold, MAJORITY if len(self.labeller.vocabulary[kind]) < FEW_WORDS else 0
+            ):
                 found.append(tag)
             if kind == "object" or (kind == "setting" and tag in found):
                 subject = f"{subject} {tag.phrase}".strip()

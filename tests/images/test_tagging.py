@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from PIL import Image
 
 from core.basemodels import load_labeller
 from core.images.tagging import Tag, Tagger, _best, _choices, caption, named, sentence, tag, words_in
@@ -35,6 +36,16 @@ def test_most_and_threshold(labeller, scenes, facts, found):
     (two,) = tag([picture], labeller, most=2, threshold=0.0)
     assert [one.word for one in two] == [one.word for one in found[0][:2]]
     assert tag([picture], labeller, most=5, threshold=1.0) == [()]
+
+
+def test_few_words_need_a_majority(labeller, scenes):
+    """Of three things the best has a third at least; with less than half it is not said."""
+    apple, frog, whale = (scenes(thing, "river", "day", "clear") for thing in ("apple", "frog", "whale"))
+    shares = [step / 20 for step in range(21)]
+    between = [Image.blend(Image.blend(apple, frog, one), whale, other) for one in shares for other in shares]
+    found = tag(between, labeller, most=5, threshold=0.0)
+    said = [one for tags in found for one in tags if one.kind == "object"]
+    assert 0 < len(said) < len(between) and all(one.score >= 0.5 for one in said)
 
 
 def test_one_by_one_equals_all_at_once(labeller, scenes, facts, found):

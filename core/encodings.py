@@ -27,7 +27,7 @@ def decoded(raw: bytes) -> str:
 
 
 def _legacy(raw: bytes) -> str:
-    runs = re.findall(rb"[\x80-\xff]+", raw)
+    runs = re.findall(rb"(?:[\x81-\xfe][0-9]){2}|[\x80-\xff]+", raw)  # the former: four-byte GB18030
     return "gb18030" if sum(map(len, runs)) >= 1.5 * len(runs) else "cp1252"
 
 
@@ -37,7 +37,7 @@ def table(text: str) -> tuple[list[list[str]], str]:
     Blank lines and Excel's `sep=;` line are passed over. Raises csv.Error.
     """
     lines = [f"{line}\n" for line in text.split("\n") if line.strip()]
-    if lines and re.fullmatch(r"sep=.", lines[0].strip()):
+    if lines and re.fullmatch(r"sep=.\n", lines[0]):
         lines = lines[1:]
     separator = max(",;\t", key=lines[0].count) if lines else ","
     return list(csv.reader(lines, delimiter=separator, skipinitialspace=True)), separator

@@ -1,0 +1,167 @@
+"""Every training script runs a few steps at size tiny, goes on from its state, and exports what loads."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from assets.build import autoencoder, base, data, labeller, muon, training, upscaler
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A state folder and a models folder with everything that the tiny scripts made in their first slices."""
+    folder = tmp_path_factory.mktemp("build 构建")
+    run(folder, autoencoder, "--steps", "2")
+    run(folder, data, "--count", "8", "--shard", "8")
+    run(folder, base, "--stage", "text", "--steps", "2")
+    run(folder, base, "--stage", "unet", "--steps", "3")
+    run(folder, base, "--stage", "export")
+    return folder
+
+
+def run(folder, module, *words):
+    """Runs a script's `main` as its command line does."""
+    before = sys.argv
+    sys.argv = [module.__name__, "--size", "tiny", "--state", str(folder / "state")]
+    sys.argv += ["--models", str(folder / "models"), *words]
+    try:
+        module.main()
+    finally:
+        sys.argv = before
+
+
+def facts_of(folder, name):
+    state = training.load_state(folder / "state" / name)
+    assert state is not None
+    return state[1]
+
+
+def test_orthogonalise_makes_singular_values_alike():
+    matrices = torch.randn(2, 24, 60, generator=torch.Generator().manual_seed(0))
+    for shape in (matrices, matrices.mT):
+        values = torch.linalg.svdvals(muon.orthogonalise(shape))
+        assert values.min() > 0.6
+        assert values.max() < 1.3
+
+
+def test_muon_learns_a_matrix():
+    torch.manual_seed(0)
+    layer, wanted = torch.nn.Linear(8, 8), torch.randn(8, 8) * 0.2
+    optimizer = muon.Muon(muon.groups(layer, lr=2e-2, adam_lr=2e-2))
+    x = torch.randn(64, 8)
+    losses = []
+    for _ in range(150):
+        loss = (layer(x) - x @ wanted).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 20
+
+
+def test_state_is_whole_and_in_small_files(tmp_path):
+    tensors = {
+        "large": torch.arange(8_000_000, dtype=torch.float32).view(8000, 1000),
+        "step": torch.tensor(3.0),
+    }
+    training.save_state(tmp_path / "state", tensors, {"step": 3})
+    training.save_state(tmp_path / "state", tensors, {"step": 4})
+    files = list((tmp_path / "state").glob("*.safetensors"))
+    assert len(files) > 1
+    assert all(file.stat().st_size <= 15_000_000 for file in files)
+    stands = training.load_state(tmp_path / "state")
+    assert stands is not None
+    read, facts = stands
+    assert facts == {"step": 4}
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+
+
+def test_normalised_latents_have_mean_zero_and_deviation_one():
+    torch.manual_seed(0)
+    model = autoencoder.build("tiny").eval()
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    before = autoencoder.reconstruct(model, pictures).astype(int)
+    autoencoder.normalise(model, pictures)
+    latents = data.encode(model, pictures)
+    assert latents.mean(dim=(0, 2, 3)).abs().max() < 0.03
+    assert (latents.std(dim=(0, 2, 3)) - 1).abs().max() < 0.03
+    assert np.abs(autoencoder.reconstruct(model, pictures).astype(int) - before).mean() < 2
+
+
+def test_box_weights_are_double_inside_and_mean_one():
+    weights = base.box_weights(torch.tensor([[0.0, 0.0, 0.5, 1.0]]), 4, 4)
+    assert weights.mean() == pytest.approx(1)
+    assert weights[0, 0, 0, 0] == pytest.approx(2 * weights[0, 0, 0, 3].item())
+
+
+def test_tokens_are_clips_own():
+    words = base.tokenizer()
+    ids = base.tokenise(words, ["a fox at night", ""])
+    assert ids.shape == (2, base.LENGTH)
+    assert words.convert_ids_to_tokens(ids[0, 1:5].tolist()) == ["a</w>", "fox</w>", "at</w>", "night</w>"]
+    assert ids[1, 1:].unique().tolist() == [base.WORDS - 1]
+
+
+def test_the_exported_base_draws(built):
+    from diffusers import StableDiffusionPipeline
+
+    folder = built / "models" / "base"
+    pipe = StableDiffusionPipeline.from_pretrained(folder)
+    assert pipe.scheduler.config.prediction_type == "v_prediction"
+    assert pipe.tokenizer.model_max_length == base.LENGTH
+    pictures = base.draw(pipe, ["a fox in a forest"], 64, 112, seed=1)
+    assert pictures.shape == (1, 112, 64, 3)
+    assert json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))["object"]
+    assert json.loads((folder / "studio.json").read_text(encoding="utf-8"))["steps"] == base.STEPS
+
+
+def test_the_export_draws_what_the_training_drew(built):
+    from diffusers import StableDiffusionPipeline
+
+    parser = training.arguments("", 1)
+    options = parser.parse_args(
+        ["--size", "tiny", "--state", str(built / "state"), "--models", str(built / "models")]
+    )
+    learner = base.Learner(options, torch.device("cpu"))
+    text, unet = learner.finished()
+    exported = StableDiffusionPipeline.from_pretrained(built / "models" / "base")
+    own = base.pipeline(text, unet, exported.vae, learner.words)
+    pictures = [base.draw(pipe, ["a fox"], 64, 64, seed=1).astype(int) for pipe in (own, exported)]
+    assert np.abs(pictures[0] - pictures[1]).mean() < 2
+
+
+def test_slices_go_on(built):
+    run(built, autoencoder, "--steps", "1", "--decoder-only")
+    assert facts_of(built, "autoencoder") == {"step": 3, "decoder_only": True}
+    before = facts_of(built, "unet")
+    run(built, base, "--stage", "unet", "--steps", "5", "--workers", "2", "--finish")
+    after = facts_of(built, "unet")
+    assert after["steps"] > before["steps"]
+    assert after["samples"] - before["samples"] == 4 * (after["steps"] - before["steps"])
+
+
+def test_the_labeller_loads_in_open_clip(built):
+    import open_clip
+    from PIL import Image
+
+    run(built, labeller, "--steps", "2")
+    run(built, labeller, "--steps", "1")
+    assert facts_of(built, "labeller")["step"] == 3
+    location = f"local-dir:{built / 'models' / 'labeller'}"
+    model, preprocess = open_clip.create_model_from_pretrained(location)
+    tokens = open_clip.get_tokenizer(location)(["a fox in a forest", "a cup on a table"])
+    assert torch.equal(tokens, labeller.tokenise(["a fox in a forest", "a cup on a table"]))
+    seen = model.encode_image(preprocess(Image.new("RGB", (90, 160)))[None], normalize=True)
+    assert (model.encode_text(tokens, normalize=True) @ seen.T).shape == (2, 1)
+
+
+def test_the_upscaler_trains_and_loads(built):
+    from core.video.upscale import load_upscaler
+
+    run(built, upscaler, "--steps", "2")
+    run(built, upscaler, "--steps", "1")
+    assert facts_of(built, "upscaler")["step"] == 3
+    assert load_upscaler(built / "models" / "upscaler" / "model.safetensors").conv_in.out_channels == 8

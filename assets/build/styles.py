@@ -150,9 +150,10 @@ def ink_wash(image: Picture, seed: int, mask: Picture | None = None) -> Picture:
     painted = np.maximum(_clearing(rng, h, w), near * 0.97)
     weight = painted * (0.5 + 0.5 * near) * (1 - 0.55 * halo)
 
-    washes = _washes(rng, lab[..., 0] / 255)
+    skin = _skin(lab, s) * near
+    washes = _washes(rng, lab[..., 0] / 255) + 0.14 * skin
     lines = _outlines(rng, lab, None if mask is None else near, s)
-    lines *= np.clip(0.5 + 0.5 * near + 0.5 * halo, 0, 1) * (1 - 0.2 * halo) * (1 - 0.85 * _skin(lab, s))
+    lines *= np.clip(0.5 + 0.5 * near + 0.5 * halo, 0, 1) * (1 - 0.2 * halo) * (1 - 0.85 * skin)
     ink = np.clip(washes * weight + lines * 0.88 * np.clip(painted * 1.5, 0, 1), 0, 0.94)[..., None]
     paper = rice_paper(rng, h, w)
     grain = 1 + 0.06 * _noise(rng, h, w, 1.8 * s)[..., None]

@@ -14,7 +14,7 @@ from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
 TOPIC = "a quiet morning in a river town"
-FINE = ("scenes", "fps", "steps", "guidance", "seed", "voice", "captions", "music")
+FINE = ("scenes", "fps", "steps", "guidance", "seed", "voice", "captions", "music", "ai_label")
 
 
 def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
@@ -43,7 +43,9 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
                 text = gr.Dropdown([], label=static("Text LoRA"), elem_id="use-text", min_width=140)
             seconds = field(ComposeSettings, "seconds", label=static("Length"))
             start = gr.Button(static("Make video"), variant="primary", size="lg", elem_id="start-compose")
-            with gr.Accordion(static("Details"), open=False, elem_id="details-compose"):
+            with gr.Accordion(
+                static("Details"), open=False, elem_id="details-compose", elem_classes="st-details"
+            ):
                 low, high = limits(Style, "lora_weight")
                 weight = gr.Slider(
                     low,

@@ -58,7 +58,7 @@ class Panel:
 def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onward: str = "") -> Panel:
     """The panel of a job kind; `title` and `about` stand there before the first job, `onward` leads on."""
     with gr.Column(elem_classes="st-card st-panel", elem_id=f"job-{kind}"):
-        body = gr.HTML(empty(static(title), static(about)))
+        body = gr.HTML()
         picture = gr.Image(
             show_label=False,
             visible=False,
@@ -119,7 +119,7 @@ def _changes(studio: Studio, panel: Panel, page: Page, seen: tuple[str, str, str
     picture = _picture(state)
     status = f"{state.id} {state.status}" if state else "none"
     changes: dict[Any, Any] = {
-        panel.body: body(state, page, panel.title, panel.about),
+        panel.body: body(state, page, panel.title, panel.about, _ahead(studio, state)),
         panel.seen: (mark, picture, status),
     }
     if picture != seen[1]:
@@ -163,8 +163,11 @@ def _picture(state: JobState | None) -> str:
     return str(picture) if picture and Path(picture).is_file() else ""
 
 
-def body(state: JobState | None, page: Page, title: str, about: str) -> str:
-    """The panel's HTML for a state; everything that comes from files or people is escaped."""
+def body(state: JobState | None, page: Page, title: str, about: str, ahead: str = "") -> str:
+    """The panel's HTML for a state; everything that comes from files or people is escaped.
+
+    `ahead` is the title of the job that this one waits for, empty where it waits for none.
+    """
     if state is None:
         return empty(page.say(title), page.say(about))
     status = page.say(STATUS[state.status])
@@ -173,7 +176,7 @@ def body(state: JobState | None, page: Page, title: str, about: str) -> str:
         f"<span class='st-pill st-{state.status}'>{status}</span></div>"
     ]
     if state.active:
-        parts.append(_bar(state, page))
+        parts.append(_bar(state, page, ahead))
     if state.status == FAILED:
         parts.append(f"<p class='st-error' role='alert'>{escape(_error(state, page))}</p>")
     if state.status == INTERRUPTED:
@@ -190,10 +193,15 @@ INTERRUPTED_NOTE = "The studio was closed while this ran. Press Continue to go o
 STOPPED_NOTE = "Stopped; what was done is saved. Press Continue to go on, or change something and start anew."
 
 
-def _bar(state: JobState, page: Page) -> str:
+def _ahead(studio: Studio, state: JobState | None) -> str:
+    running = studio.runner.active()[:1]
+    return running[0].title if state and state.status == QUEUED and running[0].id != state.id else ""
+
+
+def _bar(state: JobState, page: Page, ahead: str) -> str:
     p = state.progress
     share = min(100.0, 100 * p.step / p.total) if p.total else 0.0
-    words = [escape(page.say(p.message))]
+    words = [escape(page.say("Waiting for: {title}", title=ahead) if ahead else page.say(p.message))]
     if p.total:
         words.append(page.say("{step} of {total}", step=p.step, total=p.total))
     if p.loss is not None:
@@ -232,7 +240,8 @@ def _curve(state: JobState, page: Page) -> str:
 
 
 def _log(state: JobState, page: Page) -> str:
-    """The newest lines first, because the panel is drawn anew and would lose its place at the end."""
+    """Newest lines first, as the panel is drawn anew and would lose its place; folded when all is over."""
     lines = "".join(f"<li>{escape(page.say(line))}</li>" for line in reversed(state.log[-LOG_LINES:]))
     name = page.say("Log")
-    return f"<ol class='st-log' reversed tabindex='0' aria-label='{name}'>{lines}</ol>" if lines else ""
+    log = f"<ol class='st-log' reversed tabindex='0' aria-label='{name}'>{lines}</ol>" if lines else ""
+    return log if state.active or not log else f"<details><summary>{name}</summary>{log}</details>"

@@ -21,9 +21,6 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
         with gr.Column(scale=5, elem_classes="st-card"):
             heading("How things are said", "The text LoRA learns your voice from what you already wrote.")
             seen = gr.HTML(elem_classes="st-strip")
-            controls = training.controls(
-                studio, TextTraining, "Train the text LoRA", ("max_length", "holdout")
-            )
             drop = gr.File(
                 label=static("Drop your own scripts or subtitles here"),
                 file_count="multiple",
@@ -31,6 +28,9 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
                 file_types=[".txt", ".md", ".srt", ".vtt", ".csv", ".jsonl"],
                 elem_classes="st-drop",
                 elem_id="drop-texts",
+            )
+            controls = training.controls(
+                studio, TextTraining, "Train the text LoRA", ("max_length", "holdout")
             )
         with gr.Column(scale=6):
             panel = jobpanel.build(

@@ -80,7 +80,7 @@ def controls(studio: Studio, cls: type[Training], button: str, extra: tuple[str,
             )
     start = gr.Button(static(button), variant="primary", size="lg", elem_id=f"start-{kind}")
     given = filled(cls, first)
-    with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}"):
+    with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}", elem_classes="st-details"):
         numbers = fields(cls, *MAIN, *extra, *FINE, **given)
     made = Controls(cls, recipe, {"base_model": base, **named, **numbers}, start)
     watch(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 import yaml
@@ -88,12 +89,14 @@ def _download(page: Page, text: str, path: Path) -> Any:
 
 
 def storyboard(page: Page, path: Path) -> str:
-    """The scenes as a table: number, narration, what is shown, seconds."""
+    """The scenes as a table: number, frame, narration, what was asked for."""
     scenes = yaml.safe_load(path.read_text(encoding="utf-8"))["scenes"] if path.is_file() else []
-    heads = "".join(f"<th scope='col'>{page.say(name)}</th>" for name in ("Scene", "Narration", "Picture"))
+    heads = "".join(
+        f"<th scope='col'>{page.say(name)}</th>" for name in ("Scene", "Frame", "Narration", "Prompt")
+    )
     rows = "".join(
-        f"<tr><td>{number}</td><td>{escape(str(scene.get('narration', '')))}</td>"
-        f"<td>{escape(str(scene.get('prompt', '')))}</td></tr>"
+        f"<tr><td>{number}</td><td>{frame(path.parent / 'scenes' / f'{number:02}.png')}</td>"
+        f"<td>{escape(str(scene.get('narration', '')))}</td><td>{escape(str(scene.get('prompt', '')))}</td></tr>"
         for number, scene in enumerate(scenes, 1)
     )
     return (
@@ -101,3 +104,9 @@ def storyboard(page: Page, path: Path) -> str:
         if rows
         else ""
     )
+
+
+def frame(path: Path) -> str:
+    """A drawn frame as a small picture, served from the home folder; empty where it is gone."""
+    address = quote(f"gradio_api/file={path.resolve()}", safe="/=")
+    return f"<img src='{address}' alt='' loading='lazy'>" if path.is_file() else ""

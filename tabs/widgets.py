@@ -5,10 +5,12 @@ One declaration in core/settings.py, so a slider can't allow what the command li
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from tabs.words import label, static
 
@@ -17,12 +19,9 @@ SLIDER_STEPS = 1000
 
 def limits(cls: type[BaseModel], name: str) -> tuple[Any, Any]:
     """Lowest and highest value of a field; an open bound counts as its value, None where there is none."""
-    low = high = None
-    for rule in cls.model_fields[name].metadata:
-        low = getattr(rule, "ge", None) if low is None else low
-        low = getattr(rule, "gt", None) if low is None else low
-        high = getattr(rule, "le", None) if high is None else high
-    return low, high
+    info = cls.model_fields[name]
+    low = _rule(info, "ge")
+    return _rule(info, "gt") if low is None else low, _rule(info, "le")
 
 
 def tip(cls: type[BaseModel], name: str) -> str:
@@ -42,13 +41,27 @@ def field(cls: type[BaseModel], name: str, value: Any = None, **how: Any) -> Any
     texts = {"label": static(label(name)), "info": static(tip(cls, name))} | how
     if info.annotation is bool:
         return gr.Checkbox(value, **texts)
-    if get_origin(info.annotation) is Literal:
-        choices = [(static(str(choice)), choice) for choice in get_args(info.annotation)]
-        return gr.Dropdown(choices, value=value, **texts)
+    if choices := _choices(info):
+        return gr.Dropdown([(static(choice), choice) for choice in choices], value=value, **texts)
     if info.annotation in (int, float):
         return _number(info.annotation, low, high, value, texts)
-    rule = next((r.max_length for r in info.metadata if hasattr(r, "max_length")), None)
-    return gr.Textbox("" if value is None else str(value), max_length=rule, **texts)
+    longest = _rule(info, "max_length")
+    return gr.Textbox("" if value is None else str(value), max_length=longest, **texts)
+
+
+def _choices(info: FieldInfo) -> list[str]:
+    """The words a field may be: of a Literal, or of a pattern like `^(one|other)$`."""
+    if get_origin(info.annotation) is Literal:
+        return [str(choice) for choice in get_args(info.annotation)]
+    match = re.fullmatch(r"\^\(([\w|-]+)\)\$", _rule(info, "pattern") or "")
+    return match[1].split("|") if match else []
+
+
+def _rule(info: FieldInfo, name: str) -> Any:
+    """A constraint of a field, None where it has none of that name."""
+    return next(
+        (getattr(rule, name) for rule in info.metadata if getattr(rule, name, None) is not None), None
+    )
 
 
 def _number(kind: Any, low: float | None, high: float | None, value: Any, texts: dict[str, Any]) -> Any:
@@ -79,9 +92,14 @@ def chooser(
     )
 
 
-def heading(title: str, about: str) -> gr.HTML:
-    """A section's title with one line below it that says what to do here."""
-    return gr.HTML(f"<h2>{static(title)}</h2><p>{static(about)}</p>", elem_classes="st-heading")
+def heading(title: str, about: str) -> None:
+    """A section's title with one line below it that says what to do here.
+
+    Two components, because Gradio translates one fixed text in each.
+    """
+    with gr.Column(elem_classes="st-heading", min_width=0):
+        gr.HTML(f"<h2>{static(title)}</h2>")
+        gr.HTML(f"<p>{static(about)}</p>")
 
 
 def empty(title: object, about: object) -> str:

@@ -62,6 +62,7 @@ def language_of(request: gr.Request | None) -> str:
 
 # Names that are too short, or too much a programmer's, to stand beside a slider.
 NAMES = {
+    "ai_label": "AI label",
     "fps": "Frame rate",
     "holdout": "Held-out share",
     "lr_scheduler": "Learning rate's course",

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from core.jobs import Mistake
 
@@ -80,6 +89,15 @@ class Training(Settings):
     )
     resume: bool = Field(True, description="continue an interrupted run in output_dir with the same settings")
 
+    @field_validator("target_modules", "sample_prompts", "sample_topics", mode="before", check_fields=False)
+    @classmethod
+    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
+        """One text for a list: names of layers stand with commas between, a prompt or topic stands alone."""
+        if not isinstance(value, str):
+            return value
+        parts = value.split(",") if info.field_name == "target_modules" else [value]
+        return [part.strip() for part in parts if part.strip()]
+
     @property
     def alpha(self) -> float:
         """The true alpha: what was set, or the rank."""
@@ -109,7 +127,7 @@ class ImageTraining(Training):
     )
     min_snr_gamma: float = Field(5.0, ge=0, le=20, description="min-SNR loss weight (Hang 2023); 0: off")
     noise_offset: float = Field(0.0, ge=0, le=0.5, description="noise offset for darker and lighter pictures")
-    private_metadata: bool = Field(False, description="leave captions, trigger word and names out of the file")
+    private_metadata: bool = Field(False, description="leave captions, trigger and names out of the file")
     caption_dropout: float = Field(0.05, ge=0, le=1, description="share of captions left out, 0 to 1")
     flip: bool = Field(True, description="mirror half of the pictures")
     sample_prompts: tuple[str, ...] = Field((), max_length=8, description="prompts of the samples")
@@ -189,6 +207,7 @@ class ComposeSettings(Settings):
     )
     captions: bool = Field(True, description="draw the captions into the picture")
     music: bool = Field(True, description="play the style's music under the voice")
+    ai_label: bool = Field(False, description="show that the video is AI-generated for its first seconds")
 
     @model_validator(mode="after")
     def _topic_fits(self) -> ComposeSettings:

@@ -421,6 +421,16 @@ class Logs:
         self.file.close()
 
 
+def curves(folder: Path) -> tuple[list[float], list[tuple[int, float]]]:
+    """A run's losses of all steps, and (step, loss) of each look at held-out samples."""
+    lines = [json.loads(line) for line in _lines(folder / "metrics.jsonl")]
+    losses = [line["loss"] for line in lines if line.get("loss") is not None]
+    held_out = [
+        (line["step"], line["held_out_loss"]) for line in lines if line.get("held_out_loss") is not None
+    ]
+    return losses, held_out
+
+
 def _lines(path: Path) -> list[str]:
     """A log's whole lines; a line cut off by a kill is left out."""
     if not path.is_file():

@@ -15,6 +15,7 @@ from typing import Any
 from core import device
 from core.jobs import Progress
 from core.lora import loop
+from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
 from core.project import lineage, safe_name, write_atomic, write_lineage
 from core.settings import ImageTraining, TextTraining, Training, dump
@@ -50,7 +51,9 @@ def train(settings: Training) -> Iterator[Progress]:
     yield from loop.run(recipe, settings, settings.output_dir, fingerprint)
     yield Progress("Saving the LoRA")
     if processes.is_main_process:
-        _finish(recipe, settings, path, steps, started)
+        advice = _advice(recipe, settings)
+        yield from (Progress("Saving the LoRA", text=line) for line in advice)
+        _finish(recipe, settings, path, steps, started, advice)
         Keeper(settings.output_dir / "checkpoint", fingerprint).clear()
     processes.wait_for_everyone()
     del recipe
@@ -59,18 +62,27 @@ def train(settings: Training) -> Iterator[Progress]:
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
 
 
-def _finish(recipe: Any, settings: Training, path: Path, steps: int, started: float) -> None:
+def _finish(
+    recipe: Any, settings: Training, path: Path, steps: int, started: float, advice: list[str]
+) -> None:
     """Writes the LoRA and, beside it, what made it."""
     recipe.export(path, steps, started)
     made = lineage(
         base_model=settings.base_model,
         facts=recipe.facts,
         figures=recipe.figures,
+        advice=advice,
         steps=steps,
         settings=settings.model_dump(mode="json"),
         versions=versions(),
     )
     write_lineage(path, made)
+
+
+def _advice(recipe: Any, settings: Training) -> list[str]:
+    losses, held_out = loop.curves(settings.output_dir)
+    base = recipe.figures.get("base_held_out_loss", 0.0)
+    return advise(settings, recipe.facts["samples"], losses, held_out, base)
 
 
 def next_path(settings: Training) -> Path:

@@ -153,3 +153,7 @@ def test_a_template_without_a_system_role_keeps_its_words(recipe):
     )
     asked = text.prompt(recipe.tokenizer, "a boat")
     assert asked.startswith("<user>You write narration") and asked.endswith("a boat.<model>")
+
+
+def test_layers_may_stand_in_one_text(text_settings):
+    assert text_settings(target_modules="q_proj, v_proj").target_modules == ("q_proj", "v_proj")

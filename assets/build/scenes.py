@@ -490,7 +490,7 @@ def _foot(c: Canvas, stage: Stage, noun: Noun, setting: str, height: float) -> t
     if setting in ("underwater", "space", "sky"):
         return "air", c.h * c.between(0.44, 0.56) + height / 2
     if noun.place in ("fly", "sky", "hang") and setting not in INDOOR:
-        middle = 0.5 if setting == "plain" else {"sky": 0.34, "fly": 0.42, "hang": 0.36}[noun.place]
+        middle = 0.5 if setting == "plain" else {"sky": 0.25, "fly": 0.38, "hang": 0.36}[noun.place]
         return "air", max(c.h * (middle + c.between(-0.06, 0.06)) + height / 2, height + c.h * 0.03)
     base = stage.base
     if setting in ("town", "river", "lake"):

@@ -1,18 +1,22 @@
 """Tags and captions of pictures by an open_clip model, with words of its own vocabulary and no training.
 
-Works on PIL pictures and a loaded `Labeller`; words a caption as the embedded picture base learnt them ("a
-fox in a forest at night"). Knows nothing about files, folders or who corrects the captions.
+Works on PIL pictures and a loaded `Labeller`; words a caption as assets/vocabulary.yaml does, which is how
+the embedded picture base learnt to read ("a fox in a forest, at night"). Knows nothing about files, folders
+or who corrects the captions.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+
+from core.settings import ROOT, read_yaml
 
 if TYPE_CHECKING:
     import torch
@@ -21,38 +25,12 @@ if TYPE_CHECKING:
 
 KINDS = ("object", "setting", "time", "weather")
 TEXTS_AT_ONCE = 128
-NAMED_ODDS = 100
+NAMED_ODDS, MEANT_ODDS = 100.0, 10.0
 FEW_WORDS = 8
 MAJORITY = 0.5
-
-PLACES: dict[str, tuple[str, ...]] = {
-    "room": ("in a room",),
-    "table": ("on a table",),
-    "street": ("on a street",),
-    "city": ("in a city", "over a city"),
-    "town": ("in an old town", "on a canal in an old town", "over an old town"),
-    "river": ("by a river", "on a river", "over a river"),
-    "lake": ("by a lake", "on a lake", "over a lake"),
-    "sea": ("on the sea", "over the sea"),
-    "beach": ("on a beach", "over a beach"),
-    "meadow": ("in a meadow", "over a meadow"),
-    "flowers": ("among flowers", "over a field of flowers"),
-    "hills": ("in the hills", "over the hills"),
-    "mountains": ("in the mountains", "over the mountains"),
-    "forest": ("in a forest", "over a forest"),
-    "desert": ("in a desert", "over a desert"),
-    "underwater": ("under the sea",),
-    "space": ("in space",),
-    "sky": ("in the sky",),
-    "plain": ("on a plain background", "on a white background"),
-}
-"""How a thing can stand to a setting; which way it is, the model says."""
-
-TIMES = {"morning": "in the morning", "day": "by day", "evening": "in the evening", "night": "at night"}
-WEATHERS = {"clear": "under a clear sky", "snow": "in the snow", "rain": "in the rain", "fog": "in the fog"}
-TIMELESS = ("plain", "underwater", "space")
-WITHOUT_WEATHER = (*TIMELESS, "room", "table")
-WITHOUT_ARTICLE = ("bamboo", "sun", "moon")
+WORDS_FILE = ROOT / "assets" / "vocabulary.yaml"
+PLAIN = ("on a plain background", "on a white background")
+SECTIONS = {"setting": "settings", "time": "times", "weather": "weathers"}
 
 
 @dataclass(frozen=True)
@@ -68,44 +46,59 @@ class Tag:
     phrase: str
 
 
-def sentence(thing: str, setting: str = "", time: str = "", weather: str = "") -> str:
-    """A caption in the picture base's wording: "a fox by a river at night in the snow"."""
-    parts = [named(thing), places(setting)[0] if setting else "", when(time), how(weather)]
-    return " ".join(filter(None, parts))
-
-
 def named(thing: str) -> str:
     """A noun with its article: "an apple", "the moon", "bamboo"."""
-    if thing in WITHOUT_ARTICLE:
-        return thing if thing == "bamboo" else f"the {thing}"
-    return f"{'an' if thing[0].lower() in 'aeiou' else 'a'} {thing}"
+    article = _things().get(thing, {}).get("article", "an" if thing[0].lower() in "aeiou" else "a")
+    return f"{article} {thing}".strip()
 
 
-def places(setting: str) -> tuple[str, ...]:
-    """The phrases that place something in a setting, the usual one first."""
-    return PLACES.get(setting, (f"in {named(setting)}",))
+def places(setting: str, thing: str = "") -> tuple[str, ...]:
+    """The phrases that place something in a setting, the usual one first; the one phrase of a known thing."""
+    known = _words()["settings"].get(setting)
+    if known is None:
+        return PLAIN if setting == "plain" else (f"in {named(setting)}",)
+    said = known["phrases"]
+    about = _things().get(thing)
+    if about is None:
+        return tuple(dict.fromkeys(said.values()))
+    stands = "at" if setting in about.get("close", ()) else about["stands"]
+    return (said.get(stands, said["at"]),)
 
 
 def when(time: str) -> str:
     """The phrase of a time of day, "" for none."""
-    return TIMES.get(time, time)
+    return _words()["times"].get(time, {"phrase": time})["phrase"]
 
 
 def how(weather: str) -> str:
     """The phrase of a weather, "" for none."""
-    return WEATHERS.get(weather, weather)
+    return _words()["weathers"].get(weather, {"phrase": weather})["phrase"]
+
+
+@cache
+def _words() -> dict[str, Any]:
+    return read_yaml(WORDS_FILE)
+
+
+@cache
+def _things() -> dict[str, dict[str, Any]]:
+    """What is known of each thing, with what its class says for all."""
+    words = _words()
+    found = {}
+    for kind, members in words["things"].items():
+        found.update({name: {**words["classes"][kind], **own} for name, own in members.items()})
+    return found
 
 
 def caption(tags: Iterable[Tag], trigger: str = "") -> str:
-    """The trigger word and what the tags say, as one sentence; a clear sky goes without saying.
+    """The trigger word and what the tags say, worded as a storyboard's prompt; a clear sky needs no saying.
 
     Only the trigger where there are no tags.
     """
     said = {tag.kind: tag.phrase for tag in tags if tag.word != "clear"}
-    parts = [said[kind] for kind in KINDS if kind in said]
-    if parts and "object" not in said:
-        parts.insert(0, "a scene")
-    return ", ".join(filter(None, (trigger.strip(), " ".join(parts))))
+    thing = said.get("object", "a scene" if said else "")
+    view = f"{thing} {said.get('setting', '')}".strip()
+    return ", ".join(filter(None, (trigger.strip(), view, said.get("time"), said.get("weather"))))
 
 
 class Tagger:
@@ -145,7 +138,7 @@ class Tagger:
             if not choices:
                 continue
             likeness = self._likeness(seen, [f"{subject} {phrase}".strip() for _, phrase in choices])
-            tag = _best(kind, choices, likeness, words_in(name, self.labeller.vocabulary[kind]))
+            tag = _best(kind, choices, likeness, hints(name, kind, self.labeller.vocabulary[kind]))
             if tag.score >= max(
                 threshold, MAJORITY if len(self.labeller.vocabulary[kind]) < FEW_WORDS else 0
             ):
@@ -172,7 +165,7 @@ class Tagger:
 
 
 def _best(
-    kind: str, choices: Sequence[tuple[str, str]], likeness: Sequence[float], named: Collection[str]
+    kind: str, choices: Sequence[tuple[str, str]], likeness: Sequence[float], odds: Mapping[str, float]
 ) -> Tag:
     """The word that has the likeliest phrase, with its share among the words, each by its likeliest phrase.
 
@@ -180,17 +173,27 @@ def _best(
     """
     by_word: dict[str, tuple[float, str]] = {}
     for (word, phrase), value in zip(choices, likeness, strict=True):
-        weighed = value + math.log(NAMED_ODDS) * (word in named)
+        weighed = value + math.log(odds.get(word, 1))
         by_word[word] = max(by_word.get(word, (-math.inf, "")), (weighed, phrase))
     best = max(by_word, key=lambda word: by_word[word])
     top, phrase = by_word[best]
     return Tag(best, kind, 1 / sum(math.exp(value - top) for value, _ in by_word.values()), phrase)
 
 
+def hints(name: str, kind: str, words: Sequence[str]) -> dict[str, float]:
+    """Odds of a kind's words by a file's name: those that it holds, and those that its words mean.
+
+    "boat-at-dawn" holds boat and means morning; `IMG_2031` says nothing.
+    """
+    about = _things() if kind == "object" else _words()[SECTIONS[kind]]
+    odds = {word: MEANT_ODDS for word in words if words_in(name, about.get(word, {}).get("words", ()))}
+    return odds | {word: NAMED_ODDS for word in words_in(name, words)}
+
+
 def words_in(name: str, words: Iterable[str]) -> set[str]:
     """Words that a file's name holds, singular or plural, the longest where they overlap.
 
-    `plum-tree 2` holds "plum tree" and not "tree"; articles don't count, `IMG_2031` holds none.
+    `plum-tree 2` holds "plum tree" and not "tree"; articles don't count.
     """
     spread = re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+|\d+", " ", name).casefold()
     said = _bare(spread)
@@ -204,16 +207,18 @@ def _bare(text: str) -> str:
 
 def _choices(vocabulary: dict[str, list[str]], kind: str, found: Sequence[Tag]) -> list[tuple[str, str]]:
     """(word, phrase) that can be said of a picture after what was found: no weather on a table, for one."""
-    setting = next((tag.word for tag in found if tag.kind == "setting"), "")
-    if (kind == "time" and setting in TIMELESS) or (kind == "weather" and setting in WITHOUT_WEATHER):
+    said = {tag.kind: tag.word for tag in found}
+    unfit = {"time": _words()["timeless"], "weather": _words()["sheltered"]}
+    if said.get("setting") in unfit.get(kind, ()):
         return []
-    return [(word, phrase) for word in vocabulary.get(kind, ()) for phrase in phrases(kind, word)]
+    words = vocabulary.get(kind, ())
+    return [(word, phrase) for word in words for phrase in phrases(kind, word, said.get("object", ""))]
 
 
-def phrases(kind: str, word: str) -> tuple[str, ...]:
-    """How a caption may say a word of a kind of `KINDS`, the usual way first."""
+def phrases(kind: str, word: str, thing: str = "") -> tuple[str, ...]:
+    """How a caption may say a word of a kind of `KINDS` (about a known thing), the usual way first."""
     if kind == "setting":
-        return places(word)
+        return places(word, thing)
     return ({"object": named, "time": when, "weather": how}[kind](word),)
 
 

@@ -38,10 +38,10 @@ def test_labels_a_folder(folder, facts):
     assert steps == sorted(steps) and steps[-1] == 24
     assert any(report.seconds_left is not None for report in reports)
     made = captions(folder)
-    assert made[0] == "inkwash, an apple by a river by day"
+    assert made[0] == "inkwash, an apple by a river, by day"
     assert sum(fact[0] in text for fact, text in zip(facts, made, strict=True)) == 24
     assert read_captions(folder).problems == ()
-    assert "0 .png: inkwash, an apple by a river by day" in [report.text for report in reports]
+    assert "0 .png: inkwash, an apple by a river, by day" in [report.text for report in reports]
     assert read_memory(folder / "metadata.csv").tags["0 .png"][0][:2] == ("apple", "object")
 
 

@@ -6,7 +6,20 @@ import pytest
 from PIL import Image
 
 from core.basemodels import load_labeller
-from core.images.tagging import Tag, Tagger, _best, _choices, caption, named, sentence, tag, words_in
+from core.images.tagging import (
+    Tag,
+    Tagger,
+    _best,
+    _choices,
+    caption,
+    hints,
+    how,
+    named,
+    places,
+    tag,
+    when,
+    words_in,
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +80,9 @@ def test_captions():
         ("morning", "time", "in the morning"),
         ("fog", "weather", "in the fog"),
     )
-    assert caption(boat, "inkwash") == "inkwash, a sailboat on a river in the morning in the fog"
+    assert caption(boat, "inkwash") == "inkwash, a sailboat on a river, in the morning, in the fog"
     assert caption(boat[:1]) == "a sailboat"
-    assert caption(boat[1:3], " ink ") == "ink, a scene on a river in the morning"
+    assert caption(boat[1:3], " ink ") == "ink, a scene on a river, in the morning"
     assert caption(words(("clear", "weather", "under a clear sky"))) == ""
     assert caption([], "ink") == "ink"
 
@@ -83,10 +96,10 @@ def test_a_files_name_weighs(labeller, scenes, found, facts):
     assert words_in("woman with umbrella", ["woman", "woman with an umbrella"]) == {"woman with an umbrella"}
     assert words_in("水墨 boats", ["boat", "sailboat"]) == {"boat"}
     choices = [("fox", "a fox"), ("dog", "a dog")]
-    assert _best("object", choices, [3.0, 1.0], ()).word == "fox"
-    named = _best("object", choices, [3.0, 1.0], {"dog"})
+    assert _best("object", choices, [3.0, 1.0], {}).word == "fox"
+    named = _best("object", choices, [3.0, 1.0], {"dog": 100})
     assert named.word == "dog" and named.score == pytest.approx(1 / (1 + math.exp(2) / 100))
-    assert _best("object", choices, [9.0, 1.0], {"dog"}).word == "fox"
+    assert _best("object", choices, [9.0, 1.0], {"dog": 100}).word == "fox"
     (tags,) = Tagger(labeller).tag([scenes(*facts[0], seed=100)], 5, 0.0, ["frog"])
     assert tags[0].word == "apple" == found[0][0].word
 
@@ -101,6 +114,15 @@ def test_nothing_is_said_that_cannot_be():
 
 
 def test_wording():
-    assert sentence("fox", "forest", "night", "snow") == "a fox in a forest at night in the snow"
-    assert sentence("owl", "library") == "an owl in a library"
     assert (named("moon"), named("bamboo"), named("umbrella")) == ("the moon", "bamboo", "an umbrella")
+    assert places("river", "boat") == ("on a river",) and places("river", "fox") == ("by a river",)
+    assert places("river", "gizmo") == places("river") == ("by a river", "on a river", "over a river")
+    assert places("library") == ("in a library",) and places("plain")[0] == "on a plain background"
+    assert (when("night"), how("snow"), when(""), how("hail")) == ("at night", "in the snow", "", "hail")
+
+
+def test_a_names_meaning_weighs_less_than_its_words():
+    assert hints("boat-at-dawn", "object", ["boat", "sailboat"]) == {"boat": 100}
+    assert hints("boat-at-dawn", "time", ["morning", "night"]) == {"morning": 10}
+    assert hints("pond by a lake", "setting", ["lake", "sea"]) == {"lake": 100}
+    assert hints("IMG_2031", "weather", ["snow", "rain"]) == {}

@@ -18,7 +18,6 @@ CEILING = -1.5  # dBTP; AAC adds up to half a decibel, and −1 is what must hol
 DUCK = -12.0  # decibels of music under the voice
 ATTACK, RELEASE = 0.08, 0.35  # seconds in which the music goes down and comes back
 FADE_IN, FADE_OUT = 0.4, 1.6  # seconds, the music's
-LOOP_FADE = 1.0  # seconds in which the music's end passes into its start
 OVERSAMPLING = 4
 
 
@@ -48,19 +47,8 @@ def mix(
 
 
 def looped(music: Samples, length: int) -> Samples:
-    """Music [m, 2] repeated to `length` samples, each end passing into the start with equal power."""
-    fade = min(round(LOOP_FADE * RATE), len(music) // 4)
-    rise = np.sin(np.linspace(0, np.pi / 2, fade, dtype=np.float32))[:, None]
-    whole = np.zeros((length + len(music), 2), np.float32)
-    at = 0
-    while at < length:
-        part = music.astype(np.float32).copy()
-        if at:
-            part[:fade] *= rise
-        part[-fade:] *= rise[::-1]
-        whole[at : at + len(part)] += part
-        at += len(part) - fade
-    return whole[:length]
+    """Music [m, 2] repeated to `length` samples; its end passes into its start by itself."""
+    return np.resize(music, (length, 2)).astype(np.float32)
 
 
 def ducking(length: int, spoken: Sequence[tuple[float, float]]) -> Samples:

@@ -1,10 +1,10 @@
 """Makes assets/fonts from the openly licensed fonts that the npm packages of Fontsource carry.
 
-The Latin, Greek, Cyrillic and Vietnamese parts of a font come as separate files; they are merged into one TrueType
+The Latin, Cyrillic and Vietnamese parts of a font come as separate files; they are merged into one TrueType
 file. The Chinese fonts (7,333 characters) stay WOFF2, which Pillow's wheels read, at half the size.
 
-    npm pack @fontsource/nunito @fontsource/lora @fontsource/patrick-hand \\
-        @fontsource/noto-sans-sc @fontsource/noto-serif-sc
+    npm pack @fontsource/nunito @fontsource/lora @fontsource/patrick-hand
+    npm pack @fontsource/noto-sans-sc @fontsource/noto-serif-sc
     python assets/build/fonts.py FOLDER_OF_THE_TGZ_FILES
 
 Needs `fonttools` and `brotli`; the studio itself does not.
@@ -38,8 +38,11 @@ def read(folder: Path, package: str, member: str) -> bytes:
         return file.read()
 
 
-def merged(parts: list[bytes]) -> bytes:
-    """TrueType bytes of several subsets of one font; of a character in two of them the first counts."""
+def merged(parts: list[bytes], name: str) -> bytes:
+    """TrueType bytes of several subsets of one font; of a character in two of them the first counts.
+
+    The result is called `name`: the licence reserves a font's own name for what its authors made.
+    """
     from fontTools import subset
     from fontTools.merge import Merger
     from fontTools.ttLib import TTFont
@@ -60,7 +63,11 @@ def merged(parts: list[bytes]) -> bytes:
         out.seek(0)
         files.append(out)
     whole = io.BytesIO()
-    Merger().merge(files).save(whole)
+    joined = Merger().merge(files)
+    for record in joined["name"].names:
+        if record.nameID in (1, 3, 4, 6, 16):
+            record.string = name.replace(" ", "") if record.nameID == 6 else name
+    joined.save(whole)
     return whole.getvalue()
 
 
@@ -69,11 +76,11 @@ def main(folder: Path) -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
     for name, (package, weight, scripts) in LATIN.items():
         parts = [read(folder, package, f"files/{package}-{part}-{weight}-normal.woff2") for part in scripts]
-        (TARGET / name).write_bytes(merged(parts))
-    for name, (package, weight) in CHINESE.items():
-        data = read(folder, package, f"files/{package}-chinese-simplified-{weight}-normal.woff2")
+        (TARGET / name).write_bytes(merged(parts, f"Studio {Path(name).stem}"))
+    for name, (package, cut) in CHINESE.items():
+        data = read(folder, package, f"files/{package}-chinese-simplified-{cut}-normal.woff2")
         (TARGET / name).write_bytes(data)
-    for package in sorted({spec[0] for spec in (*LATIN.values(), *CHINESE.values())}):
+    for package in sorted({spec[0] for spec in LATIN.values()} | {spec[0] for spec in CHINESE.values()}):
         (TARGET / f"LICENSE-{package}.txt").write_bytes(read(folder, package, "LICENSE"))
 
 

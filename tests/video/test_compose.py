@@ -1,9 +1,10 @@
-"""One small film from a topic, with the real libraries: a tiny picture base, a tiny language model, hibari."""
+"""One small film from a topic, with the real libraries, a tiny picture base and a tiny language model."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_every_step_reports(reports: list[Progress]) -> None:
 def test_the_same_seed_makes_the_same_frames_and_words(
     settings: ComposeSettings, reports: list[Progress]
 ) -> None:
-    again = compose(settings)
+    again: Any = compose(settings)
     for report in again:
         if report.message == "Rendering":
             break

@@ -70,7 +70,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
                 studio,
                 frame,
                 "compose",
-                "No video yet",
+                "Ready to make a video",
                 "Choose a style, say what it is about, and press Make video. It takes one to three minutes.",
             )
             videos.build(studio, frame)

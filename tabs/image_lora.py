@@ -35,7 +35,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
                 studio,
                 frame,
                 "image",
-                "Nothing trained yet",
+                "Ready to train",
                 "Press Train: it shows its progress and a sample picture "
                 "here, and can be stopped and continued at any time.",
                 "Next: train the text LoRA",

@@ -48,7 +48,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
                 studio,
                 frame,
                 "label",
-                "No captions yet",
+                "Ready to label",
                 "Press Label pictures: the studio looks at each picture and writes what it sees.",
                 "Next: train the image LoRA",
             )

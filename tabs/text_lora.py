@@ -37,7 +37,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
                 studio,
                 frame,
                 "text",
-                "Nothing trained yet",
+                "Ready to train",
                 "Press Train: the loss and a sample of the new voice appear here.",
                 "Next: make a video",
             )

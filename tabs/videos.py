@@ -96,7 +96,8 @@ def storyboard(page: Page, path: Path) -> str:
     )
     rows = "".join(
         f"<tr><td>{number}</td><td>{frame(path.parent / 'scenes' / f'{number:02}.png')}</td>"
-        f"<td>{escape(str(scene.get('narration', '')))}</td><td>{escape(str(scene.get('prompt', '')))}</td></tr>"
+        f"<td>{escape(str(scene.get('narration', '')))}</td>"
+        f"<td>{escape(str(scene.get('prompt', '')))}</td></tr>"
         for number, scene in enumerate(scenes, 1)
     )
     return (

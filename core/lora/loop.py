@@ -272,6 +272,7 @@ class Stepper:
 
         recipe = self.recipe
         loss_sum = torch.zeros((), device=recipe.device)
+        self.scaler.scale(loss_sum)  # it must have been used, even where a process has no batch left
         for batch in self._halved(batches):
             with torch.autocast(recipe.device.type, recipe.dtype, enabled=recipe.dtype != torch.float32):
                 loss = recipe.loss(batch, epoch)

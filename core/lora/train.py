@@ -32,7 +32,7 @@ def train(settings: Training) -> Iterator[Progress]:
     """
     from accelerate import PartialState
 
-    started, processes = time.time(), PartialState()  # on several GPUs this gives each process its own
+    started, processes = time.time(), PartialState(cpu=device.pick().type == "cpu")
     yield Progress("Preparing")
     if isinstance(settings, ImageTraining):
         from core.lora import image

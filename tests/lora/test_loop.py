@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from itertools import islice
 
 import pytest
@@ -15,6 +18,7 @@ from core.jobs import Mistake
 from core.lora import loop, text
 from core.lora.checkpoints import Keeper
 from core.lora.train import train
+from core.settings import ROOT, dump
 
 
 def steps_of(generator, count):
@@ -34,7 +38,7 @@ def metrics(folder):
 
 def test_killed_at_any_step_it_ends_at_the_same_lora(recipe_of, text_settings, tmp_path):
     """Ten random points in mid-epoch, with dropout; the recipe is the same object, put back to its start."""
-    chosen = text_settings(epochs=8, save_steps=3, dropout=0.3, holdout=0.0)
+    chosen = text_settings(epochs=5, save_steps=3, dropout=0.3, holdout=0.0)
     recipe = recipe_of(chosen)
     parameters = recipe.groups()[0].parameters
     start = {name: p.detach().clone() for name, p in parameters.items()}
@@ -143,6 +147,22 @@ def test_accumulation_counts_updates(text_settings):
     chosen = text_settings(gradient_accumulation=2, epochs=3, holdout=0.0)
     last(chosen)
     assert len(metrics(chosen.output_dir)) == 6  # ten samples, eight to an update
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_curve_of_one(text_settings, tmp_path):
+    """Half the batch on each of two processes; the last update of an epoch leaves one without work."""
+    one = text_settings(output_dir=tmp_path / "one", name="x", epochs=2)
+    last(one)
+    two = text_settings(output_dir=tmp_path / "two", name="x", epochs=2, batch_size=2)
+    (tmp_path / "two.yaml").write_text(dump(two), encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "studio.py", "train"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([*launch, "--config", str(tmp_path / "two.yaml")], check=True, cwd=ROOT, env=environment)
+    for (step, loss, rate), (other_step, other_loss, other_rate) in zip(
+        metrics(one.output_dir), metrics(two.output_dir), strict=True
+    ):
+        assert (step, rate) == (other_step, other_rate) and loss == pytest.approx(other_loss, rel=1e-4)
 
 
 def test_max_steps_ends_early(text_settings):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KINDS = ("object", "setting", "time", "weather")
 TEXTS_AT_ONCE = 128
-NAMED_ODDS, MEANT_ODDS = 100.0, 10.0
+NAMED_ODDS, MEANT_ODDS, USUAL_ODDS = 100.0, 10.0, 3.0
 FEW_WORDS = 8
 MAJORITY = 0.5
 WORDS_FILE = ROOT / "assets" / "vocabulary.yaml"
@@ -132,13 +132,14 @@ class Tagger:
 
     def _tags(self, seen: torch.Tensor, most: int, threshold: float, name: str) -> tuple[Tag, ...]:
         found: list[Tag] = []
-        subject = ""
+        subject = thing = ""
         for kind in KINDS:
             choices = _choices(self.labeller.vocabulary, kind, found)
             if not choices:
                 continue
             likeness = self._likeness(seen, [f"{subject} {phrase}".strip() for _, phrase in choices])
-            tag = _best(kind, choices, likeness, hints(name, kind, self.labeller.vocabulary[kind]))
+            tag = _best(kind, choices, likeness, hints(name, kind, self.labeller.vocabulary[kind], thing))
+            thing = tag.word if kind == "object" else thing
             if tag.score >= max(
                 threshold, MAJORITY if len(self.labeller.vocabulary[kind]) < FEW_WORDS else 0
             ):
@@ -180,14 +181,17 @@ def _best(
     return Tag(best, kind, 1 / sum(math.exp(value - top) for value, _ in by_word.values()), phrase)
 
 
-def hints(name: str, kind: str, words: Sequence[str]) -> dict[str, float]:
-    """Odds of a kind's words by a file's name: those that it holds, and those that its words mean.
+def hints(name: str, kind: str, words: Sequence[str], thing: str = "") -> dict[str, float]:
+    """Odds of a kind's words before the picture is seen: by its file's name, by where the thing usually is.
 
-    "boat-at-dawn" holds boat and means morning; `IMG_2031` says nothing.
+    "boat-at-dawn" holds boat and means morning, and a boat is rather on a river than on a table; `IMG_2031`
+    says nothing.
     """
     about = _things() if kind == "object" else _words()[SECTIONS[kind]]
     odds = {word: MEANT_ODDS for word in words if words_in(name, about.get(word, {}).get("words", ()))}
-    return odds | {word: NAMED_ODDS for word in words_in(name, words)}
+    odds |= {word: NAMED_ODDS for word in words_in(name, words)}
+    usual = _things().get(thing, {}).get("settings", ()) if kind == "setting" else ()
+    return {word: odds.get(word, 1.0) * (USUAL_ODDS if word in usual else 1.0) for word in words}
 
 
 def words_in(name: str, words: Iterable[str]) -> set[str]:

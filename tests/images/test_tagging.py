@@ -121,8 +121,11 @@ def test_wording():
     assert (when("night"), how("snow"), when(""), how("hail")) == ("at night", "in the snow", "", "hail")
 
 
-def test_a_names_meaning_weighs_less_than_its_words():
-    assert hints("boat-at-dawn", "object", ["boat", "sailboat"]) == {"boat": 100}
-    assert hints("boat-at-dawn", "time", ["morning", "night"]) == {"morning": 10}
-    assert hints("pond by a lake", "setting", ["lake", "sea"]) == {"lake": 100}
-    assert hints("IMG_2031", "weather", ["snow", "rain"]) == {}
+def test_odds_before_the_picture_is_seen():
+    """A name's own words weigh most, then what its words mean, then where a thing usually is."""
+    assert hints("boat-at-dawn", "object", ["boat", "sailboat"]) == {"boat": 100, "sailboat": 1}
+    assert hints("boat-at-dawn", "time", ["morning", "night"]) == {"morning": 10, "night": 1}
+    assert hints("pond by a lake", "setting", ["lake", "sea"]) == {"lake": 100, "sea": 1}
+    assert hints("IMG_2031", "weather", ["snow", "rain"]) == {"snow": 1, "rain": 1}
+    usual = hints("a pond", "setting", ["table", "desert", "lake"], "camel")
+    assert usual == {"table": 1, "desert": 3, "lake": 10}

@@ -19,4 +19,4 @@ def test_a_preset_is_sparse_and_says_how_to_run_it(name):
     same = [
         field for field in yaml.safe_load(path.read_text()) if getattr(chosen, field) == getattr(plain, field)
     ]
-    assert set(same) <= {"kind", "lora_rank", "batch_size", "lr_scheduler", "epochs", "learning_rate"}
+    assert same == [] or same == ["kind"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Messages = Sequence[dict[str, str]]
 
 TOP_K = 60
+OPENING_TOKENS, OPENING_HEAT = 2, 1.6  # the first tokens are drawn hotter: openings vary, the rest stays sane
 TOKENS_A_WORD = 1.6  # English in SmolLM2's tokens, punctuation included, with room to spare
 SENTENCE = re.compile(r"[^.!?…]*[.!?…]+[\"'”’)]*(?=\s|$)")
 ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|[A-Z])\.$")
@@ -99,7 +100,7 @@ class Writer:
         count: int,
         seed: int,
         max_words: int = 20,
-        temperature: float = 0.8,
+        temperature: float = 0.7,
         top_p: float = 0.92,
     ) -> list[str]:
         """`count` answers to one chat; see `candidates_for`."""
@@ -111,7 +112,7 @@ class Writer:
         count: int,
         seed: int,
         max_words: int = 20,
-        temperature: float = 0.8,
+        temperature: float = 0.7,
         top_p: float = 0.92,
     ) -> list[list[str]]:
         """`count` answers to each chat, all drawn in one batch, each cut to whole sentences.
@@ -166,7 +167,8 @@ class Writer:
             rows: list[list[int]] = [[] for _ in draws]
             alive = list(range(len(rows)))
             for step in range(limit):
-                tokens = _draw(logits, [draws[row] for row in alive], temperature, top_p)
+                heat = temperature * (OPENING_HEAT if step < OPENING_TOKENS else 1)
+                tokens = _draw(logits, [draws[row] for row in alive], heat, top_p)
                 for row, token in zip(alive, tokens, strict=True):
                     rows[row].append(token)
                 going = [at for at, token in enumerate(tokens) if token not in ends]

@@ -354,12 +354,13 @@ def _setting(draft: _Plan, thing: Thing, luck: random.Random) -> str:
     """Where a thing is shown: in the video's places first, and rather where no scene has been yet."""
 
     def score(place: str) -> float:
-        total = IN_PLACE * (place in draft.main) + NEAR_PLACE * (place in draft.near)
+        inside, near = place in draft.main, place in draft.near
+        total = IN_PLACE * inside + NEAR_PLACE * near - 0.8 * (not inside and not near)
         total -= 0.15 * thing.settings.index(place)
         total -= 0.45 * draft.settings.count(place) + 0.3 * (place in draft.settings[-1:])
         if thing.name == draft.facts.hero:
             shown = zip(draft.used, draft.settings, strict=True)
-            total -= 2.0 * sum(name == thing.name and seen == place for name, seen in shown)
+            total -= 3.0 * sum(name == thing.name and seen == place for name, seen in shown)
         return total + luck.gauss(0, 0.05)
 
     return max(thing.settings, key=score)

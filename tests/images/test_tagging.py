@@ -5,7 +5,8 @@ import math
 import pytest
 from PIL import Image
 
-from core.basemodels import load_labeller
+from core.basemodels import MODELS, load_labeller
+from core.images.importing import open_picture
 from core.images.tagging import (
     Tag,
     Tagger,
@@ -20,6 +21,7 @@ from core.images.tagging import (
     when,
     words_in,
 )
+from core.settings import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +131,30 @@ def test_odds_before_the_picture_is_seen():
     assert hints("IMG_2031", "weather", ["snow", "rain"]) == {"snow": 1, "rain": 1}
     usual = hints("a pond", "setting", ["table", "desert", "lake"], "camel")
     assert usual == {"table": 1, "desert": 3, "lake": 10}
+
+
+SAMPLE = {
+    "cat-in-the-town": "cat",
+    "crane-by-the-river": "crane",
+    "cup-of-tea": "cup of tea",
+    "fishing-boat": "fishing boat",
+    "house-by-the-river": "house",
+    "pagoda-in-the-hills": "pagoda",
+    "plum-tree": "plum tree",
+    "red-lantern": "lantern",
+    "rooster": "rooster",
+    "willow-by-the-lake": "willow",
+}
+
+
+@pytest.mark.skipif(not (MODELS / "labeller").is_dir(), reason="the embedded labeller isn't there yet")
+def test_the_embedded_labeller_knows_the_sample():
+    """Nine of ten things at least, and every caption in words that the picture base knows."""
+    paths = [ROOT / "assets" / "sample" / "pictures" / f"{name}.jpg" for name in SAMPLE]
+    labeller = load_labeller()
+    found = Tagger(labeller).tag(
+        [open_picture(path) for path in paths], 5, 0.15, [path.stem for path in paths]
+    )
+    things = [next((one.word for one in tags if one.kind == "object"), "") for tags in found]
+    assert sum(thing == truth for thing, truth in zip(things, SAMPLE.values(), strict=True)) >= 9
+    assert all(one.word in labeller.vocabulary[one.kind] for tags in found for one in tags)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.project import file_hash, replacing, write_atomic
+from core.project import file_hash, replacing, unused, write_atomic
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,7 @@ class Keeper:
             except (OSError, ValueError, KeyError):
                 continue
             if note["fingerprint"] != self.fingerprint:
-                self._set_aside(note["fingerprint"])
+                self._differs(note["fingerprint"])
                 return None
             return Saved(load_file(path), note["state"], note["scalars"])
         return None
@@ -87,17 +87,18 @@ class Keeper:
         note_path.unlink()
         note_path.with_suffix(".safetensors").unlink(missing_ok=True)
 
-    def _set_aside(self, other: dict[str, str]) -> None:
+    def set_aside(self) -> None:
+        """Moves the checkpoints there to `checkpoint-before`, so that a new run starts in an empty folder."""
+        if not any(self.folder.glob("step-*.json")):
+            return
+        aside = unused(self.folder.with_name(f"{self.folder.name}-before"))
+        self.folder.rename(aside)
+        self.refused = f"Starting anew; the checkpoints of the run before are kept in {aside.name}"
+
+    def _differs(self, other: dict[str, str]) -> None:
         names = sorted(
             k for k in self.fingerprint.keys() | other.keys() if self.fingerprint.get(k) != other.get(k)
         )
-        aside = self.folder.with_name(f"{self.folder.name}-before")
-        number = 2
-        while aside.exists():
-            aside = self.folder.with_name(f"{self.folder.name}-before-{number}")
-            number += 1
-        self.folder.rename(aside)
+        self.set_aside()
         changed = "; ".join(f"{name}: {other.get(name)} → {self.fingerprint.get(name)}" for name in names)
-        self.refused = (
-            f"Starting anew, because this changed since the last run ({changed}); it is kept in {aside.name}"
-        )
+        self.refused += f", because this changed: {changed}"

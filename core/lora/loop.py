@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,107 +119,145 @@ def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str,
     A checkpoint there with the same `fingerprint` is continued when `settings.resume`. Closing the generator
     saves a checkpoint. Raises Mistake after several updates in a row whose gradients were not finite.
     """
-    from accelerate import Accelerator
-
-    accelerator = Accelerator(
-        mixed_precision="no"
-    )  # autocast is the step's own, so that jobs may differ in it
-    stepper = Stepper(recipe, settings, accelerator)
-    total = count_steps(recipe, settings, accelerator.num_processes)
-    keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint)
-    state = State()
-    if settings.resume:
-        saved = keeper.newest()
-        if saved is not None:
-            stepper.load(saved)
-            state = State(**saved.state)
-            yield Progress(
-                "Training", state.step, total, text=f"Continuing after step {state.step} of {total}"
-            )
-        elif keeper.refused:
-            yield Progress("Training", text=keeper.refused)
-    logs = Logs(folder, state.step) if accelerator.is_main_process else None
-    clock, saved_at, halvings = Clock(total), state.step, 0
-    told = False
-    updates = itertools.chain.from_iterable(
-        ((epoch, update) for update in recipe.epoch(epoch, stepper.per_step))
-        for epoch in range(settings.epochs)
-    )
+    work = Run(recipe, settings, folder, fingerprint)
     try:
-        for epoch, update in itertools.islice(updates, state.step, total):
-            loss, rate = stepper.update(epoch, update, state.step, total)
-            _note_loss(state, loss, settings, stepper.fp16, keeper)
-            state.step += 1
-            if logs:
-                logs.scalars(state.step, {"loss": loss, "lr": rate})
-            left = clock.left(state.step)
-            yield Progress("Training", state.step, total, loss=state.smoothed, seconds_left=left)
-            if left is not None and not told:
-                told = True
-                text = f"{left / (total - state.step or 1):.1f} s a step, about {left / 60:.1f} min left"
-                yield Progress("Training", state.step, total, text=text)
-            if stepper.halvings != halvings:
-                halvings = stepper.halvings
-                text = f"Memory ran out: each step is now done in {2**halvings} parts, with the same result"
-                yield Progress("Training", state.step, total, text=text)
-            if logs and settings.save_steps and state.step % settings.save_steps == 0 and state.step < total:
-                keeper.save(stepper.tensors(), state, stepper.scalars())
-                saved_at = state.step
-            if (
-                logs
-                and settings.sample_steps
-                and state.step % settings.sample_steps == 0
-                and state.step < total
-            ):
-                yield from _show(recipe, state, total, logs, folder)
-        if logs:
-            keeper.save(stepper.tensors(), state, stepper.scalars())
-            saved_at = state.step
-            yield from _show(recipe, state, total, logs, folder)
+        yield from work.begin()
+        yield from work.train()
     finally:
-        if logs:
-            if state.step > saved_at and stepper.whole:
-                keeper.save(stepper.tensors(), state, stepper.scalars())
-            logs.close()
-        accelerator.free_memory()
+        work.end()
 
 
-def _note_loss(state: State, loss: float, settings: Training, fp16: bool, keeper: checkpoints.Keeper) -> None:
-    """Smooths the loss, or counts an update that was passed over because a gradient was not finite."""
-    if math.isfinite(loss):
-        share = min(SMOOTHING, state.step / (state.step + 1))  # the plain mean over the first ten steps
-        state.smoothed = share * state.smoothed + (1 - share) * loss
-        state.bad = 0
-        return
-    state.bad += 1
-    if state.bad >= (FP16_BAD_STEPS_IN_A_ROW if fp16 else BAD_STEPS_IN_A_ROW):
-        raise Mistake(
-            "The loss was not a number for {count} steps in a row, so training stopped; lower learning_rate "
-            "(now {rate}) or set precision to fp32. The last good checkpoint is kept in {folder}.",
-            count=state.bad,
-            rate=settings.learning_rate,
-            folder=keeper.folder,
-        )
+class Run:
+    """One run of the loop: the updates, and what is written and told around them."""
 
+    def __init__(self, recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str, str]) -> None:
+        from accelerate import Accelerator
 
-def _show(recipe: Recipe, state: State, total: int, logs: Logs, folder: Path) -> Iterator[Progress]:
-    """Held-out figures and samples of this step."""
-    figures = recipe.validate()
-    if figures:
-        logs.scalars(state.step, figures)
-        line = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
-        yield Progress("Training", state.step, total, loss=state.smoothed, text=line)
-    for number, sample in enumerate(recipe.samples(folder / "samples", state.step)):
-        logs.sample(state.step, number, sample)
-        text = f"{sample.asked}: {sample.text}" if sample.text else None
-        yield Progress(
-            "Drawing samples" if sample.picture else "Writing samples",
-            state.step,
-            total,
-            loss=state.smoothed,
-            picture=sample.picture,
-            text=text,
-        )
+        # Autocast is the step's own, so that the jobs of one process may differ in it.
+        self.accelerator = Accelerator(mixed_precision="no")
+        self.recipe, self.settings, self.folder = recipe, settings, folder
+        self.stepper = Stepper(recipe, settings, self.accelerator)
+        self.total = count_steps(recipe, settings, self.accelerator.num_processes)
+        self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint)
+        self.state = State()
+        self.saved_at = 0
+        self.logs: Logs | None = None
+        # On a GPU the loss of a step is fetched while the next one computes, so that the device never waits.
+        self.lag = 1 if recipe.device.type == "cuda" else 0
+        self.waiting: deque[tuple[int, torch.Tensor, float]] = deque()
+
+    def begin(self) -> Iterator[Progress]:
+        """Finds the run's checkpoint and opens the logs."""
+        if not self.settings.resume:
+            self.keeper.set_aside()
+        saved = self.keeper.newest()
+        if saved is not None:
+            self.stepper.load(saved)
+            self.state = State(**saved.state)
+            self.saved_at = self.state.step
+            yield self._report(text=f"Continuing after step {self.saved_at} of {self.total}")
+        elif self.keeper.refused:
+            yield self._report(text=self.keeper.refused)
+        if self.accelerator.is_main_process:
+            self.logs = Logs(self.folder, self.state.step)
+
+    def train(self) -> Iterator[Progress]:
+        """All updates that are left, then the last samples."""
+        clock, told, halvings = Clock(self.total), False, 0
+        for epoch, update in itertools.islice(self._updates(), self.state.step, self.total):
+            loss, rate = self.stepper.update(epoch, update, self.state.step, self.total)
+            self.state.step += 1
+            self.waiting.append((self.state.step, loss, rate))
+            self._note(self.lag)
+            left = clock.left(self.state.step)
+            yield self._report(loss=self.state.smoothed, seconds_left=left)
+            if left is not None and not told:
+                told, ahead = True, max(1, self.total - self.state.step)
+                yield self._report(text=f"{left / ahead:.1f} s a step, about {left / 60:.1f} min left")
+            if self.stepper.halvings != halvings:
+                halvings = self.stepper.halvings
+                text = f"Memory ran out: each step is now done in {2**halvings} parts, with the same result"
+                yield self._report(text=text)
+            if self._due(self.settings.save_steps):
+                self._save()
+            if self._due(self.settings.sample_steps):
+                yield from self._show()
+        self._save()
+        yield from self._show()
+
+    def end(self) -> None:
+        """Saves where a run was stopped, and closes the logs."""
+        if self.stepper.whole:
+            self._save()
+        if self.logs:
+            self.logs.close()
+        self.accelerator.free_memory()
+
+    def _updates(self) -> Iterator[tuple[int, list[Any]]]:
+        for epoch in range(self.settings.epochs):
+            for update in self.recipe.epoch(epoch, self.stepper.per_step):
+                yield epoch, update
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.state.step % every == 0 and self.state.step < self.total
+
+    def _report(self, **values: Any) -> Progress:
+        return Progress("Training", self.state.step, self.total, **values)
+
+    def _note(self, keep: int) -> None:
+        """Fetches the losses of all but the newest `keep` steps: smooths, logs, counts broken ones."""
+        while len(self.waiting) > keep:
+            step, loss, rate = self.waiting.popleft()
+            value = loss.item()
+            if self.logs:
+                self.logs.scalars(step, {"loss": value, "lr": rate})
+            if math.isfinite(value):
+                share = min(SMOOTHING, (step - 1) / step)  # the plain mean over the first ten steps
+                self.state.smoothed = share * self.state.smoothed + (1 - share) * value
+                self.state.bad = 0
+            else:
+                self._count_bad()
+
+    def _count_bad(self) -> None:
+        """An update was passed over, because a gradient was not finite; after several in a row it is over."""
+        self.state.bad += 1
+        if self.state.bad >= (FP16_BAD_STEPS_IN_A_ROW if self.stepper.fp16 else BAD_STEPS_IN_A_ROW):
+            raise Mistake(
+                "The loss was not a number for {count} steps in a row, so training stopped; lower "
+                "learning_rate (now {rate}) or set precision to fp32. The last good checkpoint is kept in "
+                "{folder}.",
+                count=self.state.bad,
+                rate=self.settings.learning_rate,
+                folder=self.keeper.folder,
+            )
+
+    def _save(self) -> None:
+        """A checkpoint of this step, unless there is one."""
+        if self.logs and self.state.step > self.saved_at:
+            if self.state.bad == 0:
+                self._note(0)
+            self.keeper.save(self.stepper.tensors(), self.state, self.stepper.scalars())
+            self.saved_at = self.state.step
+
+    def _show(self) -> Iterator[Progress]:
+        """Held-out figures and samples of this step."""
+        if not self.logs:
+            return
+        figures = self.recipe.validate()
+        if figures:
+            self.logs.scalars(self.state.step, figures)
+            line = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
+            yield self._report(loss=self.state.smoothed, text=line)
+        for number, sample in enumerate(self.recipe.samples(self.folder / "samples", self.state.step)):
+            self.logs.sample(self.state.step, number, sample)
+            yield Progress(
+                "Drawing samples" if sample.picture else "Writing samples",
+                self.state.step,
+                self.total,
+                loss=self.state.smoothed,
+                picture=sample.picture,
+                text=f"{sample.asked}: {sample.text}" if sample.text else None,
+            )
 
 
 class Stepper:
@@ -245,8 +284,8 @@ class Stepper:
         self.halvings = 0
         self.whole = True  # False only inside the optimizer's step: a state that must not be saved
 
-    def update(self, epoch: int, batches: list[Any], step: int, total: int) -> tuple[float, float]:
-        """Trains on the batches of one update; (mean loss, first group's learning rate).
+    def update(self, epoch: int, batches: list[Any], step: int, total: int) -> tuple[torch.Tensor, float]:
+        """Trains on the batches of one update; (mean loss, a scalar on the device; first group's rate).
 
         The loss is nan where the update was passed over.
         """
@@ -298,7 +337,7 @@ class Stepper:
                 "or set gradient_checkpointing to true."
             )
 
-    def _apply(self, loss: torch.Tensor, share_of_rate: float) -> tuple[float, float]:
+    def _apply(self, loss: torch.Tensor, share_of_rate: float) -> tuple[torch.Tensor, float]:
         import torch
 
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -311,8 +350,9 @@ class Stepper:
         self.whole = True
         self.optimizer.zero_grad(set_to_none=False)
         # One number a step comes to the host: the loss, or nan where the update was passed over.
-        value = torch.where(torch.isfinite(norm), loss, torch.full_like(loss, math.nan)).item()
-        return value, self.optimizer.param_groups[0]["lr"]
+        return torch.where(
+            torch.isfinite(norm), loss, torch.full_like(loss, math.nan)
+        ), self.optimizer.param_groups[0]["lr"]
 
     def _sum_over_processes(self, loss: torch.Tensor) -> None:
         """Adds up gradients and loss of all processes; LoRA's gradients are small, so once a step will do."""

@@ -73,7 +73,7 @@ def test_loss_falls_gradients_flow_and_the_base_stays(recipe, text_settings):
     before = {n: p.clone() for n, p in recipe.model.named_parameters() if not p.requires_grad}
     stepper = loop.Stepper(recipe, text_settings(lr_scheduler="constant"), Accelerator())
     batch = recipe.epoch(0, 1)[0]
-    losses = [stepper.update(0, batch, step, 100)[0] for step in range(30)]
+    losses = [stepper.update(0, batch, step, 100)[0].item() for step in range(30)]
     assert losses[-1] < losses[0] - 0.2
     stepper._gradients(0, batch, 1.0)
     assert all(p.grad.abs().sum() > 0 for p in stepper.parameters)
@@ -88,8 +88,8 @@ def test_half_the_memory_gives_the_same_update(recipe_of, text_settings):
     second = loop.Stepper(parts, parts.settings, Accelerator())
     second.halvings = 2
     for step, batch in enumerate(whole.epoch(0, 1)):
-        assert first.update(0, batch, step, 9)[0] == pytest.approx(
-            second.update(0, batch, step, 9)[0], rel=1e-4
+        assert first.update(0, batch, step, 9)[0].item() == pytest.approx(
+            second.update(0, batch, step, 9)[0].item(), rel=1e-4
         )
 
 

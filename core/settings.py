@@ -87,6 +87,9 @@ class Training(Settings):
         description="number format of the frozen base",
         validation_alias=AliasChoices("precision", "mixed_precision"),
     )
+    continue_from: Path | None = Field(
+        None, description="earlier LoRA to go on from, a file or a PEFT folder; default: a new LoRA"
+    )
     resume: bool = Field(True, description="continue an interrupted run in output_dir with the same settings")
 
     @field_validator("target_modules", "sample_prompts", "sample_topics", mode="before", check_fields=False)

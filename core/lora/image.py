@@ -20,6 +20,7 @@ from core.images.importing import Unreadable, open_picture
 from core.jobs import Mistake, Progress
 from core.lora import formats, metadata
 from core.lora.checkpoints import digest
+from core.lora.earlier import put, refit
 from core.lora.loop import Group, Sample, order, seed
 from core.project import replacing
 from core.settings import ImageTraining
@@ -514,7 +515,32 @@ def _add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> No
             checkpointing()
         _freeze(model, dtype)
         model.train()
+    if settings.continue_from:
+        _continue(pipeline, settings, settings.continue_from)
     pipeline.vae.requires_grad_(False)
+
+
+def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> None:
+    """Puts an earlier LoRA's numbers into the new one. Raises Mistake where none of its layers fits."""
+    earlier = formats.read(path).layers
+    scale, found = settings.alpha / settings.lora_rank, 0
+    for model, key in ((pipeline.unet, formats.unet_key), (pipeline.text_encoder, formats.text_encoder_key)):
+        held = dict(model.named_parameters()) if model is not None else {}
+        for name, down in held.items():
+            layer = earlier.get(key(name.removesuffix(".lora_A.default.weight")))
+            if layer is None or not name.endswith(".lora_A.default.weight"):
+                continue
+            up = held[name.replace(".lora_A.", ".lora_B.")]
+            if layer.down.shape[1:] != down.shape[1:] or layer.up.shape[0] != up.shape[0]:
+                continue
+            new = refit(layer.down, layer.up, layer.alpha / layer.rank, settings.lora_rank, scale)
+            put(down, new[0])
+            put(up, new[1])
+            found += 1
+    if not found:
+        raise Mistake(
+            "{path} can't be gone on from: none of its layers fits this base and target_modules.", path=path
+        )
 
 
 def _tag_counts(captions: Iterator[str] | Generator[str, None, None]) -> dict[str, int]:

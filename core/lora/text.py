@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from core import basemodels, device
 from core.jobs import Mistake, Progress
 from core.lora.checkpoints import digest
+from core.lora.earlier import put, refit
 from core.lora.loop import Group, Sample, order
 from core.project import write_atomic
 from core.settings import TextTraining
@@ -362,6 +363,8 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
             target_modules=list(settings.target_modules),
         ),
     )
+    if settings.continue_from:
+        _continue(model, settings, settings.continue_from)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.to(where).train()
@@ -388,6 +391,32 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     yield Progress("Reading the texts", text=line.format(**facts))
     shared = shared_prefix([*kept, *judged])
     return TextRecipe(settings, model, tokenizer, kept, judged, topics, where, number_format, shared, facts)
+
+
+def _continue(model: Any, settings: TextTraining, folder: Path) -> None:
+    """Puts an earlier LoRA's numbers into the new one. Raises Mistake where none of its layers fits."""
+    from safetensors.torch import load_file
+
+    file = folder / "adapter_model.safetensors"
+    if not file.is_file():
+        raise Mistake("{path} is not a text LoRA (it has no adapter_model.safetensors).", path=folder)
+    tensors = load_file(file)
+    said = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    scale, found = settings.alpha / settings.lora_rank, 0
+    held = lora_parameters(model)
+    for name, down in held.items():
+        old = tensors.get(name.replace(".default.", "."))
+        if ".lora_A." not in name or old is None or old.shape[1:] != down.shape[1:]:
+            continue
+        old_up = tensors[name.replace(".default.", ".").replace(".lora_A.", ".lora_B.")]
+        new = refit(old, old_up, said["lora_alpha"] / said["r"], settings.lora_rank, scale)
+        put(down, new[0])
+        put(held[name.replace(".lora_A.", ".lora_B.")], new[1])
+        found += 1
+    if not found:
+        raise Mistake(
+            "{path} can't be gone on from: none of its layers fits this base and target_modules.", path=folder
+        )
 
 
 def _base_name(name: str) -> str:

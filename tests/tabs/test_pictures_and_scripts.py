@@ -1,0 +1,56 @@
+"""What a person changes in the tables is kept, and what a page sends is not believed."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from core.jobs import Mistake
+from tabs import pictures, scripts
+
+
+def test_captions_are_saved_and_foreign_names_passed_over(studio):
+    project = studio.project
+    rows = pictures.table(project)
+    assert rows == [[f"scene {n}.png", ""] for n in range(1, 7)]
+    rows[0][1] = "inkriver, a boat"
+    assert pictures.save(project, [*rows, ["../../evil.png", "x"]]) == 1
+    assert pictures.table(project)[0] == ["scene 1.png", "inkriver, a boat"]
+    assert "evil" not in (project.images() / "metadata.csv").read_text(encoding="utf-8")
+
+
+def test_the_trigger_word_is_what_all_captions_begin_with(studio):
+    rows = pictures.table(studio.project)
+    assert pictures.trigger(studio.project) == ""
+    pictures.save(studio.project, [[name, f"inkriver, a boat {name}"] for name, _ in rows])
+    assert pictures.trigger(studio.project) == "inkriver"
+
+
+def test_thumbnails_are_small_and_made_once(studio):
+    (first, _), *rest = pictures.gallery(studio.project)
+    assert max(Image.open(first).size) <= pictures.THUMBNAIL_PX and len(rest) == 5
+    stamp = first.stat().st_mtime_ns
+    assert pictures.gallery(studio.project)[0][0].stat().st_mtime_ns == stamp
+    assert len(pictures.table(studio.project)) == 6
+
+
+def test_only_broken_pictures_is_a_mistake(studio, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    with pytest.raises(Mistake, match="broken"):
+        pictures.add(studio.project, [str(broken)])
+
+
+def test_texts_are_edited_and_added(studio, tmp_path):
+    project = studio.project
+    assert len(scripts.table(project)) == 10
+    rows = [*scripts.table(project), ["", "The lamp is on. Someone is still awake."], ["left out", " "]]
+    assert scripts.save(project, rows) == 11
+    topic, reply = scripts.table(project)[-1]
+    assert reply == "The lamp is on. Someone is still awake." and topic
+    more = tmp_path / "my script 文案.txt"
+    more.write_text("The rain has a second shift.\n\nThe ferry keeps its own calendar.\n", encoding="utf-8")
+    count, whole = scripts.add(project, [str(more)])
+    assert count == 2 and len(whole.samples) == 13 and len(scripts.table(project)) == 13
+    with pytest.raises(Mistake, match="no narration"):
+        scripts.save(project, [["a topic", ""]])

@@ -1,0 +1,90 @@
+"""Jobs are submitted once at a time, and an ended one goes on with exactly its own settings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from core.jobs import DONE, FAILED, INTERRUPTED, STOPPED, JobState, Mistake, Progress, Runner
+from core.settings import LabelSettings
+from tabs import jobpanel, work
+from tabs.wiring import Page
+
+
+def steps(count: int):
+    def job(settings):
+        for step in range(count):
+            yield Progress("Labelling", step + 1, count)
+
+    return job
+
+
+def test_a_second_press_while_one_runs_is_refused(studio, monkeypatch):
+    monkeypatch.setitem(work.KINDS, "label", work.Kind(LabelSettings, steps(10_000_000)))
+    settings = LabelSettings(pictures=studio.project.images())
+    first = work.submit(studio, "label", "Labelling", settings)
+    with pytest.raises(Mistake, match="still at work"):
+        work.submit(studio, "label", "Labelling", settings)
+    studio.runner.stop(first)
+    assert studio.runner.wait(first, 20).status == STOPPED
+
+
+def test_an_interrupted_job_is_offered_again_with_its_settings(studio, monkeypatch):
+    asked = []
+
+    def job(settings):
+        asked.append(settings)
+        yield Progress("Labelled", 1, 1, result=settings.pictures)
+
+    monkeypatch.setitem(work.KINDS, "label", work.Kind(LabelSettings, job))
+    settings = LabelSettings(pictures=studio.project.images(), trigger="水墨", tags=7)
+    ended = studio.runner.wait(work.submit(studio, "label", "Labelling", settings), 20)
+    assert ended.status == DONE and not work.can_continue(studio, ended)
+
+    path = studio.runner.folder / f"{ended.id}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    again = replace(studio, runner=Runner(studio.runner.folder))
+    killed = again.runner.newest("label")
+    assert killed.status == INTERRUPTED and work.can_continue(again, killed)
+    shown = jobpanel.body(killed, Page("en"), "", "")
+    assert "Press Continue" in shown and "Interrupted" in shown
+    work.resume(again, "label")
+    again.runner.wait(again.runner.newest("label").id, 20)
+    assert asked == [settings, settings]
+
+
+def test_nothing_to_continue_is_a_mistake(studio):
+    with pytest.raises(Mistake, match="nothing to continue"):
+        work.resume(studio, "compose")
+
+
+def test_the_panel_escapes_and_says_what_is_known():
+    state = JobState(
+        id="1", kind="image", title="<b>x</b>", status=FAILED, error="RuntimeError: <script>", log=("<i>",),
+        losses=((1, 0.5), (2, 0.25), (3, float("nan"))),
+    )  # fmt: skip
+    shown = jobpanel.body(state, Page("en"), "", "")
+    assert "<b>x" not in shown and "<script>" not in shown and "<i>&lt;" not in shown
+    assert "Something went wrong inside the studio: RuntimeError: &lt;script&gt;" in shown
+    running = replace(
+        state, status="running", progress=Progress("Training", 3, 12, loss=0.25, seconds_left=33)
+    )
+    shown = jobpanel.body(running, Page("zh"), "", "")
+    assert "训练中" in shown and "3 / 12" in shown and "损失 0.2500" in shown and "还需约 35 秒" in shown
+    assert "aria-valuenow='25'" in shown
+    queued = replace(state, status="queued", progress=Progress("Waiting"))
+    assert "Waiting for: other job" in jobpanel.body(queued, Page("en"), "", "", "other job")
+
+
+def test_a_loss_curve_leaves_out_broken_numbers_and_spikes():
+    from tabs.charts import loss_chart, smooth
+
+    assert loss_chart([(1, 0.5)], "t") == ""
+    assert smooth([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
+    curve = [(step, 1.0 / step) for step in range(1, 101)] + [(101, float("inf")), (102, 1e9)]
+    svg = loss_chart(curve, "Loss")
+    assert "nan" not in svg and "inf" not in svg and svg.count("<polyline") == 2
+    heights = [float(point.split(",")[1]) for point in svg.split("points='")[1].split("'")[0].split()]
+    assert all(0 <= y <= 170 for y in heights)

@@ -173,13 +173,9 @@ def _write(
             if bar == "frame_index" and attr == "index":
                 reports.put(value)
 
-    sound = str(write_wav(film.sound, folder / "sound.wav")) if film.sound is not None else False
-    extra = ["-vf", COLOUR, "-profile:v", "high", "-crf", "18", "-g", str(2 * film.fps)]
-    extra += ["-movflags", "+faststart+use_metadata_tags", "-ar", "48000", "-ac", "2"]
-    for key, value in film.metadata.items():
-        extra += ["-metadata", f"{key}={value}"]
-    clip = VideoClip(Frames(film), duration=film.seconds)
     try:
+        sound = str(write_wav(film.sound, folder / "sound.wav")) if film.sound is not None else False
+        clip = VideoClip(Frames(film), duration=film.seconds)
         clip.write_videofile(
             str(part),
             fps=film.fps,
@@ -190,15 +186,22 @@ def _write(
             audio_bitrate="192k",
             temp_audiofile_path=str(folder),
             pixel_format="yuv420p",
-            ffmpeg_params=extra,
+            ffmpeg_params=encoding(film),
             logger=Reporter(),
         )
     except _Stopped:
         pass
     except BaseException as error:  # handed to the job's thread
         failures.append(error)
-    finally:
-        clip.close()
+
+
+def encoding(film: Film) -> list[str]:
+    """What ffmpeg is told beyond moviepy's own arguments: colours, profile, metadata, index in front."""
+    extra = ["-vf", COLOUR, "-profile:v", "high", "-crf", "18", "-g", str(2 * film.fps)]
+    extra += ["-movflags", "+faststart+use_metadata_tags", "-ar", "48000", "-ac", "2"]
+    for key, value in film.metadata.items():
+        extra += ["-metadata", f"{key}={value}"]
+    return extra
 
 
 def _newest(reports: SimpleQueue[int]) -> int | None:

@@ -15,7 +15,7 @@ from core.video.voice import RATE, Samples, Speech
 
 LOUDNESS = -14.0  # LUFS integrated, what the platforms level to
 CEILING = -1.5  # dBTP; AAC adds up to half a decibel, and −1 is what must hold in the film
-DUCK = -12.0  # decibels of music under the voice
+DUCK = -9.0  # decibels of music under the voice; with the usual volume it is then 20 dB below it
 ATTACK, RELEASE = 0.08, 0.35  # seconds in which the music goes down and comes back
 FADE_IN, FADE_OUT = 0.4, 1.6  # seconds, the music's
 OVERSAMPLING = 4

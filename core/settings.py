@@ -132,6 +132,7 @@ class ImageTraining(Training):
     noise_offset: float = Field(0.0, ge=0, le=0.5, description="noise offset for darker and lighter pictures")
     private_metadata: bool = Field(False, description="leave captions, trigger and names out of the file")
     caption_dropout: float = Field(0.05, ge=0, le=1, description="share of captions left out, 0 to 1")
+    holdout: float = Field(0.0, ge=0.0, le=0.5, description="share of the pictures kept out to judge by")
     flip: bool = Field(True, description="mirror half of the pictures")
     sample_prompts: tuple[str, ...] = Field((), max_length=8, description="prompts of the samples")
 

@@ -41,6 +41,8 @@ ALL_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", 
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 SAMPLES = 1  # drawing one takes as long as some ten steps
 WIDEST = 2.0  # a bucket's longer side against its shorter
+LOOKS = 4  # steps at which a held-out picture is judged
+HELD_OUT_EPOCH = 2**32  # seeds of held-out noise lie past those of any epoch
 EXPORT_ERROR = 1e-3
 
 
@@ -77,6 +79,7 @@ class ImageRecipe:
     schedule: Any
     pictures: list[Picture]
     numbers: list[int]
+    held_out: list[int]
     words: dict[str, torch.Tensor]
     drawing: basemodels.Drawing
     device: torch.device
@@ -117,9 +120,11 @@ class ImageRecipe:
 
     def loss(self, batch: tuple[int, ...], epoch: int) -> torch.Tensor:
         """Mean squared error against the noise or the velocity, weighted by min-SNR."""
+        return self._loss(self._draw([self.numbers[place] for place in batch], batch, epoch))
+
+    def _loss(self, drawn: Drawn) -> torch.Tensor:
         import torch
 
-        drawn = self._draw(batch, epoch)
         noisy = self.schedule.add_noise(drawn.latents, drawn.noise, drawn.times)
         velocity = self.schedule.config.prediction_type == "v_prediction"
         target = (
@@ -139,13 +144,13 @@ class ImageRecipe:
         snr = kept / (1 - kept)
         return snr.clamp(max=gamma) / (snr + 1 if velocity else snr)
 
-    def _draw(self, batch: Sequence[int], epoch: int) -> Drawn:
-        """What is random about a batch, each sample from its own seed, so that batch size changes nothing."""
+    def _draw(self, pictures: Sequence[int], places: Sequence[int], epoch: int) -> Drawn:
+        """What is random about samples, each from its own seed, so that batch size changes nothing."""
         import torch
 
         settings, latents, noise, times, captions = self.settings, [], [], [], []
-        for place in batch:
-            picture = self.pictures[self.numbers[place]]
+        for number, place in zip(pictures, places, strict=True):
+            picture = self.pictures[number]
             own = torch.Generator().manual_seed(seed(settings.seed, epoch, place))
             chances = torch.rand(2, generator=own).tolist()
             mirrored = picture.mirrored if chances[0] < 0.5 else None
@@ -168,8 +173,30 @@ class ImageRecipe:
         return self.pipeline.text_encoder(held)[0] if self.settings.train_text_encoder else held
 
     def validate(self) -> dict[str, float]:
-        """No figures on held-out pictures."""
+        """Mean loss of LoRA and base on the held-out pictures, at fixed noise and at even steps."""
+        if self.held_out:
+            if not self.figures:
+                with self._without_lora():
+                    self.figures["base_held_out_loss"] = self._held_out_loss()
+            self.figures["held_out_loss"] = self._held_out_loss()
         return self.figures
+
+    def _held_out_loss(self) -> float:
+        import dataclasses
+
+        import torch
+
+        losses = []
+        self.pipeline.unet.eval()
+        steps = self.schedule.config.num_train_timesteps
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self._mixed):
+            for number in self.held_out:
+                for look in range(LOOKS):
+                    drawn = self._draw([number], [look], HELD_OUT_EPOCH + number)
+                    times = torch.full_like(drawn.times, steps * (2 * look + 1) // (2 * LOOKS))
+                    losses.append(self._loss(dataclasses.replace(drawn, times=times)).item())
+        self.pipeline.unet.train()
+        return sum(losses) / len(losses)
 
     def samples(self, folder: Path, step: int) -> Iterator[Sample]:
         """Draws the sample prompts at the run's seed: base on the left, LoRA on the right."""
@@ -401,9 +428,12 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     }
     line = f"{len(pictures)} pictures at {', '.join(facts['sizes'])}"
     yield Progress("Reading the pictures", text=line)
-    numbers = [number for number, times in enumerate(repeats) for _ in range(times)]
+    held_out = _kept_out(len(pictures), settings)
+    numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
     schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
-    return ImageRecipe(settings, pipeline, schedule, pictures, numbers, words, drawing, where, dtype, facts)
+    return ImageRecipe(
+        settings, pipeline, schedule, pictures, numbers, held_out, words, drawing, where, dtype, facts
+    )
 
 
 def _encode_pictures(
@@ -437,6 +467,12 @@ def _encode_pictures(
         raise Mistake("None of the pictures in {folder} can be opened; put others in it.",
                       folder=settings.train_data_dir)  # fmt: skip
     return pictures, repeats
+
+
+def _kept_out(count: int, settings: ImageTraining) -> list[int]:
+    """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
+    wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
+    return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])
 
 
 def _mirror(picture: Image.Image) -> Image.Image:

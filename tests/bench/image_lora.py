@@ -49,7 +49,7 @@ def floor(settings: ImageTraining) -> Arm:
     """Forward and backward of the UNet on tensors made beforehand."""
     recipe = prepared(settings)
     batch = recipe.epoch(0, 1)[0][0]
-    drawn = recipe._draw(batch, 0)
+    drawn = recipe._draw([recipe.numbers[place] for place in batch], batch, 0)
     words = recipe._text(drawn.captions)
     noisy = drawn.latents.to(recipe.dtype, memory_format=image._memory_format(recipe.dtype))
     mixed = recipe.dtype != torch.float32

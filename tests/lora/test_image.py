@@ -55,9 +55,9 @@ def test_cached_latents_equal_the_pipeline_autoencoder(recipe, image_settings):
 
 
 def test_what_is_random_depends_on_the_sample_alone(recipe):
-    together, alone = recipe._draw((0, 1), 2), recipe._draw((1,), 2)
+    together, alone = recipe._draw((0, 1), (0, 1), 2), recipe._draw((1,), (1,), 2)
     assert torch.equal(together.noise[1], alone.noise[0]) and together.times[1] == alone.times[0]
-    assert not torch.equal(recipe._draw((1,), 3).noise, alone.noise)
+    assert not torch.equal(recipe._draw((1,), (1,), 3).noise, alone.noise)
 
 
 def test_min_snr_weights(recipe):
@@ -70,7 +70,7 @@ def test_min_snr_weights(recipe):
 
 def test_velocity_is_the_target_of_a_v_prediction_base(recipe):
     assert recipe.schedule.config.prediction_type == "v_prediction"
-    drawn = recipe._draw((0,), 0)
+    drawn = recipe._draw((0,), (0,), 0)
     noisy = recipe.schedule.add_noise(drawn.latents, drawn.noise, drawn.times)
     recipe.pipeline.unet.eval()
     with torch.no_grad():
@@ -219,3 +219,15 @@ def test_stopping_saves_a_checkpoint_and_resume_ends_at_the_same_lora(image_sett
         torch.equal(first[k].down, second[k].down) and torch.equal(first[k].up, second[k].up) for k in first
     )
     assert not list((tmp_path / "parts" / "checkpoint").iterdir())
+
+
+def test_held_out_pictures_are_judged_and_never_trained_on(recipe_of, image_settings):
+    chosen = image_settings(holdout=0.3, epochs=6, output_dir=image_settings().output_dir / "held out")
+    recipe = recipe_of(chosen)
+    assert len(recipe.held_out) == 2 and not set(recipe.held_out) & set(recipe.numbers)
+    before = recipe.validate()
+    assert before["held_out_loss"] == pytest.approx(before["base_held_out_loss"])
+    assert recipe.validate() == before
+    for _ in loop.run(recipe, chosen, chosen.output_dir, {}):
+        pass
+    assert recipe.figures["held_out_loss"] < before["base_held_out_loss"]

@@ -22,15 +22,11 @@ from core.lora.loop import Group, Sample, order
 from core.project import write_atomic
 from core.settings import TextTraining
 from core.texts import samples as chat
+from core.texts.template import render
 
 if TYPE_CHECKING:
     import torch
 
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}"
-    "{% if add_generation_prompt %}assistant: {% endif %}"
-)
 SAMPLE_TOPICS = 2
 SAMPLE_TOKENS = 80
 
@@ -61,29 +57,15 @@ def prompt(tokenizer: Any, topic: str, tone: str = "") -> str:
     A template that knows no system role gets its words in the user's turn. A tokenizer without a template
     gets a plain one, which stays in `tokenizer.chat_template`.
     """
-    return _render(tokenizer, chat.messages(topic, tone), ask=True)
-
-
-def _render(tokenizer: Any, turns: list[dict[str, str]], ask: bool) -> str:
-    from jinja2.exceptions import TemplateError
-
-    if not tokenizer.chat_template:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-    options = {"tokenize": False, "add_generation_prompt": ask, "enable_thinking": False}
-    try:
-        return tokenizer.apply_chat_template(turns, **options)
-    except TemplateError:
-        system, user, *rest = turns
-        merged = {"role": "user", "content": f"{system['content']}\n\n{user['content']}"}
-        return tokenizer.apply_chat_template([merged, *rest], **options)
+    return render(tokenizer, chat.messages(topic, tone), ask=True)
 
 
 def tokenize(tokenizer: Any, sample: chat.TextSample, max_length: int) -> Tokens:
     """A sample's tokens, cut to `max_length`; the prompt's are the very ones that writing starts from."""
     turns = chat.messages(sample.topic)
     reply = sample.reply.strip()
-    asked = _render(tokenizer, turns, ask=True)
-    whole = _render(tokenizer, [*turns, {"role": "assistant", "content": reply}], ask=False)
+    asked = render(tokenizer, turns, ask=True)
+    whole = render(tokenizer, [*turns, {"role": "assistant", "content": reply}], ask=False)
     rest = whole[len(asked) :] if whole.startswith(asked) else reply
     before = tokenizer(asked, add_special_tokens=False)["input_ids"]
     after = tokenizer(rest, add_special_tokens=False)["input_ids"]

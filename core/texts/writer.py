@@ -17,6 +17,7 @@ import numpy as np
 
 from core import basemodels, device
 from core.jobs import Mistake
+from core.texts.template import render
 
 if TYPE_CHECKING:
     import torch
@@ -87,12 +88,8 @@ class Writer:
         return name
 
     def prompt(self, messages: Messages) -> list[int]:
-        """Token ids of a chat up to the model's turn, by the model's own template (plain lines if none)."""
-        if self.tokenizer.chat_template is None:
-            lines = [f"{message['role']}: {message['content']}\n" for message in messages]
-            return self.tokenizer.encode("".join(lines) + "assistant:")
-        text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        return self.tokenizer.encode(text, add_special_tokens=False)
+        """Token ids of a chat up to the model's turn, just as training renders it."""
+        return self._plain(render(self.tokenizer, messages, ask=True))
 
     def candidates(
         self,

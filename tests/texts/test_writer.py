@@ -69,6 +69,23 @@ def test_cached_batch_equals_one_by_one_without_a_cache(writer: Writer) -> None:
         assert row == said
 
 
+def test_prompt_is_the_very_one_of_training(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.lora import text
+
+    assert writer.tokenizer.decode(writer.prompt(RIVER)) == text.prompt(writer.tokenizer, "a boat on a river")
+    monkeypatch.setattr(writer.tokenizer, "chat_template", None)
+    plain = writer.tokenizer.decode(writer.prompt(RIVER))
+    assert plain == text.prompt(writer.tokenizer, "a boat on a river")
+    assert plain.endswith("Narrate a short scene about a boat on a river.\nassistant: ")
+    no_system = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('none') }}{% endif %}"
+    )
+    monkeypatch.setattr(writer.tokenizer, "chat_template", no_system + "[{{ m['content'] }}]{% endfor %}")
+    merged = writer.tokenizer.decode(writer.prompt(RIVER))
+    assert merged == text.prompt(writer.tokenizer, "a boat on a river")
+    assert merged.startswith("[You write narration")
+
+
 def test_an_end_token_ends_its_row_only(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     free = writer.sample([writer.prompt(RIVER)], 4, 3, 12, 1.0, 1.0)
     end, ends = free[0][3], writer._ends()

@@ -35,6 +35,7 @@ GOOD = "The boat leaves before the sun does. Nobody waves, and it does not mind.
         ('The boat says "no and leaves.', "broken"),
         ("In this video a boat leaves the river.", "about itself"),
         ("Sure, a boat leaves the river early.", "about itself"),
+        ("By 1895 the boat leaves the town.", "a year or a price"),
         ("You should leave the river before noon.", "instruction"),
         ("The boat leaves. and the river stays.", "lower case start"),
         ("The boat leaves the town. The boat leaves at noon.", "repeats itself"),
@@ -117,6 +118,7 @@ def test_worth_prefers_what_is_sane_on_the_topic_in_time_and_has_a_turn() -> Non
     assert best > worth(replace(line, seconds=6.0), scene, -1.5, -3.0, -3.8)
     assert best > worth(replace(line, text="The tea waits. Nobody asks."), scene, -1.5, -3.0, -3.8)
     assert best > worth(replace(line, text="The boat waits for nobody there."), scene, -1.5, -3.0, -3.8)
+    assert best > worth(replace(line, text="Boat waits for once. Nobody asks."), scene, -1.5, -3.0, -3.8)
     assert worth(line, scene, -0.2, -0.9, -9.0) == worth(line, scene, -1.4, -2.8, -9.0)
 
 

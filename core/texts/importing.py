@@ -130,7 +130,7 @@ def read_file(path: Path) -> list[TextSample]:
     if b"\0" in raw[:4096] and not utf_16:
         raise Mistake("{name} is not text, whatever its ending says; save it as plain text.", name=path.name)
     pairs = ((one_line(clean(topic)), flowing(clean(reply))) for topic, reply in read(path, decoded(raw)))
-    return [TextSample(topic or topic_of(reply), reply, path.name) for topic, reply in pairs if reply]
+    return [TextSample(topic or topic_of(reply), reply, path.name) for topic, reply in pairs if words(reply)]
 
 
 def words(text: str) -> float:
@@ -377,14 +377,14 @@ def _json(path: Path, text: str) -> Iterator[Pair]:
     """A JSON array, or an object that holds one."""
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         yield from _jsonl(path, text)
         return
     if isinstance(values, dict):
         lists = [value for value in values.values() if isinstance(value, list)]
         single = any(name in values for name in ("messages", "conversations", *REPLY_COLUMNS))
         values = [values] if single or not lists else lists[0]
-    for number, value in enumerate(values, 1):
+    for number, value in enumerate(values if isinstance(values, list) else [values], 1):
         yield from _said(path, number, value)
 
 
@@ -393,7 +393,7 @@ def _jsonl(path: Path, text: str) -> Iterator[Pair]:
         if line.strip():
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise Mistake(
                     "Line {line} of {path} is not JSON; each line must be one object.", line=number, path=path
                 ) from None

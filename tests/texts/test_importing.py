@@ -1,6 +1,8 @@
 """Text files as they come from notes, spreadsheets, subtitle and chat programs, built here."""
 
+import contextlib
 import json
+import random
 
 import pytest
 
@@ -310,3 +312,48 @@ def test_import_keeps_sources_and_grows(tmp_path):
     assert [sample.reply for sample in read_samples(project / "train.jsonl")] == list(LINES)
     with pytest.raises(Mistake, match="There is no file or folder"):
         import_texts([tmp_path / "gone"], project)
+
+
+def test_fuzzed_files_never_crash(tmp_path):
+    """Damaged and odd files of each kind give samples or a Mistake; nothing else is ever raised."""
+    generator = random.Random(3)
+    srt = "1\n00:00:01,000 --> 00:00:02,000\nThe river wakes.\n\n" * 3
+    chat = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
+    originals = {
+        "txt": "\n\n".join(LINES),
+        "md": "# A\n\n> b\n\n- c\n```\nd\n```\n",
+        "csv": 'topic,reply\na,"b c d"\n',
+        "tsv": "topic\treply\na\tb\n",
+        "srt": srt,
+        "vtt": f"WEBVTT\n\n{srt}",
+        "json": f"[{chat}]",
+        "jsonl": '{"instruction": "a", "output": "b"}\n' * 3,
+    }
+    odd = [
+        *(
+            b"",
+            b"\n",
+            b"[[[",
+            b"[" * 100_000,
+            b"null",
+            b"[1, null, []]",
+            b"{}",
+            b'"',
+            b"#",
+            b"---\n",
+            b",,,\n,,",
+        ),
+        *(b'{"messages": [1, {"role": 3}]}', b"--> -->", b"\xff\xfe", b"\xff\xfeA", '"\n"'.encode("utf-16")),
+    ]
+    for kind, text in originals.items():
+        damaged = []
+        for turn in range(60):
+            data = bytearray(text.encode())
+            for _ in range(1 + turn % 9):
+                data[generator.randrange(len(data))] = generator.choice(b'\x01\n",;:{}[]<>-#\xe4\xff 0a')
+            damaged.append(bytes(data))
+        for data in [*odd, *damaged]:
+            path = tmp_path / f"f.{kind}"
+            path.write_bytes(data)
+            with contextlib.suppress(Mistake):
+                assert all(sample.topic and sample.reply for sample in read_file(path))

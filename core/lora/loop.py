@@ -173,7 +173,9 @@ class Run:
             yield self._report(loss=self.state.smoothed, seconds_left=left)
             if left is not None and not told:
                 told, ahead = True, max(1, self.total - self.state.step)
-                yield self._report(text=f"{left / ahead:.1f} s a step, about {left / 60:.1f} min left")
+                memory = peak_memory_bytes(self.recipe.device) / device.GIB
+                text = f"{left / ahead:.1f} s a step, about {left / 60:.1f} min left, memory {memory:.1f} GB"
+                yield self._report(text=text)
             if self.stepper.halvings != halvings:
                 halvings = self.stepper.halvings
                 text = f"Memory ran out: each step is now done in {2**halvings} parts, with the same result"
@@ -398,6 +400,13 @@ class Stepper:
                 whole["state"].setdefault(int(rest[0]), {})[rest[1]] = tensor
         self.optimizer.load_state_dict(whole)
         self.scaler.load_state_dict(saved.scalars["scaler"])
+
+
+def peak_memory_bytes(where: torch.device) -> int:
+    """The most memory held so far: the GPU's where one computes, else the process's."""
+    import torch
+
+    return torch.cuda.max_memory_allocated(where) if where.type == "cuda" else device.peak_memory_bytes()
 
 
 def _out_of_memory(error: BaseException) -> bool:

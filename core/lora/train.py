@@ -56,9 +56,9 @@ def train(settings: Training) -> Iterator[Progress]:
         _finish(recipe, settings, path, steps, started, advice)
         Keeper(settings.output_dir / "checkpoint", fingerprint).clear()
     processes.wait_for_everyone()
+    memory = loop.peak_memory_bytes(recipe.device) / device.GIB
     del recipe
     device.free()
-    memory = device.peak_memory_bytes() / device.GIB
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
 
 

@@ -28,7 +28,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "full": {"channels": (32, 64, 128, 256), "batch": 64, "crop": 256, "pool": 20000, "held_out": 200},
 }
 LATENT_CHANNELS = 6
-NOISE = 0.05  # deviation of the noise on the latents, whose own deviation is kept near 1
+NOISE = 0.1  # largest deviation of the noise on the latents, whose own deviation is kept near 1
+DECODER_NOISE = 0.3  # the same when only the decoder learns: as much as a young UNet errs
 
 
 def build(size: str) -> Any:
@@ -132,11 +133,15 @@ def normalise(model: Any, pictures: NDArray[np.uint8]) -> None:
     model.post_quant_conv.weight *= deviation[None, :, None, None]
 
 
-def train_step(model: Any, real: Tensor, device: torch.device, coarse: bool) -> Tensor:
-    """The loss of one batch [N, 3, H, W] at full size and, if `coarse`, at half size too."""
+def train_step(model: Any, real: Tensor, device: torch.device, coarse: bool, noise: float) -> Tensor:
+    """The loss of one batch [N, 3, H, W] at full size and, if `coarse`, at half size too.
+
+    The latents get noise of a random deviation up to `noise`.
+    """
     with torch.autocast(device.type, torch.bfloat16):
         latents = model.encode(real).latent_dist.mean
-        noisy = latents + NOISE * torch.randn_like(latents)
+        strength = noise * torch.rand(len(real), 1, 1, 1, device=device)
+        noisy = latents + strength * torch.randn_like(latents)
         loss = picture_loss(model.decode(noisy).sample, real)
         if coarse:
             half = model.decode(F.avg_pool2d(noisy, 2)).sample
@@ -185,6 +190,7 @@ def main() -> None:
     torch.manual_seed(step)
     log = options.state / "autoencoder.log"
     time_slice = training.Slice(options.minutes, options.steps, options.finish)
+    noise = DECODER_NOISE if options.decoder_only else NOISE
     saved = 0.0
 
     def save() -> None:
@@ -209,7 +215,7 @@ def main() -> None:
     while time_slice.going():
         training.set_rate(optimizer, time_slice.rate())
         real = data.to_tensor(crops(pool, setup["batch"], setup["crop"], random)).to(device)
-        loss = train_step(model, real, device, coarse=step % 4 == 0)
+        loss = train_step(model, real, device, coarse=step % 4 == 0, noise=noise)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -54,10 +54,10 @@ SIZES: dict[str, dict[str, Any]] = {
         "heads": (2, 2, 4, 4),
         "norm": 32,
         "text": (192, 4, 4),
-        "batch": 26,
+        "batch": 20,
         "captions": 20000,
-        "held_out": 128,
-        "positions": 24,
+        "held_out": 96,
+        "positions": 16,
     },
     "full": {
         "channels": (128, 256, 384, 512),
@@ -73,7 +73,7 @@ SIZES: dict[str, dict[str, Any]] = {
 WORDS = 8192
 LENGTH = 40  # tokens of a caption, start and end included; pipelines pad to the tokenizer's own length
 DROPPED = 0.1  # share of captions left out, for guidance
-LOG = 25  # steps between two lines of the log
+LOG = 40  # steps between two lines of the log
 MEET = 5  # steps between two meetings of the workers
 STEPS, GUIDANCE = 20, 4.0
 FACTS = ("object", "color", "count", "object2", "setting", "backdrop", "time", "weather", "style")
@@ -120,7 +120,7 @@ def tokenizer() -> CLIPTokenizer:
     """CLIP's own byte-pair tokenizer, cut to its first 8,192 tokens (captions use common words)."""
     path = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
     lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
-    merges = [tuple(line.split()) for line in lines[1 : 1 + WORDS - 512 - 2]]
+    merges: Any = [tuple(line.split()) for line in lines[1 : 1 + WORDS - 512 - 2]]
     letters = list(open_clip.tokenizer.bytes_to_unicode().values())
     tokens = letters + [letter + "</w>" for letter in letters] + ["".join(merge) for merge in merges]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
@@ -296,12 +296,13 @@ class Learner:
         split.append(
             {"params": list(self.text.parameters()), "lr": 1e-4, "base_lr": 1e-4, "orthogonal": False}
         )
-        self.optimizer = muon.Muon(split, turns=2 if device.type == "cpu" else 1)
+        self.optimizer = muon.Muon(split, turns=3 if device.type == "cpu" else 1)
         self.average = training.Average(self.both, 0.995)
         self.facts: dict[str, Any] = {"samples": 0, "seconds": 0.0, "steps": 0}
         if found:
             training.unpack(found[0], self.both, self.average, self.optimizer)
             self.facts = found[1]
+            self.average.updates = self.facts["steps"] // MEET
 
     def save(self) -> None:
         """Writes the whole state, so that any slice can go on from here."""
@@ -472,7 +473,7 @@ class Watcher:
         training.write_log(options.state / "unet.log", samples=samples, held_out=round(figure, 4))
         pipe = pipeline(text, unet, self.autoencoder, learner.words)
         for shape in data.SHAPES[options.size]:
-            prompts = list(SHEET) if shape == "square" else list(SHEET[:8])
+            prompts = list(SHEET[:10] if shape == "square" else SHEET[11:15])
             pictures = draw(pipe, prompts, *data.SHAPES[options.size][shape], seed=7)
             data.sheet(pictures, options.state / "sheets" / f"base-{samples:07d}-{shape}.png")
 
@@ -528,6 +529,9 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
     shutil.rmtree(new, ignore_errors=True)
     pipeline(text.half(), unet.half(), autoencoder.half(), learner.words).save_pretrained(new)
     vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
+    sets = [data.Latents(options.state / "latents", shape) for shape in data.SHAPES[options.size]]
+    seen = {name for found in sets for name in found.objects}
+    vocabulary["object"] = [name for name in vocabulary["object"] if name in seen]
     studio = {
         "name": f"Picture book ({options.size})",
         "portrait": list(data.SHAPES[options.size]["portrait"]),

@@ -29,7 +29,7 @@ HELD_OUT = 900_000_000  # seeds from here on are never trained on
 PORTRAIT = 400_000_000  # seeds of 9:16 scenes start here, so that no scene appears in both shapes
 SHAPES = {
     "tiny": {"square": (64, 64), "portrait": (64, 112)},
-    "small": {"square": (192, 192), "portrait": (192, 336)},
+    "small": {"square": (128, 128), "portrait": (128, 224)},
     "full": {"square": (256, 256), "portrait": (256, 448)},
 }  # width, height in pixels
 

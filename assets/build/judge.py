@@ -169,7 +169,9 @@ def main() -> None:
         "real": accuracy(judge, squash(real.pictures), targets_of(real.facts, classes))
     }
     captions, facts = single(options.size, setup["prompts"], data.HELD_OUT + 10**6)
-    pipe: Any = StableDiffusionPipeline.from_pretrained(options.models / "base").to(device)
+    pipe: Any = StableDiffusionPipeline.from_pretrained(
+        options.models / "base", torch_dtype=torch.float32
+    ).to(device)
     pipe.set_progress_bar_config(disable=True)
     half = len(captions) // 2
     for shape, part in (("square", slice(0, half)), ("portrait", slice(half, None))):

@@ -166,7 +166,7 @@ def unpack(
     average: Average | None = None,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
-    """Puts what `pack` gave back into the model, the average and the optimizer."""
+    """Puts what `pack` gave back into the model, the average (as one of many updates) and the optimizer."""
     model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model/")})
     if average is not None:
         for name, weight in average.weights.items():

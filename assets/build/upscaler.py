@@ -21,7 +21,7 @@ from core.video.upscale import FACTOR, Upscaler, upscale
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"width": 8, "blocks": 1, "batch": 2, "crop": 16, "pool": 2, "held_out": 2},
-    "small": {"width": 48, "blocks": 8, "batch": 12, "crop": 40, "pool": 160, "held_out": 24},
+    "small": {"width": 48, "blocks": 8, "batch": 8, "crop": 32, "pool": 96, "held_out": 12},
     "full": {"width": 64, "blocks": 12, "batch": 64, "crop": 64, "pool": 2000, "held_out": 100},
 }
 

@@ -109,7 +109,7 @@ def test_the_exported_base_draws(built):
     from diffusers import StableDiffusionPipeline
 
     folder = built / "models" / "base"
-    pipe = StableDiffusionPipeline.from_pretrained(folder)
+    pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     assert pipe.scheduler.config.prediction_type == "v_prediction"
     assert pipe.tokenizer.model_max_length == base.LENGTH
     pictures = base.draw(pipe, ["a fox in a forest"], 64, 112, seed=1)
@@ -127,7 +127,7 @@ def test_the_export_draws_what_the_training_drew(built):
     )
     learner = base.Learner(options, torch.device("cpu"))
     text, unet = learner.finished()
-    exported = StableDiffusionPipeline.from_pretrained(built / "models" / "base")
+    exported = StableDiffusionPipeline.from_pretrained(built / "models" / "base", torch_dtype=torch.float32)
     own = base.pipeline(text, unet, exported.vae, learner.words)
     pictures = [base.draw(pipe, ["a fox"], 64, 64, seed=1).astype(int) for pipe in (own, exported)]
     assert np.abs(pictures[0] - pictures[1]).mean() < 2

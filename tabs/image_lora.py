@@ -20,6 +20,8 @@ EXTRA = (
     "noise_offset",
     "caption_dropout",
     "flip",
+    "holdout",
+    "private_metadata",
 )
 
 
@@ -29,7 +31,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
         with gr.Column(scale=5, elem_classes="st-card"):
             heading("How things look", "The image LoRA learns the style of your labelled pictures.")
             seen = gr.HTML(elem_classes="st-strip")
-            controls = training.controls(studio, ImageTraining, "Train the image LoRA", EXTRA)
+            controls = training.controls(studio, frame, ImageTraining, "Train the image LoRA", EXTRA)
         with gr.Column(scale=6):
             panel = jobpanel.build(
                 studio,
@@ -67,7 +69,11 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
         values = training.filled(ImageTraining, preset) | chosen
         settings = make(
             ImageTraining,
-            {**values, "train_data_dir": mine.images(), **training.places(mine, chosen["name"], "image")},
+            {
+                **values,
+                "train_data_dir": mine.images(),
+                **training.places(mine, chosen["name"], "image", chosen["continue_from"]),
+            },
             page.say("Details"),
         )
         work.submit(studio, "image", page.say("Image LoRA {name}", name=settings.name), settings)

@@ -30,7 +30,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
                 elem_id="drop-texts",
             )
             controls = training.controls(
-                studio, TextTraining, "Train the text LoRA", ("max_length", "holdout")
+                studio, frame, TextTraining, "Train the text LoRA", ("max_length", "holdout")
             )
         with gr.Column(scale=6):
             panel = jobpanel.build(
@@ -86,7 +86,11 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
         values = training.filled(TextTraining, preset) | chosen
         settings = make(
             TextTraining,
-            {**values, "train_data_path": mine.texts(), **training.places(mine, chosen["name"], "text")},
+            {
+                **values,
+                "train_data_path": mine.texts(),
+                **training.places(mine, chosen["name"], "text", chosen["continue_from"]),
+            },
             page.say("Details"),
         )
         work.submit(studio, "text", page.say("Text LoRA {name}", name=settings.name), settings)

@@ -15,6 +15,7 @@ import gradio as gr
 
 from core.project import Project
 from core.settings import Training, make, preset, preset_names, read_yaml
+from tabs.frame import Frame
 from tabs.widgets import chooser, field, fields
 from tabs.wiring import Page, Studio, watch
 from tabs.words import label, static
@@ -29,9 +30,12 @@ FINE = (
     "warmup_steps",
     "save_steps",
     "sample_steps",
+    "weight_decay",
+    "gradient_checkpointing",
     "precision",
     "seed",
 )
+DEFAULT_NAMES = {"image": "look", "text": "voice"}
 FOLDERS = {"image": "Stable-diffusion", "text": "LLM"}
 
 
@@ -50,7 +54,9 @@ class Controls:
         return self.chosen["trigger"]
 
 
-def controls(studio: Studio, cls: type[Training], button: str, extra: tuple[str, ...]) -> Controls:
+def controls(
+    studio: Studio, frame: Frame, cls: type[Training], button: str, extra: tuple[str, ...]
+) -> Controls:
     """Preset, base model, name and the main button, with all other settings in an accordion."""
     kind = cls.model_fields["kind"].default
     recipes = [(static(shown_as(name, kind)), name) for name in recipe_names(kind)]
@@ -81,8 +87,20 @@ def controls(studio: Studio, cls: type[Training], button: str, extra: tuple[str,
     start = gr.Button(static(button), variant="primary", size="lg", elem_id=f"start-{kind}")
     given = filled(cls, first)
     with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}", elem_classes="st-details"):
+        about = "An earlier LoRA that learns on; the result is its next version."
+        earlier = chooser("Continue from", [(static("A new LoRA"), "")], "", f"earlier-{kind}", about)
         numbers = fields(cls, *MAIN, *extra, *FINE, **given)
-    made = Controls(cls, recipe, {"base_model": base, **named, **numbers}, start)
+
+    def offer(page: Page, project: str) -> Any:
+        mine = studio.open(project)
+        made = mine.image_loras() if kind == "image" else mine.text_loras()
+        loras = [(page.say("A new LoRA"), ""), *((path.name, str(path)) for path in made)]
+        bases = [(page.say("Embedded"), "embedded"), *base_models(studio, kind)[1:]]
+        return gr.update(choices=bases), gr.update(choices=loras, value="")
+
+    arrivals = [*frame.arrivals, *frame.after(kind)]
+    watch(studio, arrivals, offer, inputs={"project": frame.project}, outputs=[base, earlier])
+    chosen = {"base_model": base, "continue_from": earlier, **named, **numbers}
     watch(
         studio,
         [recipe.input],
@@ -90,7 +108,7 @@ def controls(studio: Studio, cls: type[Training], button: str, extra: tuple[str,
         inputs={"recipe": recipe},
         outputs=list(numbers.values()),
     )
-    return made
+    return Controls(cls, recipe, chosen, start)
 
 
 def recipe_names(kind: str) -> list[str]:
@@ -132,10 +150,15 @@ def usable(path: Path) -> bool:
     return not path.name.startswith(".") and (path.is_dir() or path.suffix == ".safetensors")
 
 
-def places(project: Project, name: str, kind: str) -> dict[str, Any]:
-    """Where a run of that name works and where its LoRA goes."""
-    title = name.strip() or project.name
-    return {"name": title, "output_dir": project.new_run(f"{title}-{kind}"), "lora_dir": project.loras()}
+def places(project: Project, name: str, kind: str, earlier: str) -> dict[str, Any]:
+    """Where a run of that name works, where its LoRA goes, and which earlier one it goes on from."""
+    title = name.strip() or f"{project.name}-{DEFAULT_NAMES[kind]}"
+    return {
+        "name": title,
+        "output_dir": project.new_run(title),
+        "lora_dir": project.loras(),
+        "continue_from": earlier or None,
+    }
 
 
 def plan(page: Page, count: int, what: str, values: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ from core.project import Home, Project
 from tabs.wiring import Studio
 
 CHROMIUM = "/usr/bin/chromium"
-TIMEOUT_MS = 30_000  # a page that answers in 50 ms may wait long where several test runs share two cores
+DESKTOP = {"width": 1280, "height": 900}
+TIMEOUT_MS = 90_000  # a page that answers in 50 ms may wait long where several test runs share two cores
 WORDS = {
     "object": ["boat", "bridge", "tea"],
     "setting": ["river", "town"],
@@ -145,14 +146,26 @@ def browser() -> Iterator:
 
 
 @pytest.fixture
-def page(browser, served):
-    """A desktop page on the window, its errors collected in `page.problems`."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
-    opened = context.new_page()
-    opened.problems = []
-    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-    opened.set_default_timeout(TIMEOUT_MS)
-    opened.goto(served.url)
-    opened.wait_for_selector("#start-label")
+def visit(browser, served):
+    """`visit(**context)` opens the window in a fresh context and waits until it stands; all close at the end."""
+    contexts = []
+
+    def opened(**context):
+        contexts.append(browser.new_context(**({"viewport": DESKTOP, "locale": "en-US"} | context)))
+        page = contexts[-1].new_page()
+        page.problems = []
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.set_default_timeout(TIMEOUT_MS)
+        page.goto(served.url)
+        page.wait_for_selector("#start-label")
+        return page
+
     yield opened
-    context.close()
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(visit):
+    """A desktop page on the window, its errors collected in `page.problems`."""
+    return visit()

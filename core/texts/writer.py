@@ -7,6 +7,7 @@ candidate good (core.video.script judges), nor about training.
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Messages = Sequence[dict[str, str]]
 
 TOP_K = 60
+ROWS_AT_ONCE = 64  # of a few tokens each: their logits take some 100 MB
 OPENING_TOKENS, OPENING_HEAT = 2, 1.6  # the first tokens are drawn hotter: openings vary, the rest stays sane
 TOKENS_A_WORD = 1.6  # English in SmolLM2's tokens, punctuation included, with room to spare
 SENTENCE = re.compile(r"[^.!?…]*[.!?…]+[\"'”’)]*(?=\s|$)")
@@ -200,21 +202,29 @@ class Writer:
         import torch
         from transformers import DynamicCache
 
-        place = self.model.device
-        longest = max((len(tail) for tail in tails), default=0)
+        sums: list[float] = []
+        with torch.inference_mode():
+            ids = torch.tensor([head], device=self.model.device)
+            shared = DynamicCache()
+            first = self.model(input_ids=ids, past_key_values=shared, logits_to_keep=1).logits
+            for at in range(0, len(tails), ROWS_AT_ONCE):
+                sums += self._after(first, copy.deepcopy(shared), tails[at : at + ROWS_AT_ONCE])
+        return sums
+
+    def _after(self, first: torch.Tensor, cache: Any, tails: Sequence[list[int]]) -> list[float]:
+        """Log-probability of each tail from the head's last logits [1, 1, words] and its keys and values."""
+        import torch
+
+        longest = max(len(tail) for tail in tails)
         if longest == 0:
             return [0.0] * len(tails)
-        rows = torch.tensor([tail + [0] * (longest - len(tail)) for tail in tails], device=place)
-        with torch.inference_mode():
-            cache = DynamicCache()
-            ids = torch.tensor([head], device=place)
-            logits = self.model(input_ids=ids, past_key_values=cache, logits_to_keep=1).logits
-            logits = logits.expand(len(tails), -1, -1)
-            if longest > 1:
-                cache.batch_repeat_interleave(len(tails))
-                rest = self.model(input_ids=rows[:, :-1], past_key_values=cache).logits
-                logits = torch.cat([logits, rest], 1)
-            logs = torch.log_softmax(logits.float(), -1).gather(-1, rows[..., None])[..., 0]
+        rows = torch.tensor([tail + [0] * (longest - len(tail)) for tail in tails], device=first.device)
+        logits = first.expand(len(tails), -1, -1)
+        if longest > 1:
+            cache.batch_repeat_interleave(len(tails))
+            rest = self.model(input_ids=rows[:, :-1], past_key_values=cache).logits
+            logits = torch.cat([logits, rest], 1)
+        logs = torch.log_softmax(logits.float(), -1).gather(-1, rows[..., None])[..., 0]
         return [float(row[: len(tail)].sum()) for row, tail in zip(logs, tails, strict=True)]
 
     def _plain(self, text: str) -> list[int]:

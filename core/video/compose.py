@@ -134,7 +134,8 @@ def write_script(settings: ComposeSettings, style: Style) -> Generator[Progress,
     try:
         yield Progress("Planning the scenes")
         vocabulary = basemodels.vocabulary(settings.image_base)
-        fits = script.relevance(writer, settings.topic, storyboard.things())
+        known = vocabulary.get("object") or storyboard.things()
+        fits = script.relevance(writer, settings.topic, known)
         board = storyboard.plan(
             settings.topic,
             settings.scenes,

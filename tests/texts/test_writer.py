@@ -110,6 +110,10 @@ def test_log_probs_are_the_plain_models(writer: Writer) -> None:
     assert writer.log_probs(RIVER, [""]) == [float("-inf")]
     ends = writer.endings("The river wakes before", [" the town.", " the"])
     assert ends[0] < ends[1] < 0
+    many = [" the town.", " a boat", " the"] * 50
+    assert writer.endings("The river wakes before", many)[-3:] == pytest.approx(
+        writer.endings("The river wakes before", many[:3]), abs=1e-4
+    )
 
 
 def test_loras_are_switched_on_demand(writer: Writer, loras: list[Path]) -> None:

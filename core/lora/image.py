@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The random choices for a batch: noise and posterior noise [B, C, h, w], steps [B], text outputs."""
+    """The random choices for a batch: latents and noise [B, C, h, w], steps [B], and captions."""
 
     latents: torch.Tensor
     noise: torch.Tensor
@@ -182,8 +182,6 @@ class ImageRecipe:
         return self.figures
 
     def _held_out_loss(self) -> float:
-        import dataclasses
-
         import torch
 
         losses = []
@@ -194,7 +192,7 @@ class ImageRecipe:
                 for look in range(LOOKS):
                     drawn = self._draw([number], [look], HELD_OUT_EPOCH + number)
                     times = torch.full_like(drawn.times, steps * (2 * look + 1) // (2 * LOOKS))
-                    losses.append(self._loss(dataclasses.replace(drawn, times=times)).item())
+                    losses.append(self._loss(replace(drawn, times=times)).item())
         self.pipeline.unet.train()
         return sum(losses) / len(losses)
 

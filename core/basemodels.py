@@ -111,7 +111,7 @@ def load_pipeline(name: str, dtype: torch.dtype | None = None) -> Any:
         try:
             pipeline = StableDiffusionPipeline.from_pretrained(
                 source,
-                torch_dtype=dtype,
+                dtype=dtype,
                 safety_checker=None,
                 requires_safety_checker=False,
                 local_files_only=isinstance(source, Path),
@@ -208,10 +208,13 @@ def load_text(name: str, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
 
 
 def _quiet() -> None:
-    """The libraries' own bars and notes would break the studio's progress lines."""
+    """The libraries' own bars, notes and warnings would break the studio's progress lines."""
+    import warnings
+
     import diffusers
     import transformers
 
+    warnings.filterwarnings("ignore", category=FutureWarning)
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()

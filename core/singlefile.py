@@ -100,7 +100,7 @@ def load_single_file(path: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
     with tempfile.TemporaryDirectory() as folder:
         write_config(Path(folder), shapes)
         return StableDiffusionPipeline.from_single_file(
-            str(path), config=folder, local_files_only=True, safety_checker=None, torch_dtype=dtype
+            str(path), config=folder, local_files_only=True, safety_checker=None, dtype=dtype
         )
 
 

@@ -47,7 +47,7 @@ class _Bars:
             self.message = progress.message
             if progress.total:
                 self.bar = tqdm(total=progress.total, desc=progress.message, bar_format=BAR, file=sys.stderr,
-                                mininterval=0.2, dynamic_ncols=True)  # fmt: skip
+                                mininterval=0.2 if sys.stderr.isatty() else 10, dynamic_ncols=True)  # fmt: skip
             elif not progress.text and not progress.result:
                 tqdm.write(progress.message, file=sys.stderr)
         if self.bar is not None:

@@ -35,6 +35,12 @@ def test_it_loads_offline_with_equal_outputs(sd15: object, written: Path) -> Non
         assert torch.allclose(loaded.text_encoder(ids)[0], sd15.text_encoder(ids)[0], atol=1e-5)
 
 
+def test_weights_come_in_the_wanted_format(written: Path, tiny_base: Path) -> None:
+    for base in (written, tiny_base):
+        loaded = basemodels.load_pipeline(str(base), torch.bfloat16)
+        assert {loaded.unet.dtype, loaded.vae.dtype, loaded.text_encoder.dtype} == {torch.bfloat16}
+
+
 def test_the_tokenizer_is_clips(written: Path) -> None:
     tokenizer = basemodels.load_pipeline(str(written)).tokenizer
     assert len(tokenizer) == 49408

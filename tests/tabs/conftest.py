@@ -147,7 +147,7 @@ def browser() -> Iterator:
 
 @pytest.fixture
 def visit(browser, served):
-    """`visit(**context)` opens the window in a fresh context and waits until it stands; all close at the end."""
+    """`visit(**context)` opens the window in a fresh context and waits until it stands."""
     contexts = []
 
     def opened(**context):

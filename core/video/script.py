@@ -187,7 +187,9 @@ def _longest_run(mine: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _unbalanced(text: str) -> bool:
-    return text.count('"') % 2 == 1 or text.count("(") != text.count(")")
+    """Whether a quotation or a bracket is left open; a single quotation mark is no narrator's."""
+    quoted = re.search(r"(?<!\w)'", text) is not None
+    return quoted or text.count('"') % 2 == 1 or text.count("(") != text.count(")")
 
 
 def _repeats(text: str) -> bool:
@@ -318,7 +320,7 @@ def worth(line: Line, scene: Scene, spoken: float, fluent: float, neutral: float
         + _mentions(line, scene)
         + 0.6 * _has_a_turn(line.text)
         - 0.4 * _echoes(line.text)
-        - 0.8 * _lacks_article(line.text, scene.thing)
+        - 2.0 * _lacks_article(line.text, scene.thing)
         - 3.0 * len(line.faults)
     )
 

@@ -33,6 +33,7 @@ GOOD = "The boat leaves before the sun does. Nobody waves, and it does not mind.
         ("The boat leaves.Then it rains.", "broken"),
         ("The boat leaves the the river.", "broken"),
         ('The boat says "no and leaves.', "broken"),
+        ("The boat says, 'Up the river, it goes.", "broken"),
         ("In this video a boat leaves the river.", "about itself"),
         ("Sure, a boat leaves the river early.", "about itself"),
         ("By 1895 the boat leaves the town.", "a year or a price"),

@@ -161,12 +161,12 @@ _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _RUBBISH = (
     (re.compile(r"[\u200b-\u200d\u2060\ufeff\ufffd\x00-\x08\x0b-\x1f]"), ""),
     (re.compile(r"[\u00a0\u3000\t]"), " "),
-    (re.compile(rf"(?m)^\s*[\[(<]?{_CLOCK}[\])>]?\s*(?:-->?|–|—)\s*[\[(<]?{_CLOCK}[\])>]?.*$"), ""),
+    (re.compile(rf"(?m)^[ \t]*[\[(<]?{_CLOCK}[\])>]?\s*(?:-->?|–|—)\s*[\[(<]?{_CLOCK}[\])>]?.*$"), ""),
     (re.compile(rf"[\[(<]{_CLOCK}[\])>]"), ""),
-    (re.compile(rf"(?m)^\s*(?:{_DATE},?\s+)?{_CLOCK}(?:\s*[AaPp][Mm])?\s*[-:：]?\s+"), ""),
+    (re.compile(rf"(?m)^[ \t]*(?:{_DATE},?\s+)?{_CLOCK}(?:\s*[AaPp][Mm])?\s*[-:：]?\s+"), ""),
     (re.compile(r"(?i)\b(?:https?://|www\.)[^\s<>\"'）)】\]]+?(?=[,.;:!?，。]*(?:[\s<>\"'）)】\]]|$))"), ""),
-    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b"), ""),
-    (re.compile(r"(?s)</?[A-Za-z][^<>]{0,200}>|<!--.*?-->|\{\\[^}]*\}"), ""),
+    (re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{1,64}\b"), ""),
+    (re.compile(r"(?s)</?[A-Za-z][^<>]{0,200}>|<!--.{0,2000}?-->|\{\\[^}]{0,200}\}"), ""),
     (re.compile(r"[♪♫🎵🎶]+"), ""),
     (re.compile(r"(?i)[\[(（【](?:music|applause|laughter|laughs|cheering|silence|inaudible|音乐|掌声|笑声)[^\])）】]{0,20}"
                 r"[\])）】]"), ""),
@@ -220,10 +220,10 @@ def _markdown(path: Path, text: str) -> Iterator[Pair]:
     """Paragraphs under their nearest heading, their topic; code, tables and front matter are dropped."""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"(?ms)^(```|~~~).*?^\1\s*$", "", text)
-    text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)
-    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"(\*\*|__|~~|`)(.+?)\1", r"\2", text)
-    text = re.sub(r"(?<!\w)([*_])(\S.*?\S|\S)\1(?!\w)", r"\2", text)
+    text = re.sub(r"!\[[^\]]{0,300}\]\([^)]{0,2000}\)", "", text)
+    text = re.sub(r"\[([^\]]{1,300})\]\([^)]{0,2000}\)", r"\1", text)
+    text = re.sub(r"(\*\*|__|~~|`)(.{1,300}?)\1", r"\2", text)
+    text = re.sub(r"(?<!\w)([*_])(\S.{0,300}?\S|\S)\1(?!\w)", r"\2", text)
     topic = ""
     for block in re.split(r"\n\s*\n|(?m:(?<=\n)(?=#{1,6}\s))", text):
         lines = block.strip().split("\n")
@@ -283,7 +283,9 @@ def _cues(text: str) -> list[_Cue]:
         assert match is not None
         numbers = [int(part or 0) for part in match.groups()]
         said = [
-            one for one in (one_line(clean(re.sub(r"<[^>]*>", "", line))) for line in lines[at + 1 :]) if one
+            one
+            for one in (one_line(clean(re.sub(r"<[^<>]{0,200}>", "", line))) for line in lines[at + 1 :])
+            if one
         ]
         fresh = [line.lstrip(">-– ") for line in said if line not in before]
         before = said

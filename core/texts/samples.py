@@ -163,5 +163,7 @@ def topic_of(text: str, words: int = 4) -> str:
     for before, word in zip(["", *plain], plain, strict=False):
         if word not in _COMMON and len(word) > 2:
             weights[word] += min(len(word), 8) * (2 if before in _BEFORE_NOUNS else 1)
-    telling = sorted(weights, key=lambda word: (-weights[word], plain.index(word)))[:words]
-    return " ".join(sorted(telling, key=plain.index)) or " ".join(found[:words]) or text.strip()[:16]
+    telling = sorted(weights, key=lambda word: -weights[word])[:words]  # equals stay as they came
+    return (
+        " ".join(word for word in weights if word in telling) or " ".join(found[:words]) or text.strip()[:16]
+    )

@@ -58,7 +58,7 @@ def settings_texts() -> set[str]:
 
 def core_texts() -> set[str]:
     found: set[str] = set()
-    for call in calls("core"):
+    for call in (*calls("core"), *calls("tabs")):
         if name_of(call) in {"Mistake", "Unreadable", "Progress"} and call.args:
             found |= set(literals(call, first_only=True))
     return found

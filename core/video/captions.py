@@ -248,12 +248,16 @@ def wrapped(text: str, font: str, size: float, width: float, most: int) -> tuple
     from core.video.voice import split_words
 
     words = split_words(text)
-    while True:
+    while size > 1:
         for count in range(1, most + 1):
             lines = _balanced(words, font, size, count)
             if max(line_width(line, font, size) for line in lines) <= width:
-                return lines, size
-        size *= 0.94
+                break
+        else:
+            size *= 0.94
+            continue
+        break
+    return lines, size
 
 
 def joined(words: Sequence[str]) -> str:
@@ -268,7 +272,7 @@ def joined(words: Sequence[str]) -> str:
 def load_font(name: str, size: float, wide: bool) -> ImageFont.FreeTypeFont:
     """The font of that name (sans, serif, hand) at a size in pixels; `wide`: its Chinese companion."""
     file = f"{'serif' if name == 'serif' else 'sans'}-zh.woff2" if wide else f"{name}.ttf"
-    return ImageFont.truetype(FONTS / file, max(4.0, size))
+    return ImageFont.truetype(FONTS / file, max(1.0, size))
 
 
 def metrics(name: str, size: float, wide: bool) -> tuple[int, int]:
@@ -279,7 +283,12 @@ def metrics(name: str, size: float, wide: bool) -> tuple[int, int]:
 
 def line_width(words: Sequence[str], font: str, size: float) -> float:
     """A line's width in pixels."""
-    return sum(load_font(font, size, wide).getlength(run) for run, wide in _runs(joined(words), font))
+    return _text_width(joined(words), font, size)
+
+
+@functools.lru_cache(maxsize=4096)
+def _text_width(text: str, font: str, size: float) -> float:
+    return sum(load_font(font, size, wide).getlength(run) for run, wide in _runs(text, font))
 
 
 def _draw_line(
@@ -335,10 +344,18 @@ def _lines(words: Sequence[Word], font: str, size: float, room: float) -> list[l
 
 def _balanced(words: list[str], font: str, size: float, count: int) -> list[list[str]]:
     """Words in `count` lines (fewer for few words) whose longest is as short as can be."""
-    if count == 1 or len(words) == 1:
-        return [words]
-    options = [[words[:cut], *_balanced(words[cut:], font, size, count - 1)] for cut in range(1, len(words))]
-    return min(options, key=lambda lines: max(line_width(line, font, size) for line in lines))
+    reach = [line_width(words[:end], font, size) for end in range(len(words) + 1)]
+    count = min(count, len(words))
+    best: list[tuple[float, tuple[int, ...]]] = [(width, (end,)) for end, width in enumerate(reach)]
+    for _ in range(count - 1):
+        best = [
+            min(
+                ((max(best[cut][0], reach[end] - reach[cut]), (*best[cut][1], end)) for cut in range(1, end)),
+                default=best[end],
+            )
+            for end in range(len(words) + 1)
+        ]
+    return [words[start:end] for start, end in itertools.pairwise((0, *best[-1][1]))]
 
 
 def _cost(words: Sequence[Word], last: bool) -> float:
@@ -362,12 +379,12 @@ def _cost(words: Sequence[Word], last: bool) -> float:
 def _phrase(words: Sequence[Word], font: str, size: float, room: float) -> Phrase:
     """Words as a phrase; a single word too wide for the room is drawn smaller."""
     lines = _lines(words, font, size, room)
-    while lines is None:
+    while lines is None and size > 1:
         size *= 0.94
         lines = _lines(words, font, size, room)
     at = 0
     rows: list[tuple[Word, ...]] = []
-    for line in lines:
+    for line in lines or [[word.text for word in words]]:
         rows.append(tuple(words[at : at + len(line)]))
         at += len(line)
     return Phrase(tuple(rows), max(0.0, words[0].start - LEAD), words[-1].end, size)

@@ -11,7 +11,7 @@ import numpy as np
 from core.video.captions import Area, Look, blend, caption_area, lettering, wrapped
 from core.video.motion import covering
 
-MOST_LINES = 4
+MOST_LINES = 5
 
 
 def cover(picture: np.ndarray, title: str, look: Look, width: int, height: int) -> np.ndarray:

@@ -25,6 +25,8 @@ SHARE_DOMAIN = ".gradio.live"
 FREE_TRIES = 5
 FORGET_SECONDS = 15 * 60
 LONGEST_DELAY_S = 30.0
+# Gradio knows zh-CN and zh-TW; a plain zh would be shown in English.
+TAGS = {"en": "en", "zh": "zh-CN"}
 
 
 class Guard:
@@ -144,7 +146,7 @@ def front_page(page: str, language: str) -> str:
 def _script(language: str) -> str:
     if not language:
         return "<script>document.documentElement.lang=(navigator.language||'en').slice(0,2)</script>"
-    name = json.dumps(language)
+    name = json.dumps(TAGS[language])
     return (
         "<script>Object.defineProperty(navigator,'language',{get:()=>" + name + "});"
         "Object.defineProperty(navigator,'languages',{get:()=>[" + name + "]})</script>"

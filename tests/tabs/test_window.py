@@ -49,7 +49,7 @@ def test_the_main_button_of_each_tab_in_turn_gives_the_video(page, served):
     page.locator("#onward-label").click()
     expect(page.locator("#image-trigger").locator("textarea, input").first).to_have_value("inkriver")
     expect(page.locator("#tab-image .st-plan")).to_contain_text(
-        "6 pictures × 10 passes, 4 at a time: 20 steps"
+        re.compile(r"6 pictures × \d+ passes, 4 at a time: \d+ steps")
     )
     page.locator("#start-image").click()
     ended(page, "image")

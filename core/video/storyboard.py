@@ -24,7 +24,7 @@ from core.settings import ROOT, read_yaml
 VOCABULARY = ROOT / "assets" / "vocabulary.yaml"
 OWNED = r"\b(?:our|my|your|this|the new|a new)\s(?:[\w-]+\s){0,3}?[\w-]+$"
 MENTIONED, COMPANION, FITTING_SHOT, LUCK = 4.0, 2.0, 0.8, 0.6
-IN_PLACE, NEAR_PLACE, OUT_OF_PLACE = 1.2, 0.5, -2.0
+IN_PLACE, NEAR_PLACE, OUT_OF_PLACE = 1.2, 0.5, -4.0
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def install(dev: bool) -> None:
     if not venv_python().exists():
         make_venv()
     repair()
-    pip("the installer", ["--upgrade", "pip>=25"])
+    pip("the installer", ["--upgrade", "pip>=25"], bar="off")
     torch = [line for line in requirements(False) if line.startswith("torch")]
     if missing(torch, site_packages()):
         pip("PyTorch", [*torch, *torch_index(card)])
@@ -215,10 +215,13 @@ def check_disk(build: str) -> None:
         )
 
 
-def pip(what: str, arguments: list[str]) -> None:
-    """Installs into `.venv` with a line of progress; raises Mistake with pip's reason where it fails."""
+def pip(what: str, arguments: list[str], bar: str = "raw") -> None:
+    """Installs into `.venv` with a line of progress; raises Mistake with pip's reason where it fails.
+
+    `bar` is pip's kind of progress bar: "raw" gives numbers, which only pip 24.1 and newer can.
+    """
     command = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
-               "--retries", "2", "--timeout", "20", "--progress-bar", "raw", *arguments]  # fmt: skip
+               "--retries", "2", "--timeout", "20", "--progress-bar", bar, *arguments]  # fmt: skip
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

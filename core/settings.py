@@ -197,7 +197,7 @@ class ComposeSettings(Settings):
         Path("output/video.mp4"), description="the mp4 to write; srt and cover stand beside it"
     )
     scenes: int = Field(6, ge=1, le=20, description="number of scenes")
-    seconds: float = Field(26, ge=3, le=180, description="length aimed at, in seconds")
+    seconds: float = Field(30, ge=3, le=180, description="length aimed at, in seconds")
     width: int = Field(1080, ge=64, le=2160, multiple_of=2, description="width of the video in pixels")
     height: int = Field(1920, ge=64, le=3840, multiple_of=2, description="height of the video in pixels")
     fps: int = Field(30, ge=5, le=60, description="frames per second")

@@ -46,8 +46,14 @@ class _Bars:
             self.close()
             self.message = progress.message
             if progress.total:
-                self.bar = tqdm(total=progress.total, desc=progress.message, bar_format=BAR, file=sys.stderr,
-                                mininterval=0.2 if sys.stderr.isatty() else 10, dynamic_ncols=True)  # fmt: skip
+                self.bar = tqdm(
+                    total=progress.total,
+                    desc=progress.message,
+                    bar_format=BAR,
+                    file=sys.stderr,
+                    mininterval=0.2 if sys.stderr.isatty() else 10,
+                    dynamic_ncols=True,
+                )
             elif not progress.text and not progress.result:
                 tqdm.write(progress.message, file=sys.stderr)
         if self.bar is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from core import basemodels, device
-from core.jobs import Clock, Progress
+from core.jobs import Clock, Mistake, Progress
 from core.project import file_hash, lineage, replacing, unused, write_atomic
 from core.settings import ROOT, ComposeSettings, Style, load_style, read_yaml
 from core.video import check, cover, frames, motion, music, script, sound, storyboard, voice
@@ -174,12 +174,15 @@ def training_lines(text_lora: Path | None) -> tuple[str, ...]:
     note = text_lora / "lineage.yaml" if text_lora else None
     if note is None or not note.is_file():
         return ()
-    source = Path(str(read_yaml(note).get("settings", {}).get("train_data_path", "")))
-    if not source.is_file():
+    source = read_yaml(note).get("settings", {}).get("train_data_path")
+    if not source or not Path(source).exists():
         return ()
     from core.texts.importing import read_texts
 
-    return tuple(sample.reply for sample in read_texts(source).samples)
+    try:
+        return tuple(sample.reply for sample in read_texts(Path(source)).samples)
+    except Mistake:  # texts that were emptied since then: nothing left to be copied
+        return ()
 
 
 def speak(

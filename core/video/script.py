@@ -291,7 +291,7 @@ def _weigh(
     """The best candidates for a scene with their worth: sound, on topic, fluent, in the voice, in time."""
     sound = [line for line in lines if not line.faults]
     if not sound:
-        sound = sorted(lines, key=lambda line: len(line.faults))[:3]
+        sound = [_plain_line(scene), *sorted(lines, key=lambda line: len(line.faults))[:3]]
     sound = sorted(sound, key=lambda line: -_in_time(line, scene.seconds) - _mentions(line, scene))[:WEIGHED]
     texts = [line.text for line in sound]
     asked, anything = messages(scene.subject), messages("something")
@@ -304,6 +304,12 @@ def _weigh(
             spoken = writer.log_probs(chat, texts)
     figures = zip(sound, spoken, fluent, neutral, strict=True)
     return [replace(line, worth=worth(line, scene, *logs)) for line, *logs in figures]
+
+
+def _plain_line(scene: Scene) -> Line:
+    """What is seen, as a sentence: always there to be said, however badly the model writes."""
+    text = f"{scene.subject[:1].upper()}{scene.subject[1:]}."
+    return Line(text, spoken_seconds(text))
 
 
 def worth(line: Line, scene: Scene, spoken: float, fluent: float, neutral: float) -> float:
@@ -368,7 +374,7 @@ def choose(
     for options in lines:
         grown = [
             (
-                score + line.worth - sum(2.0 * alike(line.text, before.text) for before in chosen),
+                score + line.worth - 2.0 * _repetition(line, chosen, common),
                 (*chosen, line),
             )
             for score, chosen in beam

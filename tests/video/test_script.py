@@ -1,9 +1,10 @@
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core.jobs import Mistake
+from core.jobs import Mistake, Progress
 from core.texts.writer import Writer
 from core.video import script
 from core.video.script import (
@@ -18,7 +19,7 @@ from core.video.script import (
     words_for,
     worth,
 )
-from core.video.storyboard import plan
+from core.video.storyboard import Storyboard, plan
 
 GOOD = "The boat leaves before the sun does. Nobody waves, and it does not mind."
 
@@ -169,3 +170,17 @@ def test_narration_is_the_same_for_the_same_seed(writer: Writer) -> None:
 def test_relevance_has_a_figure_for_each_known_thing(writer: Writer) -> None:
     found = script.relevance(writer, "a boat under the old bridge", ["boat", "moon", "no such thing"])
     assert set(found) == {"boat", "moon"}
+
+
+def test_a_model_that_writes_nothing_sound_leaves_what_is_seen(writer: Writer) -> None:
+    board = plan("a boat on a quiet river", 2, seed=1, seconds=3.0)
+    for scene, line in zip(board.scenes, _narration(narrate(board, writer)), strict=True):
+        assert faults(line) == () or line.lower() == f"{scene.subject.lower()}."
+
+
+def _narration(steps: Generator[Progress, None, Storyboard]) -> list[str]:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return [scene.narration for scene in end.value.scenes]

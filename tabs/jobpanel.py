@@ -60,6 +60,7 @@ def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onwar
     with gr.Column(elem_classes="st-card st-panel", elem_id=f"job-{kind}"):
         body = gr.HTML()
         picture = gr.Image(
+            alt_text=static("Newest sample picture"),
             show_label=False,
             visible=False,
             interactive=False,

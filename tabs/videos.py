@@ -39,6 +39,7 @@ def build(studio: Studio, frame: Frame) -> None:
             with gr.Column(scale=2, min_width=200):
                 cover = gr.Image(
                     label=static("Cover"),
+                    alt_text=static("Cover"),
                     show_label=False,
                     buttons=[],
                     interactive=False,

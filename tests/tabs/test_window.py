@@ -102,6 +102,7 @@ def test_training_stops_and_continues(page, served):
 def test_a_corrected_caption_is_kept(page, served):
     cell = page.get_by_test_id("cell-0-1")
     cell.dblclick()
+    page.keyboard.press("Control+A")
     page.keyboard.type("a boat under the bridge")
     page.keyboard.press("Enter")
     expect(page.locator(".st-saved").first).to_contain_text("saved")

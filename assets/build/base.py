@@ -528,6 +528,10 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
     new, old = target.with_name("base.new"), target.with_name("base.old")
     shutil.rmtree(new, ignore_errors=True)
     pipeline(text.half(), unet.half(), autoencoder.half(), learner.words).save_pretrained(new)
+    for config in new.glob("*/config.json"):  # diffusers notes the folder that a part was loaded from
+        values = json.loads(config.read_text(encoding="utf-8"))
+        values.pop("_name_or_path", None)
+        config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
     sets = [data.Latents(options.state / "latents", shape) for shape in data.SHAPES[options.size]]
     seen = {name for found in sets for name in found.objects}

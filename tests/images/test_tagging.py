@@ -147,7 +147,6 @@ SAMPLE = {
 }
 
 
-@pytest.mark.skipif(not (MODELS / "labeller").is_dir(), reason="the embedded labeller isn't there yet")
 def test_the_embedded_labeller_knows_the_sample():
     """Nine of ten things at least, and every caption in words that the picture base knows."""
     paths = [ROOT / "assets" / "sample" / "pictures" / f"{name}.jpg" for name in SAMPLE]

@@ -5,7 +5,7 @@ import math
 import pytest
 from PIL import Image
 
-from core.basemodels import MODELS, load_labeller
+from core.basemodels import load_labeller
 from core.images.importing import open_picture
 from core.images.tagging import (
     Tag,

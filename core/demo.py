@@ -10,7 +10,7 @@ from pathlib import Path
 from core import device, settings
 from core.jobs import Job, Progress
 from core.project import Home, Project
-from core.settings import ROOT, ComposeSettings, ImageTraining, LabelSettings, TextTraining
+from core.settings import ROOT, ComposeSettings, LabelSettings, Training
 
 SAMPLE = ROOT / "assets" / "sample"
 TRIGGER = "inkwash"
@@ -28,8 +28,12 @@ def demo(home: Home, topic: str, seed: int) -> Iterator[Progress]:
     project = home.sample_project(SAMPLE)
     started = time.monotonic()
     yield from part(1, "Label", label(LabelSettings(pictures=project.images(), trigger=TRIGGER)))
-    image_lora = yield from part(2, "Image LoRA", train(image_training(project, seed)))
-    text_lora = yield from part(3, "Text LoRA", train(text_training(project, seed)))
+    look = quick_training(
+        project, "image-quick", "ink_wash", seed, train_data_dir=project.images(), trigger=TRIGGER
+    )
+    image_lora = yield from part(2, "Image LoRA", train(look))
+    voice = quick_training(project, "text-quick", "river_voice", seed, train_data_path=project.texts())
+    text_lora = yield from part(3, "Text LoRA", train(voice))
     video = yield from part(
         4,
         "Compose",
@@ -62,34 +66,8 @@ def part(number: int, title: str, job: Job) -> Generator[Progress, None, Path]:
     return made
 
 
-def image_training(project: Project, seed: int) -> ImageTraining:
-    """The sample's image LoRA: the quick preset on the project's pictures."""
-    values = settings.read_yaml(settings.preset("training", "image-quick"))
-    return settings.make(
-        ImageTraining,
-        {
-            **values,
-            "train_data_dir": project.images(),
-            "output_dir": project.new_run("ink-wash"),
-            "lora_dir": project.loras(),
-            "name": "ink_wash",
-            "trigger": TRIGGER,
-            "seed": seed,
-        },
-    )
-
-
-def text_training(project: Project, seed: int) -> TextTraining:
-    """The sample's text LoRA: the quick preset on the project's narration."""
-    values = settings.read_yaml(settings.preset("training", "text-quick"))
-    return settings.make(
-        TextTraining,
-        {
-            **values,
-            "train_data_path": project.texts(),
-            "output_dir": project.new_run("river-voice"),
-            "lora_dir": project.loras(),
-            "name": "river_voice",
-            "seed": seed,
-        },
-    )
+def quick_training(project: Project, preset: str, name: str, seed: int, **data: object) -> Training:
+    """A quick preset on the project's own data, kept in the project under `name`."""
+    values = settings.read_yaml(settings.preset("training", preset))
+    places = {"output_dir": project.new_run(name.replace("_", "-")), "lora_dir": project.loras()}
+    return settings.training({**values, **places, **data, "name": name, "seed": seed})

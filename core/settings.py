@@ -68,6 +68,9 @@ class Training(Settings):
     gradient_accumulation: int = Field(1, ge=1, le=128, description="steps summed before one update")
     epochs: int = Field(10, ge=1, le=10000, description="passes over the data")
     max_steps: int = Field(0, ge=0, le=1_000_000, description="stop after so many steps; 0: epochs decide")
+    optimizer: Literal["adamw", "adamw8bit", "prodigy", "adafactor"] = Field(
+        "adamw", description="what moves the weights; prodigy finds the learning rate itself"
+    )
     learning_rate: float = Field(2e-4, gt=0, le=0.1, description="learning rate at its height")
     lr_scheduler: Literal["constant", "cosine", "linear"] = Field(
         "cosine", description="learning rate's course"
@@ -78,6 +81,16 @@ class Training(Settings):
         100, ge=0, le=100_000, description="steps between checkpoints; 0: only at the end"
     )
     sample_steps: int = Field(0, ge=0, le=100_000, description="steps between samples; 0: only at the end")
+    validate_steps: int = Field(
+        0, ge=0, le=100_000, description="steps between looks at the held-out samples; 0: with the samples"
+    )
+    early_stop: int = Field(
+        0, ge=0, le=1000, description="looks without a gain after which training ends; 0: never"
+    )
+    keep_best: bool = Field(True, description="export the weights of the best look, not of the last step")
+    ema: float = Field(
+        0.0, ge=0.0, le=0.9999, description="average the LoRA over its last steps, 0.99 say; 0: no average"
+    )
     seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of every random choice")
     gradient_checkpointing: bool = Field(
         False, description="less memory, about a third slower: activations are computed twice"
@@ -123,6 +136,9 @@ class ImageTraining(Training):
         ("to_q", "to_k", "to_v", "to_out.0"),
         description="layers of the UNet that get a LoRA; q_proj and v_proj mean to_q and to_v",
     )
+    network: Literal["lora", "dora"] = Field(
+        "lora", description="dora also learns each row's length: nearer to full training, a little slower"
+    )
     train_text_encoder: bool = Field(False, description="also train a LoRA on the text encoder")
     text_encoder_lr: float = Field(0, ge=0, le=0.1, description="its learning rate; 0: a tenth of the other")
     resolution: int = Field(
@@ -132,6 +148,12 @@ class ImageTraining(Training):
     noise_offset: float = Field(0.0, ge=0, le=0.5, description="noise offset for darker and lighter pictures")
     private_metadata: bool = Field(False, description="leave captions, trigger and names out of the file")
     caption_dropout: float = Field(0.05, ge=0, le=1, description="share of captions left out, 0 to 1")
+    shuffle_tags: bool = Field(False, description="put a caption's tags into a new order again and again")
+    keep_tags: int = Field(1, ge=0, le=20, description="first tags that stay in front when they are shuffled")
+    reg_data_dir: Path | None = Field(
+        None, description="folder of pictures without the style, which keep the base from forgetting"
+    )
+    reg_weight: float = Field(1.0, ge=0, le=10, description="their weight in the loss, 1: as the others'")
     holdout: float = Field(0.0, ge=0.0, le=0.5, description="share of the pictures kept out to judge by")
     flip: bool = Field(True, description="mirror half of the pictures")
     sample_prompts: tuple[str, ...] = Field((), max_length=8, description="prompts of the samples")
@@ -222,6 +244,7 @@ class ComposeSettings(Settings):
         return self
 
 
+TrainingT = TypeVar("TrainingT", bound=Training)
 TRAINING: dict[str, type[Training]] = {"image": ImageTraining, "text": TextTraining}
 
 

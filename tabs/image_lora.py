@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from core.settings import ImageTraining, make
+from core.settings import ImageTraining
 from tabs import jobpanel, library, pictures, training, work
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
@@ -14,11 +14,14 @@ from tabs.wiring import Page, Studio, connect, watch
 
 EXTRA = (
     "resolution",
+    "network",
     "train_text_encoder",
     "text_encoder_lr",
     "min_snr_gamma",
     "noise_offset",
     "caption_dropout",
+    "shuffle_tags",
+    "keep_tags",
     "flip",
     "holdout",
     "private_metadata",
@@ -66,16 +69,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
 
     def train(page: Page, project: str, preset: str, **chosen: Any) -> None:
         mine = studio.open(project)
-        values = training.filled(ImageTraining, preset) | chosen
-        settings = make(
-            ImageTraining,
-            {
-                **values,
-                "train_data_dir": mine.images(),
-                **training.places(mine, chosen["name"], "image", chosen["continue_from"]),
-            },
-            page.say("Details"),
-        )
+        settings = training.asked(page, ImageTraining, mine, preset, chosen, train_data_dir=mine.images())
         work.submit(studio, "image", page.say("Image LoRA {name}", name=settings.name), settings)
 
     here = {"project": frame.project}

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from core.settings import TextTraining, make
+from core.settings import TextTraining
 from tabs import jobpanel, library, scripts, training, work
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
@@ -83,16 +83,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
 
     def train(page: Page, project: str, preset: str, **chosen: Any) -> None:
         mine = studio.open(project)
-        values = training.filled(TextTraining, preset) | chosen
-        settings = make(
-            TextTraining,
-            {
-                **values,
-                "train_data_path": mine.texts(),
-                **training.places(mine, chosen["name"], "text", chosen["continue_from"]),
-            },
-            page.say("Details"),
-        )
+        settings = training.asked(page, TextTraining, mine, preset, chosen, train_data_path=mine.texts())
         work.submit(studio, "text", page.say("Text LoRA {name}", name=settings.name), settings)
 
     here = {"project": frame.project}

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from core.project import Project
-from core.settings import Training, make, preset, preset_names, read_yaml
+from core.settings import Training, TrainingT, make, preset, preset_names, read_yaml
 from tabs.frame import Frame
 from tabs.widgets import chooser, field, fields
 from tabs.wiring import Page, Studio, watch
@@ -26,10 +26,15 @@ FINE = (
     "dropout",
     "gradient_accumulation",
     "max_steps",
+    "optimizer",
     "lr_scheduler",
     "warmup_steps",
     "save_steps",
     "sample_steps",
+    "validate_steps",
+    "early_stop",
+    "keep_best",
+    "ema",
     "weight_decay",
     "gradient_checkpointing",
     "precision",
@@ -150,15 +155,19 @@ def usable(path: Path) -> bool:
     return not path.name.startswith(".") and (path.is_dir() or path.suffix == ".safetensors")
 
 
-def places(project: Project, name: str, kind: str, earlier: str) -> dict[str, Any]:
-    """Where a run of that name works, where its LoRA goes, and which earlier one it goes on from."""
-    title = name.strip() or f"{project.name}-{DEFAULT_NAMES[kind]}"
-    return {
+def asked(
+    page: Page, cls: type[TrainingT], project: Project, recipe: str, chosen: dict[str, Any], **data: Path
+) -> TrainingT:
+    """The settings of a run: preset, what was chosen, the data, and where the run and its LoRA go."""
+    kind = cls.model_fields["kind"].default
+    title = chosen["name"].strip() or f"{project.name}-{DEFAULT_NAMES[kind]}"
+    places = {
         "name": title,
         "output_dir": project.new_run(title),
         "lora_dir": project.loras(),
-        "continue_from": earlier or None,
+        "continue_from": chosen["continue_from"] or None,
     }
+    return make(cls, {**filled(cls, recipe), **chosen, **data, **places}, page.say("Details"))
 
 
 def plan(page: Page, count: int, what: str, values: dict[str, Any]) -> str:

@@ -63,13 +63,18 @@ def language_of(request: gr.Request | None) -> str:
 # Names that are too short, or too much a programmer's, to stand beside a slider.
 NAMES = {
     "ai_label": "AI label",
+    "early_stop": "Stop early",
+    "ema": "Average of the weights",
     "fps": "Frame rate",
     "holdout": "Held-out share",
     "lr_scheduler": "Learning rate's course",
     "max_length": "Longest row",
+    "reg_data_dir": "Regularisation pictures",
+    "reg_weight": "Regularisation weight",
     "steps": "Drawing steps",
     "tags": "Tags a picture",
     "train_text_encoder": "Train the text encoder too",
+    "validate_steps": "Steps between looks",
 }
 
 

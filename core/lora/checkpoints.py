@@ -34,6 +34,11 @@ class Saved:
     state: dict[str, Any]
     scalars: dict[str, Any]
 
+    def part(self, kind: str) -> dict[str, torch.Tensor]:
+        """The tensors named `<kind>/…`, without that."""
+        start = f"{kind}/"
+        return {name[len(start) :]: t for name, t in self.tensors.items() if name.startswith(start)}
+
 
 class Keeper:
     """Saves and finds the checkpoints in `folder` of the run that `fingerprint` describes."""

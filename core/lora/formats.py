@@ -86,6 +86,9 @@ def write(path: Path, layers: dict[str, Layer], metadata: dict[str, str], dtype:
         tensors[f"{key}.lora_down.weight"] = layer.down.detach().to("cpu", dtype).contiguous()
         tensors[f"{key}.lora_up.weight"] = layer.up.detach().to("cpu", dtype).contiguous()
         tensors[f"{key}.alpha"] = torch.tensor(layer.alpha, dtype=dtype)
+        if layer.dora_scale is not None:  # one length for each output row: [out, 1], or [out, 1, 1, 1]
+            lengths = layer.dora_scale.detach().to("cpu", dtype).flatten()
+            tensors[f"{key}.dora_scale"] = lengths.reshape(-1, *[1] * (layer.up.dim() - 1)).contiguous()
     plain = {name: value for name, value in metadata.items() if name.startswith("ss_")}
     hashes = model_hashes(save(tensors, plain))
     spec = {"modelspec.hash_sha256": f"0x{hashes['sshs_model_hash']}"} if _has_spec(metadata) else {}

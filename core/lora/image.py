@@ -7,7 +7,6 @@ caption. Then only the UNet computes. Knows nothing about the loop around it.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
 from core.images.captions import read_captions
-from core.images.importing import Unreadable, open_picture
-from core.jobs import Mistake, Progress
-from core.lora import formats, metadata
+from core.jobs import Progress
+from core.lora import adapter, formats, metadata
 from core.lora.checkpoints import digest
-from core.lora.earlier import put, refit
-from core.lora.loop import Group, Sample, order, seed
+from core.lora.pictures import Picture, encode_pictures
+from core.lora.recipe import Group, Sample, order, seed
 from core.project import replacing
 from core.settings import ImageTraining
 
@@ -29,50 +27,31 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-KNOWN_TARGETS = {
-    "q_proj": "to_q",
-    "k_proj": "to_k",
-    "v_proj": "to_v",
-    "o_proj": "to_out.0",
-    "out_proj": "to_out.0",
-}
-CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "proj_in", "proj_out")
-ALL_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", *CONVOLUTIONS)
-TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 SAMPLES = 1  # drawing one takes as long as some ten steps
-WIDEST = 2.0  # a bucket's longer side against its shorter
 LOOKS = 4  # steps at which a held-out picture is judged
+ORDERS = 8  # that a shuffled caption is seen in: each one's text is encoded once
 HELD_OUT_EPOCH = 2**32  # seeds of held-out noise lie past those of any epoch
 EXPORT_ERROR = 1e-3
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A training picture with what the frozen autoencoder makes of it: mean and spread, [2, C, H/8, W/8].
-
-    `mirrored` is the same of the mirrored picture; None where pictures are not mirrored.
-    """
-
-    path: Path
-    caption: str
-    size: tuple[int, int]
-    posterior: torch.Tensor
-    mirrored: torch.Tensor | None
-
-
-@dataclass(frozen=True)
 class Drawn:
-    """The random choices for a batch: latents and noise [B, C, h, w], steps [B], and captions."""
+    """The random choices for a batch: latents and noise [B, C, h, w], steps and weights [B], captions."""
 
     latents: torch.Tensor
     noise: torch.Tensor
     times: torch.Tensor
+    weights: torch.Tensor
     captions: tuple[str, ...]
 
 
 @dataclass
 class ImageRecipe:
-    """A picture base with a LoRA on it, and the pictures it learns from."""
+    """A picture base with a LoRA on it, and the pictures it learns from.
+
+    numbers: a picture's number as often as it is seen in an epoch. orders: a caption's wordings. regular: the
+    numbers of pictures that only keep the base from forgetting. words: what is fed for a wording.
+    """
 
     settings: ImageTraining
     pipeline: Any
@@ -80,6 +59,8 @@ class ImageRecipe:
     pictures: list[Picture]
     numbers: list[int]
     held_out: list[int]
+    orders: dict[str, tuple[str, ...]]
+    regular: frozenset[int]
     words: dict[str, torch.Tensor]
     drawing: basemodels.Drawing
     device: torch.device
@@ -133,7 +114,7 @@ class ImageRecipe:
         noisy = noisy.to(self.dtype, memory_format=_memory_format(self.dtype))
         made = self.pipeline.unet(noisy, drawn.times, self._text(drawn.captions), return_dict=False)[0]
         errors = torch.nn.functional.mse_loss(made.float(), target, reduction="none").mean(dim=(1, 2, 3))
-        return (errors * self._snr_weight(drawn.times, velocity)).mean()
+        return (errors * self._snr_weight(drawn.times, velocity) * drawn.weights).mean()
 
     def _snr_weight(self, times: torch.Tensor, velocity: bool) -> torch.Tensor | float:
         """min(SNR, gamma) / SNR, or / (SNR + 1) where the velocity is predicted (Hang 2023)."""
@@ -148,11 +129,11 @@ class ImageRecipe:
         """What is random about samples, each from its own seed, so that batch size changes nothing."""
         import torch
 
-        settings, latents, noise, times, captions = self.settings, [], [], [], []
+        settings, latents, noise, times, weights, captions = self.settings, [], [], [], [], []
         for number, place in zip(pictures, places, strict=True):
             picture = self.pictures[number]
             own = torch.Generator().manual_seed(seed(settings.seed, epoch, place))
-            chances = torch.rand(2, generator=own).tolist()
+            chances = torch.rand(3, generator=own).tolist()
             mirrored = picture.mirrored if chances[0] < 0.5 else None
             mean, spread = (picture.posterior if mirrored is None else mirrored).float()
             latents.append(mean + spread * torch.randn(mean.shape, generator=own))
@@ -161,9 +142,13 @@ class ImageRecipe:
                 grain += settings.noise_offset * torch.randn((len(mean), 1, 1), generator=own)
             noise.append(grain)
             times.append(torch.randint(self.schedule.config.num_train_timesteps, (), generator=own))
-            captions.append("" if chances[1] < settings.caption_dropout else picture.caption)
-        there = [torch.stack(values).to(self.device, non_blocking=True) for values in (latents, noise, times)]
-        return Drawn(there[0], there[1], there[2], tuple(captions))
+            weights.append(torch.tensor(settings.reg_weight if number in self.regular else 1.0))
+            orders = self.orders[picture.caption]
+            said = orders[int(chances[2] * len(orders))]
+            captions.append("" if chances[1] < settings.caption_dropout else said)
+        drawn = (latents, noise, times, weights)
+        there = [torch.stack(values).to(self.device, non_blocking=True) for values in drawn]
+        return Drawn(there[0], there[1], there[2], there[3], tuple(captions))
 
     def _text(self, captions: Sequence[str]) -> torch.Tensor:
         """The text encoder's output [B, L, D] for captions: cached, or computed where it is trained."""
@@ -176,7 +161,7 @@ class ImageRecipe:
         """Mean loss of LoRA and base on the held-out pictures, at fixed noise and at even steps."""
         if self.held_out:
             if not self.figures:
-                with self._without_lora():
+                with adapter.without_lora(self.pipeline):
                     self.figures["base_held_out_loss"] = self._held_out_loss()
             self.figures["held_out_loss"] = self._held_out_loss()
         return self.figures
@@ -202,7 +187,7 @@ class ImageRecipe:
 
         prompts = self._sample_prompts()
         if self.base_samples is None:
-            with self._without_lora():
+            with adapter.without_lora(self.pipeline):
                 self.base_samples = [self._draw_sample(prompt) for prompt in prompts]
         for number, (prompt, base) in enumerate(zip(prompts, self.base_samples, strict=True)):
             made = self._draw_sample(prompt)
@@ -245,29 +230,10 @@ class ImageRecipe:
 
         return self.dtype != torch.float32
 
-    @contextlib.contextmanager
-    def _without_lora(self) -> Iterator[None]:
-        """Within it the base draws alone."""
-        from peft.tuners.tuners_utils import BaseTunerLayer
-
-        parts = (self.pipeline.unet, self.pipeline.text_encoder)
-        layers = [
-            m for part in parts if part is not None for m in part.modules() if isinstance(m, BaseTunerLayer)
-        ]
-        for layer in layers:
-            layer.enable_adapters(False)
-        try:
-            yield
-        finally:
-            for layer in layers:
-                layer.enable_adapters(True)
-
     def layers(self) -> dict[str, formats.Layer]:
         """The trained LoRA by sd-scripts' key."""
-        found = _layers(self.pipeline.unet, formats.unet_key, self.settings.alpha)
-        if self.settings.train_text_encoder:
-            found |= _layers(self.pipeline.text_encoder, formats.text_encoder_key, self.settings.alpha)
-        return found
+        text_encoder = self.pipeline.text_encoder if self.settings.train_text_encoder else None
+        return adapter.layers(self.pipeline.unet, text_encoder, self.settings.alpha)
 
     def export(self, path: Path, steps: int, started: float) -> Path:
         """Writes the LoRA in sd-scripts' format, in fp16 where that keeps the UNet's output, else in fp32.
@@ -304,22 +270,14 @@ class ImageRecipe:
             trained = unet(noisy, time, text, return_dict=False)[0]
             modules = formats.modules_by_key(self.pipeline)
             before = {key: modules[key].weight.detach().clone() for key in layers}
-            with self._without_lora():
+            with adapter.without_lora(self.pipeline):
                 for key, layer in layers.items():
                     formats.fuse(modules[key], layer, 1.0)
                 filed = unet(noisy, time, text, return_dict=False)[0]
             for key, weight in before.items():
                 modules[key].weight.copy_(weight)
-        _freeze(unet, self.dtype)
+        adapter.freeze(unet, self.dtype)
         return float((filed - trained).norm() / trained.norm())
-
-
-def _freeze(model: Any, dtype: torch.dtype) -> None:
-    """Frozen weights in `dtype`, trained ones in fp32."""
-    import torch
-
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(torch.float32 if parameter.requires_grad else dtype)
 
 
 def _memory_format(dtype: torch.dtype) -> torch.memory_format:
@@ -331,59 +289,6 @@ def _memory_format(dtype: torch.dtype) -> torch.memory_format:
 
 def _trained(model: Any, prefix: str) -> dict[str, torch.nn.Parameter]:
     return {f"{prefix}.{name}": p for name, p in model.named_parameters() if p.requires_grad}
-
-
-def _layers(model: Any, key: Any, alpha: float) -> dict[str, formats.Layer]:
-    held = dict(model.named_parameters())
-    return {
-        key(name.removesuffix(".lora_A.default.weight")): formats.Layer(
-            down, held[name.replace(".lora_A.", ".lora_B.")], alpha
-        )
-        for name, down in held.items()
-        if name.endswith(".lora_A.default.weight")
-    }
-
-
-def targets(settings: ImageTraining, unet: Any) -> list[str]:
-    """Names of the UNet's layers that get a LoRA; `all` means attention, feed-forward and convolutions.
-
-    Raises Mistake for a name that no layer has.
-    """
-    names = [module for module, _ in unet.named_modules()]
-    wanted = [KNOWN_TARGETS.get(name, name) for name in settings.target_modules]
-    wanted = list(dict.fromkeys(ALL_TARGETS if "all" in wanted else wanted))
-    for name in wanted:
-        if not any(module.endswith(f".{name}") for module in names) and name not in ALL_TARGETS:
-            raise Mistake(
-                "The picture base has no layer {target}; target_modules can be {known} or all.",
-                target=name,
-                known=", ".join(ALL_TARGETS),
-            )
-    return wanted
-
-
-def bucket(size: tuple[int, int], area: int, unit: int) -> tuple[int, int]:
-    """Width and height of a picture's bucket: its shape, at most `area`, sides multiples of `unit`.
-
-    Shapes beyond 1:2 get 1:2.
-    """
-    shape = min(max(size[0] / size[1], 1 / WIDEST), WIDEST)
-    width = max(unit, round(math.sqrt(area * shape) / unit) * unit)
-    height = max(unit, int(area / width / unit) * unit)
-    return width, height
-
-
-def nearest(size: tuple[int, int], choices: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The choice whose shape is nearest to that of `size`."""
-    return min(choices, key=lambda other: abs(math.log(size[0] * other[1] / (size[1] * other[0]))))
-
-
-def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture scaled until it covers `size`, its middle cut out."""
-    from PIL import ImageOps
-    from PIL.Image import Resampling
-
-    return ImageOps.fit(picture, size, Resampling.LANCZOS)
 
 
 def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
@@ -401,103 +306,82 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     dtype = device.dtype(settings.precision, where)
     pipeline = basemodels.load_pipeline(settings.base_model, dtype)
     drawing = basemodels.drawing(settings.base_model)
-    pictures, repeats = yield from _encode_pictures(found.images, pipeline, settings, drawing, where)
-    captions = {picture.caption for picture in pictures} | {"", *settings.sample_prompts}
+    pictures, repeats = yield from encode_pictures(found.images, pipeline, settings, drawing, where)
+    own = len(pictures)
+    if settings.reg_data_dir:
+        others = read_captions(settings.reg_data_dir, None).images
+        pictures += (yield from encode_pictures(others, pipeline, settings, drawing, where))[0]
+    orders = {
+        picture.caption: tag_orders(picture.caption, settings, number)
+        for number, picture in enumerate(pictures)
+    }
+    captions = {said for all_orders in orders.values() for said in all_orders} | {
+        "",
+        *settings.sample_prompts,
+    }
     words = _token_ids(captions, pipeline.tokenizer)
     if not settings.train_text_encoder:
         words = _text_outputs(words, pipeline.text_encoder, where)
         pipeline.text_encoder = None
     device.free()
     torch.manual_seed(settings.seed)
-    _add_loras(pipeline, settings, dtype)
+    adapter.add_loras(pipeline, settings, dtype)
     pipeline.to(where)
     pipeline.unet.to(memory_format=_memory_format(dtype)).train()
     sizes = sorted({picture.size for picture in pictures})
     facts = {
-        "pictures": len(pictures),
+        "pictures": own,
+        "regularisation": len(pictures) - own,
         "samples": sum(repeats),
         "sizes": [f"{width}x{height}" for width, height in sizes],
         "precision": {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
         "folder": settings.train_data_dir.name,
         "base_hash": _base_hash(settings.base_model),
         "prediction_type": pipeline.scheduler.config.prediction_type,
-        "tags": _tag_counts(picture.caption for picture in pictures),
+        "tags": _tag_counts(picture.caption for picture in pictures[:own]),
         "data": digest([[p.path.name, p.caption, list(p.size), p.posterior.sum().item()] for p in pictures]),
     }
-    line = f"{len(pictures)} pictures at {', '.join(facts['sizes'])}"
+    line = f"{own} pictures at {', '.join(facts['sizes'])}"
     yield Progress("Reading the pictures", text=line)
-    held_out = _kept_out(len(pictures), settings)
+    held_out = _kept_out(own, settings)
     numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
+    regular = range(own, len(pictures))
+    numbers += [regular[at % len(regular)] for at in range(len(numbers))] if regular else []
     schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
     return ImageRecipe(
-        settings, pipeline, schedule, pictures, numbers, held_out, words, drawing, where, dtype, facts
+        settings=settings,
+        pipeline=pipeline,
+        schedule=schedule,
+        pictures=pictures,
+        numbers=numbers,
+        held_out=held_out,
+        orders=orders,
+        regular=frozenset(regular),
+        words=words,
+        drawing=drawing,
+        device=where,
+        dtype=dtype,
+        facts=facts,
     )
 
 
-def _encode_pictures(
-    images: Sequence[Any],
-    pipeline: Any,
-    settings: ImageTraining,
-    drawing: basemodels.Drawing,
-    where: torch.device,
-) -> Generator[Progress, None, tuple[list[Picture], list[int]]]:
-    """Each picture's posterior, and how often it repeats; one that can't be opened is named and left out."""
-    unit = pipeline.vae_scale_factor * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
-    native = (drawing.square, drawing.portrait, drawing.landscape)
-    vae = pipeline.vae.to(where)
-    pictures: list[Picture] = []
-    repeats: list[int] = []
-    for number, image in enumerate(images):
-        try:
-            opened = open_picture(image.path)
-        except Unreadable as problem:
-            yield Progress("Encoding the pictures", number + 1, len(images), text=str(problem))
-            continue
-        side = settings.resolution
-        size = bucket(opened.size, side * side, unit) if side else nearest(opened.size, native)
-        shown = cover(opened, size)
-        posterior = encode(vae, shown)
-        mirrored = encode(vae, _mirror(shown)) if settings.flip else None
-        pictures.append(Picture(image.path, image.caption, size, posterior, mirrored))
-        repeats.append(image.repeats)
-        yield Progress("Encoding the pictures", number + 1, len(images))
-    if not pictures:
-        raise Mistake("None of the pictures in {folder} can be opened; put others in it.",
-                      folder=settings.train_data_dir)  # fmt: skip
-    return pictures, repeats
+def tag_orders(caption: str, settings: ImageTraining, number: int) -> tuple[str, ...]:
+    """The caption as it stands; where tags are shuffled, `ORDERS` wordings of it, the first tags in front."""
+    tags = [tag.strip() for tag in caption.split(",")]
+    front, rest = tags[: settings.keep_tags], tags[settings.keep_tags :]
+    if not settings.shuffle_tags or len(rest) < 2:
+        return (caption,)
+    shuffled = [
+        [rest[at] for at in order(len(rest), settings.seed, HELD_OUT_EPOCH + number, again)]
+        for again in range(ORDERS - 1)
+    ]
+    return tuple(dict.fromkeys([caption, *(", ".join(front + tags) for tags in shuffled)]))
 
 
 def _kept_out(count: int, settings: ImageTraining) -> list[int]:
     """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
     wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
     return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])
-
-
-def _mirror(picture: Image.Image) -> Image.Image:
-    from PIL import ImageOps
-
-    return ImageOps.mirror(picture)
-
-
-def encode(vae: Any, picture: Image.Image) -> torch.Tensor:
-    """Mean and spread of a picture's latents as the UNet sees them, [2, C, H/f, W/f], fp32 on the CPU.
-
-    An autoencoder that overflows in half precision (SDXL's does) is turned to fp32 and asked again.
-    """
-    import numpy as np
-    import torch
-
-    pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.inference_mode():
-        posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    shift = getattr(vae.config, "shift_factor", None) or 0.0
-    mean = (posterior.mean.float() - shift) * vae.config.scaling_factor
-    both = torch.cat([mean, posterior.std.float() * vae.config.scaling_factor]).cpu()
-    if not both.isfinite().all():
-        if vae.dtype == torch.float32:
-            raise Mistake("The base model's autoencoder gives no numbers; get the base model again.")
-        return encode(vae.float(), picture)
-    return both
 
 
 def _token_ids(captions: set[str], tokenizer: Any) -> dict[str, torch.Tensor]:
@@ -522,59 +406,6 @@ def _text_outputs(
     encoder.to(where)
     with torch.inference_mode():
         return {caption: encoder(ids[None].to(where))[0][0].cpu() for caption, ids in words.items()}
-
-
-def _add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> None:
-    """Puts the LoRA into the UNet (and text encoder): trained numbers in fp32, all else frozen in `dtype`."""
-    from peft import LoraConfig, inject_adapter_in_model
-
-    wanted = [(pipeline.unet, targets(settings, pipeline.unet))]
-    if settings.train_text_encoder:
-        wanted.append((pipeline.text_encoder, list(TEXT_TARGETS)))
-    for model, names in wanted:
-        model.requires_grad_(False)
-        config = LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=settings.alpha,  # type: ignore[arg-type]
-            lora_dropout=settings.dropout,
-            target_modules=names,
-        )
-        inject_adapter_in_model(config, model)
-        if settings.gradient_checkpointing:
-            checkpointing = (
-                model.enable_gradient_checkpointing
-                if model is pipeline.unet
-                else (model.gradient_checkpointing_enable)
-            )
-            checkpointing()
-        _freeze(model, dtype)
-        model.train()
-    if settings.continue_from:
-        _continue(pipeline, settings, settings.continue_from)
-    pipeline.vae.requires_grad_(False)
-
-
-def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> None:
-    """Puts an earlier LoRA's numbers into the new one. Raises Mistake where none of its layers fits."""
-    earlier = formats.read(path).layers
-    scale, found = settings.alpha / settings.lora_rank, 0
-    for model, key in ((pipeline.unet, formats.unet_key), (pipeline.text_encoder, formats.text_encoder_key)):
-        held = dict(model.named_parameters()) if model is not None else {}
-        for name, down in held.items():
-            layer = earlier.get(key(name.removesuffix(".lora_A.default.weight")))
-            if layer is None or not name.endswith(".lora_A.default.weight"):
-                continue
-            up = held[name.replace(".lora_A.", ".lora_B.")]
-            if layer.down.shape[1:] != down.shape[1:] or layer.up.shape[0] != up.shape[0]:
-                continue
-            new = refit(layer.down, layer.up, layer.alpha / layer.rank, settings.lora_rank, scale)
-            put(down, new[0])
-            put(up, new[1])
-            found += 1
-    if not found:
-        raise Mistake(
-            "{path} can't be gone on from: none of its layers fits this base and target_modules.", path=path
-        )
 
 
 def _tag_counts(captions: Iterator[str] | Generator[str, None, None]) -> dict[str, int]:

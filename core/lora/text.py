@@ -18,7 +18,7 @@ from core import basemodels, device
 from core.jobs import Mistake, Progress
 from core.lora.checkpoints import digest
 from core.lora.earlier import put, refit
-from core.lora.loop import Group, Sample, order
+from core.lora.recipe import Group, Sample, order
 from core.project import write_atomic
 from core.settings import TextTraining
 from core.texts import samples as chat

@@ -14,9 +14,10 @@ from typing import Any
 
 from core import device
 from core.jobs import Progress
-from core.lora import loop
+from core.lora import logs, loop
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
+from core.lora.stepper import peak_memory_bytes
 from core.project import lineage, safe_name, write_atomic, write_lineage
 from core.settings import ImageTraining, TextTraining, Training, dump
 
@@ -56,7 +57,7 @@ def train(settings: Training) -> Iterator[Progress]:
         _finish(recipe, settings, path, steps, started, advice)
         Keeper(settings.output_dir / "checkpoint", fingerprint).clear()
     processes.wait_for_everyone()
-    memory = loop.peak_memory_bytes(recipe.device) / device.GIB
+    memory = peak_memory_bytes(recipe.device) / device.GIB
     del recipe
     device.free()
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
@@ -80,7 +81,7 @@ def _finish(
 
 
 def _advice(recipe: Any, settings: Training) -> list[str]:
-    losses, held_out = loop.curves(settings.output_dir)
+    losses, held_out = logs.curves(settings.output_dir)
     base = recipe.figures.get("base_held_out_loss", 0.0)
     return advise(settings, recipe.facts["samples"], losses, held_out, base)
 

@@ -21,7 +21,8 @@ from accelerate import Accelerator
 
 from core import basemodels
 from core.images.importing import open_picture
-from core.lora import image, loop
+from core.lora import image, pictures
+from core.lora.stepper import Stepper
 from core.settings import ImageTraining
 
 Arm = tuple[Callable[[], None], list[torch.nn.Parameter]]
@@ -40,7 +41,7 @@ def prepared(settings: ImageTraining) -> image.ImageRecipe:
 def ours(settings: ImageTraining) -> Arm:
     """One update of the studio's loop."""
     recipe = prepared(settings)
-    stepper = loop.Stepper(recipe, settings, Accelerator())
+    stepper = Stepper(recipe, settings, Accelerator())
     batches = recipe.epoch(0, 1)[0]
     return lambda: stepper.update(0, batches, 0, 100) and None, stepper.parameters
 
@@ -67,7 +68,7 @@ def plain(settings: ImageTraining) -> Arm:
     recipe = prepared(settings.model_copy(update={"precision": "fp32"}))
     place, mixed = recipe.device, prepared_dtype(settings)
     batch = [recipe.pictures[recipe.numbers[n]] for n in recipe.epoch(0, 1)[0][0]]
-    cut = [image.cover(open_picture(picture.path), picture.size) for picture in batch]
+    cut = [pictures.cover(open_picture(picture.path), picture.size) for picture in batch]
     pixels = (
         torch.from_numpy(np.stack([np.asarray(one) for one in cut])).permute(0, 3, 1, 2).float() / 127.5 - 1
     )

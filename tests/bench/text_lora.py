@@ -20,7 +20,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from core.lora import loop, text
+from core.lora import text
+from core.lora.recipe import order
+from core.lora.stepper import Stepper
 from core.settings import TextTraining
 
 
@@ -37,7 +39,7 @@ def prepared(settings: TextTraining) -> text.TextRecipe:
 def ours(settings: TextTraining) -> tuple[Callable[[], None], list[torch.nn.Parameter]]:
     """One update of the studio's loop."""
     recipe = prepared(settings)
-    stepper = loop.Stepper(recipe, settings, Accelerator())
+    stepper = Stepper(recipe, settings, Accelerator())
     rows = recipe.epoch(0, 1)[0]
     return lambda: stepper.update(0, rows, 0, 100) and None, stepper.parameters
 
@@ -60,7 +62,7 @@ def floor(settings: TextTraining) -> tuple[Callable[[], None], list[torch.nn.Par
 def plain(settings: TextTraining) -> tuple[Callable[[], None], list[torch.nn.Parameter]]:
     """The same samples as a Trainer takes them: padded, fp32, all logits, AdamW."""
     recipe = prepared(settings.model_copy(update={"precision": "fp32"}))
-    members = loop.order(len(recipe.training), settings.seed, 0)[: settings.batch_size]
+    members = order(len(recipe.training), settings.seed, 0)[: settings.batch_size]
     samples = [recipe.training[member] for member in members]
     longest = max(len(sample.ids) for sample in samples)
     ids = torch.zeros(len(samples), longest, dtype=torch.long)

@@ -16,7 +16,8 @@ from safetensors import safe_open
 
 from core import basemodels, settings
 from core.jobs import Mistake
-from core.lora import formats, image, loop
+from core.lora import formats, image, loop, pictures
+from core.lora.stepper import Stepper
 from core.lora.train import train
 
 
@@ -26,11 +27,11 @@ def recipe(recipe_of, image_settings):
 
 
 def test_buckets_keep_shape_and_area():
-    assert image.bucket((1000, 1000), 512 * 512, 64) == (512, 512)
-    assert image.bucket((1080, 1920), 512 * 512, 64) == (384, 640)
-    width, height = image.bucket((5000, 100), 512 * 512, 64)
+    assert pictures.bucket((1000, 1000), 512 * 512, 64) == (512, 512)
+    assert pictures.bucket((1080, 1920), 512 * 512, 64) == (384, 640)
+    width, height = pictures.bucket((5000, 100), 512 * 512, 64)
     assert width / height <= 2.5 and width % 64 == height % 64 == 0
-    assert image.nearest((1080, 1900), [(256, 256), (256, 448), (448, 256)]) == (256, 448)
+    assert pictures.nearest((1080, 1900), [(256, 256), (256, 448), (448, 256)]) == (256, 448)
 
 
 def test_pictures_get_the_base_sizes_and_none_is_dropped(recipe):
@@ -44,7 +45,7 @@ def test_pictures_get_the_base_sizes_and_none_is_dropped(recipe):
 def test_cached_latents_equal_the_pipeline_autoencoder(recipe, image_settings):
     pipeline = basemodels.load_pipeline(image_settings().base_model)
     picture = recipe.pictures[0]
-    pixels = np.asarray(image.cover(Image.open(picture.path), picture.size), dtype=np.float32) / 127.5 - 1
+    pixels = np.asarray(pictures.cover(Image.open(picture.path), picture.size), dtype=np.float32) / 127.5 - 1
     with torch.no_grad():
         posterior = pipeline.vae.encode(torch.from_numpy(pixels).permute(2, 0, 1)[None]).latent_dist
     scale = pipeline.vae.config.scaling_factor
@@ -88,7 +89,7 @@ def test_loss_falls_gradients_flow_and_the_base_stays(recipe_of, image_settings,
 
     recipe = recipe_of(image_settings(min_snr_gamma=0, **changes))
     before = {n: p.clone() for n, p in recipe.pipeline.unet.named_parameters() if not p.requires_grad}
-    stepper = loop.Stepper(recipe, image_settings(lr_scheduler="constant"), Accelerator())
+    stepper = Stepper(recipe, image_settings(lr_scheduler="constant"), Accelerator())
     batch = recipe.epoch(0, 1)[0]
     losses = [stepper.update(0, batch, step, 100)[0].item() for step in range(20)]
     assert losses[-1] < losses[0] - 0.02
@@ -101,8 +102,8 @@ def test_half_the_memory_gives_the_same_update(recipe_of, image_settings):
     from accelerate import Accelerator
 
     whole, parts = (recipe_of(image_settings()) for _ in range(2))
-    first = loop.Stepper(whole, whole.settings, Accelerator())
-    second = loop.Stepper(parts, parts.settings, Accelerator())
+    first = Stepper(whole, whole.settings, Accelerator())
+    second = Stepper(parts, parts.settings, Accelerator())
     second.halvings = 1
     for step, batch in enumerate(whole.epoch(0, 1)):
         assert first.update(0, batch, step, 9)[0].item() == pytest.approx(
@@ -153,6 +154,47 @@ def test_the_file_draws_what_the_adapter_draws(recipe_of, image_settings, change
         filed, trained = pipeline.unet(*drawn).sample, recipe.pipeline.unet(*drawn).sample
     assert (filed - trained).norm() / trained.norm() < 1e-3
     assert (plain - trained).norm() / trained.norm() > 1e-2
+
+
+def test_a_dora_is_exported_with_its_lengths_and_learns_on(image_settings, recipe_of):
+    """export() itself compares the UNet's output with the file's; a next run starts from the same numbers."""
+    chosen = image_settings(network="dora", target_modules=("all",), epochs=2)
+    path = last(chosen).result
+    layers = formats.read(path).layers
+    assert all(layer.dora_scale is not None for layer in layers.values())
+    assert all(
+        layer.dora_scale.shape == (len(layer.up), *[1] * (layer.up.dim() - 1)) for layer in layers.values()
+    )
+    again = recipe_of(image_settings(network="dora", target_modules=("all",), continue_from=path)).layers()
+    for key, layer in layers.items():
+        torch.testing.assert_close(again[key].dora_scale.flatten(), layer.dora_scale.float().flatten())
+        torch.testing.assert_close(again[key].delta(), layer.delta(), atol=1e-4, rtol=1e-2)
+
+
+def test_shuffled_tags_keep_the_first_and_are_all_encoded(recipe_of, image_settings):
+    shuffled = image.tag_orders("inkwash, a boat, fog, dawn", image_settings(shuffle_tags=True), 0)
+    assert shuffled[0] == "inkwash, a boat, fog, dawn" and 3 <= len(shuffled) <= image.ORDERS
+    assert all(sorted(said.split(", ")) == sorted(shuffled[0].split(", ")) for said in shuffled)
+    assert all(said.startswith("inkwash, ") for said in shuffled)
+    assert image.tag_orders("inkwash, a boat, fog", image_settings(), 0) == ("inkwash, a boat, fog",)
+    recipe = recipe_of(image_settings(shuffle_tags=True, keep_tags=0, caption_dropout=0.0))
+    seen = {recipe._draw([0], [0], epoch).captions[0] for epoch in range(20)}
+    assert seen == set(recipe.orders[recipe.pictures[0].caption]) and len(seen) == 2
+    assert seen <= set(recipe.words)
+
+
+def test_regularisation_pictures_are_seen_as_often_and_weigh_as_asked(recipe_of, image_settings, tmp_path):
+    folder = tmp_path / "others"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGB", (96, 96), (0, 80 * number, 0)).save(folder / f"{number}.png")
+    (folder / "metadata.csv").write_text("file_name,text\n0.png,a plain\n1.png,a field\n")
+    plain = recipe_of(image_settings(caption_dropout=0.0))
+    recipe = recipe_of(image_settings(reg_data_dir=folder, reg_weight=0.25, caption_dropout=0.0))
+    assert recipe.regular == {6, 7} and recipe.facts["regularisation"] == 2
+    assert recipe.numbers == [0, 1, 2, 3, 4, 5, 6, 7, 6, 7, 6, 7]
+    assert recipe._draw([0, 6], [0, 6], 0).weights.tolist() == [1.0, 0.25]
+    assert torch.equal(recipe._draw([0], [0], 0).latents, plain._draw([0], [0], 0).latents)
 
 
 def test_samples_show_the_base_beside_the_lora(image_settings):

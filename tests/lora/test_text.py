@@ -10,7 +10,8 @@ from conftest import last  # type: ignore[import-not-found]
 
 from core import basemodels
 from core.jobs import Mistake
-from core.lora import loop, text
+from core.lora import text
+from core.lora.stepper import Stepper
 from core.lora.train import train
 from core.texts.samples import TextSample
 
@@ -71,7 +72,7 @@ def test_loss_falls_gradients_flow_and_the_base_stays(recipe, text_settings):
     from accelerate import Accelerator
 
     before = {n: p.clone() for n, p in recipe.model.named_parameters() if not p.requires_grad}
-    stepper = loop.Stepper(recipe, text_settings(lr_scheduler="constant"), Accelerator())
+    stepper = Stepper(recipe, text_settings(lr_scheduler="constant"), Accelerator())
     batch = recipe.epoch(0, 1)[0]
     losses = [stepper.update(0, batch, step, 100)[0].item() for step in range(30)]
     assert losses[-1] < losses[0] - 0.2
@@ -84,8 +85,8 @@ def test_half_the_memory_gives_the_same_update(recipe_of, text_settings):
     from accelerate import Accelerator
 
     whole, parts = (recipe_of(text_settings()) for _ in range(2))
-    first = loop.Stepper(whole, whole.settings, Accelerator())
-    second = loop.Stepper(parts, parts.settings, Accelerator())
+    first = Stepper(whole, whole.settings, Accelerator())
+    second = Stepper(parts, parts.settings, Accelerator())
     second.halvings = 2
     for step, batch in enumerate(whole.epoch(0, 1)):
         assert first.update(0, batch, step, 9)[0].item() == pytest.approx(

@@ -1,0 +1,67 @@
+"""What a training run leaves to be looked at: TensorBoard logs and a line a step in metrics.jsonl."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+from core.lora.recipe import Sample
+
+
+class Logs:
+    """TensorBoard logs under `logs/`, a line a step in `metrics.jsonl`; steps past `step` are dropped."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "metrics.jsonl"
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step] if step else []
+        path.write_text("".join(kept), encoding="utf-8")
+        self.file = path.open("a", encoding="utf-8", buffering=1)
+        self.board = SummaryWriter(str(folder / "logs"), purge_step=step + 1 if step else None)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Notes the values of a step; not-a-number becomes null."""
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
+        plain = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self.file.write(json.dumps({"step": step, **plain, "time": round(time.time(), 3)}) + "\n")
+
+    def sample(self, step: int, number: int, sample: Sample) -> None:
+        """Notes a sample as a picture or a text."""
+        if sample.picture:
+            import numpy as np
+            from PIL import Image
+
+            self.board.add_image(
+                f"sample {number}", np.asarray(Image.open(sample.picture)), step, dataformats="HWC"
+            )
+        if sample.text:
+            self.board.add_text(f"sample {number}", f"{sample.asked}\n\n{sample.text}", step)
+
+    def close(self) -> None:
+        """Flushes and closes both."""
+        self.board.close()
+        self.file.close()
+
+
+def curves(folder: Path) -> tuple[list[float], list[tuple[int, float]]]:
+    """A run's losses of all steps, and (step, loss) of each look at held-out samples."""
+    lines = [json.loads(line) for line in _lines(folder / "metrics.jsonl")]
+    losses = [line["loss"] for line in lines if line.get("loss") is not None]
+    held_out = [
+        (line["step"], line["held_out_loss"]) for line in lines if line.get("held_out_loss") is not None
+    ]
+    return losses, held_out
+
+
+def _lines(path: Path) -> list[str]:
+    """A log's whole lines; a line cut off by a kill is left out."""
+    if not path.is_file():
+        return []
+    return [
+        line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")
+    ]

@@ -1,0 +1,121 @@
+"""Training pictures as a Stable Diffusion base sees them: cut to a bucket's shape, as posteriors of latents.
+
+Knows the autoencoder; nothing about captions, the UNet or training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import basemodels
+from core.images.importing import Unreadable, open_picture
+from core.jobs import Mistake, Progress
+from core.settings import ImageTraining
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+WIDEST = 2.0  # a bucket's longer side against its shorter
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A training picture with what the frozen autoencoder makes of it: mean and spread, [2, C, H/8, W/8].
+
+    `mirrored` is the same of the mirrored picture; None where pictures are not mirrored.
+    """
+
+    path: Path
+    caption: str
+    size: tuple[int, int]
+    posterior: torch.Tensor
+    mirrored: torch.Tensor | None
+
+
+def bucket(size: tuple[int, int], area: int, unit: int) -> tuple[int, int]:
+    """Width and height of a picture's bucket: its shape, at most `area`, sides multiples of `unit`.
+
+    Shapes beyond 1:2 get 1:2.
+    """
+    shape = min(max(size[0] / size[1], 1 / WIDEST), WIDEST)
+    width = max(unit, round(math.sqrt(area * shape) / unit) * unit)
+    height = max(unit, int(area / width / unit) * unit)
+    return width, height
+
+
+def nearest(size: tuple[int, int], choices: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The choice whose shape is nearest to that of `size`."""
+    return min(choices, key=lambda other: abs(math.log(size[0] * other[1] / (size[1] * other[0]))))
+
+
+def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture scaled until it covers `size`, its middle cut out."""
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    return ImageOps.fit(picture, size, Resampling.LANCZOS)
+
+
+def encode_pictures(
+    images: Sequence[Any],
+    pipeline: Any,
+    settings: ImageTraining,
+    drawing: basemodels.Drawing,
+    where: torch.device,
+) -> Generator[Progress, None, tuple[list[Picture], list[int]]]:
+    """Each picture's posterior, and how often it repeats; one that can't be opened is named and left out."""
+    unit = pipeline.vae_scale_factor * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
+    native = (drawing.square, drawing.portrait, drawing.landscape)
+    vae = pipeline.vae.to(where)
+    pictures: list[Picture] = []
+    repeats: list[int] = []
+    for number, image in enumerate(images):
+        try:
+            opened = open_picture(image.path)
+        except Unreadable as problem:
+            yield Progress("Encoding the pictures", number + 1, len(images), text=str(problem))
+            continue
+        side = settings.resolution
+        size = bucket(opened.size, side * side, unit) if side else nearest(opened.size, native)
+        shown = cover(opened, size)
+        posterior = encode(vae, shown)
+        mirrored = encode(vae, _mirror(shown)) if settings.flip else None
+        pictures.append(Picture(image.path, image.caption, size, posterior, mirrored))
+        repeats.append(image.repeats)
+        yield Progress("Encoding the pictures", number + 1, len(images))
+    if not pictures:
+        raise Mistake("None of the pictures in {folder} can be opened; put others in it.",
+                      folder=settings.train_data_dir)  # fmt: skip
+    return pictures, repeats
+
+
+def _mirror(picture: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    return ImageOps.mirror(picture)
+
+
+def encode(vae: Any, picture: Image.Image) -> torch.Tensor:
+    """Mean and spread of a picture's latents as the UNet sees them, [2, C, H/f, W/f], fp32 on the CPU.
+
+    An autoencoder that overflows in half precision (SDXL's does) is turned to fp32 and asked again.
+    """
+    import numpy as np
+    import torch
+
+    pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.inference_mode():
+        posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+    shift = getattr(vae.config, "shift_factor", None) or 0.0
+    mean = (posterior.mean.float() - shift) * vae.config.scaling_factor
+    both = torch.cat([mean, posterior.std.float() * vae.config.scaling_factor]).cpu()
+    if not both.isfinite().all():
+        if vae.dtype == torch.float32:
+            raise Mistake("The base model's autoencoder gives no numbers; get the base model again.")
+        return encode(vae.float(), picture)
+    return both

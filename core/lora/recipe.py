@@ -1,0 +1,83 @@
+"""What the training loop asks of a recipe, which knows the model and its data, and the seeds they share.
+
+Everything random is drawn from seeds of (seed, step) or (seed, epoch, sample), never from a state that has
+to survive: so a resumed run repeats the unbroken one bit by bit, a run on several processes sees the same
+noise as one with the same effective batch, and drawing samples in between disturbs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trained parameters by name, with the learning rate at its height."""
+
+    rate: float
+    parameters: dict[str, torch.nn.Parameter]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the LoRA makes at some step: a picture's file or a text, and what was asked for."""
+
+    asked: str
+    picture: Path | None = None
+    text: str | None = None
+
+
+class Recipe(Protocol):
+    """What the loop needs to know about a model and its data."""
+
+    device: torch.device
+    dtype: torch.dtype
+    figures: dict[str, float]  # the newest of `validate`
+
+    def groups(self) -> list[Group]:
+        """The trained parameters (fp32, on `device`); the same order at each call."""
+
+    def epoch(self, number: int, per_step: int) -> list[list[Any]]:
+        """One pass over the data: a list of updates, each a list of batches.
+
+        `per_step` batches of the settings' size make an update; seed and `number` alone decide the order.
+        """
+
+    def halves(self, batch: Any) -> list[Any]:
+        """The batch as two smaller ones with the same samples; one that can't be halved comes back alone."""
+
+    def weight(self, batch: Any) -> float:
+        """How much a batch counts in its update: samples or supervised tokens."""
+
+    def loss(self, batch: Any, epoch: int) -> torch.Tensor:
+        """The batch's mean loss, a scalar; gradients flow to the parameters of `groups()`."""
+
+    def validate(self) -> dict[str, float]:
+        """Figures on held-out data by name, such as `held_out_loss`; empty without such data."""
+
+    def samples(self, folder: Path, step: int) -> Iterator[Sample]:
+        """Draws or writes the samples of this step, at the same seed each time; pictures go into `folder`."""
+
+
+def seed(*numbers: int) -> int:
+    """One seed below 2**63 from several numbers, well spread: SplitMix64's mixing (Steele 2014)."""
+    mask, mixed = 2**64 - 1, 0
+    for number in numbers:
+        mixed = (mixed + number + 0x9E3779B97F4A7C15) & mask
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & mask
+        mixed ^= mixed >> 31
+    return mixed >> 1
+
+
+def order(count: int, *seeds: int) -> list[int]:
+    """The numbers below `count` in an order that follows from the seeds alone."""
+    import torch
+
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed(*seeds))).tolist()

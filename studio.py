@@ -20,6 +20,8 @@ import webbrowser
 from core import setup
 from core.jobs import Mistake, Runner
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def main() -> int:
     """Sets up, then runs the command; returns the exit status."""
@@ -38,7 +40,7 @@ def main() -> int:
 
 
 def open_window(options: argparse.Namespace) -> int:
-    """Serves the window until Ctrl-C; with --share behind a password that is made here and shown once."""
+    """Serves the window until Ctrl-C; where others can reach it, behind a password made here, shown once."""
     from core.demo import SAMPLE
     from core.project import Home
     from tabs import window
@@ -46,7 +48,8 @@ def open_window(options: argparse.Namespace) -> int:
 
     home = Home.default()
     project = home.sample_project(SAMPLE)
-    studio = Studio(home, project, Runner(home.folder / "jobs"), login=options.share)
+    guarded = options.share or options.host not in LOOPBACK
+    studio = Studio(home, project, Runner(home.folder / "jobs"), login=guarded)
     password = secrets.token_urlsafe(9)
 
     def login(user: str, given: str) -> bool:
@@ -59,7 +62,7 @@ def open_window(options: argparse.Namespace) -> int:
             host=options.host,
             port=free_port(options.host, options.port),
             share=options.share,
-            auth=login if options.share else None,
+            auth=login if guarded else None,
             allowed=(str(home.folder.resolve()),),
         ),
     )
@@ -67,6 +70,7 @@ def open_window(options: argparse.Namespace) -> int:
     if options.share:
         link = window.shared_at(app)
         print(f"Share link: {link}" if link else "No network, so no share link; the studio runs on here.")
+    if guarded:
         print(f"Log in as studio with the password {password} (shown only now).")
     if not options.no_browser:
         webbrowser.open(address)

@@ -22,8 +22,8 @@ from core.project import write_atomic
 from core.settings import ROOT, read_yaml
 
 VOCABULARY = ROOT / "assets" / "vocabulary.yaml"
-OWNED = r"\b(?:our|my|your|this|the new|a new)\s(?:[\w-]+\s){0,3}?[\w-]+$"
-MENTIONED, COMPANION, FITTING_SHOT, LUCK = 4.0, 2.0, 0.8, 0.6
+OWNED = r"\b(?:our|my|your|this|the new|a new)\s(?:[\w'-]+\s){0,3}?[\w'-]+$"
+MENTIONED, COMPANION, UNASKED, FITTING_SHOT, LUCK = 4.0, 2.0, -5.0, 0.8, 0.6
 IN_PLACE, NEAR_PLACE, OUT_OF_PLACE = 1.2, 0.5, -4.0
 
 
@@ -111,6 +111,12 @@ def _words() -> dict[str, Any]:
 
 
 @functools.cache
+def _goods() -> frozenset[str]:
+    """Things that are never scenery."""
+    return frozenset(name for line in _words()["goods"] for name in line)
+
+
+@functools.cache
 def things() -> dict[str, Thing]:
     """Every thing of assets/vocabulary.yaml by name."""
     found = {}
@@ -150,7 +156,7 @@ def plan(
     luck = random.Random(f"{seed} {topic}")
     known = _known(vocabulary)
     facts = read_topic(topic, known)
-    times, weather = _times(facts, read_topic(mood, known), count, luck)
+    times, weather = _times(facts, read_topic(mood, known), count)
     worth = {name: (relevance or {}).get(name, 0.0) for name in known}
     main = _main_settings(facts, known, worth)
     near = frozenset(place for setting in main for place in _words()["settings"][setting]["near"]) - set(main)
@@ -229,9 +235,9 @@ def read_topic(topic: str, known: Mapping[str, Thing] | None = None) -> Facts:
     called = ""
     if hero:
         end = next(span[1] for name, span in spans if name == hero)
-        owned = re.search(
-            r"\b(?:our|my|your|this|the new|a new)\s(?:[\w-]+\s){0,3}?[\w-]+$", topic[:end], re.I
-        )
+        for name, span in spans:  # "our bakery's bread" names it twice
+            end = span[1] if name == hero and span[0] == end + 1 else end
+        owned = re.search(OWNED, topic[:end], re.I)
         called = owned.group().lower() if owned else ""
 
     def named(kind: str) -> tuple[str, ...]:
@@ -258,12 +264,13 @@ def _mentions(topic: str, names: Mapping[str, Sequence[str]]) -> list[tuple[str,
     return sorted(found, key=lambda item: item[1])
 
 
-def _times(facts: Facts, mood: Facts, count: int, luck: random.Random) -> tuple[list[str], str]:
+def _times(facts: Facts, mood: Facts, count: int) -> tuple[list[str], str]:
     """A time of day for each scene, and one weather for all.
 
-    One named time holds throughout; several named ones divide the scenes in their order.
+    One named time holds throughout; several named ones divide the scenes in their order. Where none is named
+    the video goes through a day, which is a story of its own.
     """
-    named = facts.times or mood.times or (luck.choice(("morning", "day", "evening")),)
+    named = facts.times or mood.times or ("morning", "day", "evening")
     times = [named[min(slot * len(named) // count, len(named) - 1)] for slot in range(count)]
     return times, next(iter(facts.weathers or mood.weathers), "")
 
@@ -312,13 +319,15 @@ def _choose(
     luck: random.Random,
 ) -> str:
     """The best thing for a slot: it belongs to the topic, to the place, the time and the shot, and is new."""
-    companions = _words()["companions"].get(draft.facts.hero, ())
+    companions, goods = _words()["companions"].get(draft.facts.hero, ()), _goods()
     lucks = {name: luck.gauss(0, LUCK) for name in sorted(known)}
 
     def score(name: str) -> float:
         thing = known[name]
         total = worth[name] + lucks[name]
-        total += MENTIONED * (name in draft.facts.things) + COMPANION * (name in companions)
+        mentioned, companion = name in draft.facts.things, name in companions
+        total += MENTIONED * mentioned + COMPANION * companion
+        total += UNASKED * (name in goods and not mentioned and not companion)
         total += FITTING_SHOT * (thing.shot == shot)
         return total + _fit(draft, thing)
 

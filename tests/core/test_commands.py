@@ -146,7 +146,7 @@ def interrupted(arguments: list[str], after: str, home: Path) -> tuple[int, str]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent with SIGINT")
-@pytest.mark.parametrize("step", ["label", "image", "text", "compose"])
+@pytest.mark.parametrize("step", ["label", "image", "text", "compose", "demo"])
 def test_ctrl_c_ends_a_step_cleanly(step: str, tmp_path: Path, tiny_base: Path, tiny_llm: Path) -> None:
     pictures(tmp_path / "in", 200 if step == "label" else 6)
     shutil.copy2(ROOT / "assets" / "sample" / "texts" / "narration.jsonl", tmp_path / "lines.jsonl")
@@ -165,6 +165,7 @@ def test_ctrl_c_ends_a_step_cleanly(step: str, tmp_path: Path, tiny_base: Path, 
         "text": (["train", "--config", "text.yaml"], "loss"),
         "compose": (["compose", "--topic", "a quiet river", "--image-base", str(tiny_base), "--text-base",
                      str(tiny_llm), "--output", "v.mp4"], "Writing"),
+        "demo": (["demo"], "Labelling"),
     }[step]  # fmt: skip
     status, shown = interrupted(arguments, after, tmp_path)
     assert status == 130 and "Traceback" not in shown, shown

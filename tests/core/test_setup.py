@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,8 +104,30 @@ def test_pip_lines_become_phrases() -> None:
 
 def test_an_old_python_gets_one_sentence() -> None:
     """The entry file's first statements, run with an old version number in place of this one's."""
-    source = (setup.ROOT / "studio.py").read_text().split("import signal")[0]
+    source = (setup.ROOT / "studio.py").read_text().split("import argparse")[0]
     code = source.replace("sys.version_info", "OLD").replace("import sys", "import sys\nOLD = (3, 8)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "studio: Python 3.8 is too old; install Python 3.10 or newer.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent with SIGINT")
+def test_ctrl_c_in_the_set_up_is_one_sentence_and_nothing_is_believed(tmp_path: Path) -> None:
+    """The real set-up of a copy, in an interpreter that sees no packages, stopped while it makes `.venv`."""
+    shutil.copytree(setup.ROOT / "core", tmp_path / "core")
+    for name in ("studio.py", "requirements.txt", "requirements-dev.txt"):
+        shutil.copy2(setup.ROOT / name, tmp_path)
+    bare = getattr(sys, "_base_executable", sys.executable)
+    process = subprocess.Popen(
+        [bare, "-S", "-E", str(tmp_path / "studio.py"), "doctor"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[1]
+    assert first.startswith("Setting up the studio"), first + rest
+    assert (process.returncode, rest) == (130, "studio: set-up stopped; start again to complete it.\n")
+    assert not list(tmp_path.glob(".venv/studio-ready*"))

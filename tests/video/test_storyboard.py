@@ -39,6 +39,7 @@ def test_word_list_names_only_things_that_exist() -> None:
     named = [*words["words"], *words["companions"]]
     named += [name for group in words["alike"] for name in group]
     named += [name for group in words["companions"].values() for name in group]
+    named += [name for group in words["goods"] for name in group]
     assert [name for name in named if name not in things()] == []
     places = set(words["settings"])
     assert all(set(thing.settings) <= places for thing in things().values())
@@ -50,6 +51,7 @@ def test_topic_is_read_for_things_places_time_and_weather() -> None:
     assert (facts.settings, facts.times, facts.weathers, facts.hero) == (("city",), ("night",), ("rain",), "")
     facts = read_topic("Our new ceramic tea cup")
     assert (facts.hero, facts.called) == ("cup of tea", "our new ceramic tea cup")
+    assert read_topic("Our bakery's bread").called == "our bakery's bread"
     facts = read_topic("my cat hates Mondays")
     assert (facts.hero, facts.called, facts.times) == ("cat", "my cat", ("morning",))
     assert read_topic("an old woman and her buses").things == ("old woman", "bus")
@@ -104,6 +106,21 @@ def test_relevance_from_outside_chooses_the_things() -> None:
     wanted = {"camera": 9.0, "mountain": 8.0, "fox": 7.0}
     board = plan("an unheard-of topic", 5, 3, SMALL, relevance=wanted)
     assert set(wanted) <= {scene.thing for scene in board.scenes}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_goods_are_seen_only_where_the_topic_asks_for_them(seed: int) -> None:
+    shown = {scene.thing for scene in plan("a quiet morning in a river town", 8, seed, SMALL).scenes}
+    assert not shown & {"pair of headphones", "phone", "lipstick", "handbag", "sneaker", "bottle of perfume"}
+    assert "lipstick" in {scene.thing for scene in plan("my favourite lipstick", 4, seed, SMALL).scenes}
+    assert "camera" in {scene.thing for scene in plan("a camera in the city", 6, seed, SMALL).scenes}
+
+
+def test_a_topic_without_a_time_goes_through_a_day() -> None:
+    subjects = [scene.subject for scene in plan("a boat on the lake", 3, 0, SMALL).scenes]
+    assert [time in said for time, said in zip(("morning", "day", "evening"), subjects, strict=True)] == [
+        True
+    ] * 3
 
 
 def test_same_seed_plans_the_same_and_another_differs() -> None:

@@ -9,13 +9,14 @@ about two and a half hours on a quiet two-core CPU for `small`, and 25 minutes o
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from assets.build import training
 
-# script, arguments, minutes at share 1
+# script, arguments, minutes at share 1 (0: as long as it takes)
 PLAN: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("base", ("--stage", "text"), 4),
     ("autoencoder", ("--finish",), 40),
@@ -23,9 +24,11 @@ PLAN: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("base", ("--stage", "unet", "--portrait", "0.4"), 60),
     ("base", ("--stage", "unet", "--portrait", "0.7", "--finish"), 30),
     ("base", ("--stage", "export"), 0),
+    ("base", ("--stage", "sheet"), 0),
     ("autoencoder", ("--decoder-only", "--finish"), 20),
     ("labeller", ("--finish",), 20),
     ("upscaler", ("--finish",), 15),
+    ("loras", (), 0),
     ("judge", (), 10),
 )
 
@@ -57,10 +60,12 @@ def main() -> None:
             str(options.models.resolve()),
             *words,
         ]
-        command += ["--minutes", str(max(minutes * options.share, 0.05))]
+        if minutes:
+            command += ["--minutes", str(max(minutes * options.share, 0.05))]
         environment = {**os.environ, **ALLOCATOR}
         if words[:2] == ("--stage", "unet") and not gpu:
             command += ["--workers", str(options.workers)]
+            command += ["--compile"] if shutil.which("c++") else []
             environment["OMP_NUM_THREADS"] = "1"
         print("·", " ".join(command[2:]), flush=True)
         subprocess.run(command, check=True, cwd=root, env=environment)

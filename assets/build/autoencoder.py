@@ -1,11 +1,11 @@
-"""Trains the base's autoencoder: pictures to latents with an eighth of the side and 6 channels, and back.
+"""Trains the base's autoencoder: pictures to latents with an eighth of the side and 8 channels, and back.
 
 Works on drawn scenes; knows nothing about captions or diffusion. Flat art needs crisp edges, so the loss
 adds the difference of gradients to the difference of colours. Three habits make the latents easy for a
 small diffusion model: noise on the latents while the decoder learns (it forgives the UNet's errors), a
 decoder that also turns latents of half the size into a picture of half the size (Kouzelis et al. 2025,
-arXiv:2502.09509; coarse structure then stands in the low frequencies), and, at the end, channels of mean 0
-and deviation 1, folded into the 1×1 convolutions.
+arXiv:2502.09509; coarse structure then stands in the low frequencies), and, at the end, channels that
+are as large as what they change in the picture (`normalise`).
 
     python -m assets.build.autoencoder --size small --minutes 20 --finish
 """
@@ -13,6 +13,7 @@ and deviation 1, folded into the 1×1 convolutions.
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -20,14 +21,14 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assets.build import data, muon, training
+from assets.build import data, muon, styles, training
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"channels": (8, 8, 8, 16), "batch": 2, "crop": 32, "pool": 4, "held_out": 2},
-    "small": {"channels": (16, 40, 96, 160), "batch": 4, "crop": 112, "pool": 500, "held_out": 32},
+    "small": {"channels": (16, 40, 96, 160), "batch": 6, "crop": 112, "pool": 1600, "held_out": 32},
     "full": {"channels": (32, 64, 128, 256), "batch": 64, "crop": 256, "pool": 20000, "held_out": 200},
 }
-LATENT_CHANNELS = 6
+LATENT_CHANNELS = 8
 NOISE = 0.1  # largest deviation of the noise on the latents, whose own deviation is kept near 1
 DECODER_NOISE = 0.3  # the same when only the decoder learns: as much as a young UNet errs
 
@@ -78,6 +79,25 @@ def crops(pool: NDArray[np.uint8], count: int, side: int, random: np.random.Gene
     return found
 
 
+def training_pool(size: str, count: int, seed: int) -> NDArray[np.uint8]:
+    """Square pictures [count, H, W, 3]: scenes, and for every tenth an ink wash or neon picture of one.
+
+    The base's latents must hold what a LoRA is to learn, and that looks unlike the scenes.
+    """
+    width, height = data.SHAPES[size]["square"]
+    random = np.random.default_rng(seed)
+    first = int(random.integers(data.PORTRAIT // 2))
+    styled = count // 10
+    pool = data.draw(range(first, first + count - styled), width, height, size).pictures
+    if not styled:
+        return pool
+    large = data.draw(range(first + count, first + count + styled), 4 * width, 4 * height, size).pictures
+    paint = (styles.ink_wash, styles.neon_night)
+    painted = [paint[i % 2](picture, seed=i) for i, picture in enumerate(large)]
+    small = [cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA) for p in painted]
+    return np.concatenate([pool, np.stack(small)])
+
+
 def picture_loss(made: Tensor, real: Tensor) -> Tensor:
     """Mean absolute and squared difference of colours, of gradients in both directions, and of coarse colour.
 
@@ -112,25 +132,52 @@ def reconstruct(model: Any, pictures: NDArray[np.uint8], at_once: int = 8) -> ND
 
 @torch.no_grad()
 def normalise(model: Any, pictures: NDArray[np.uint8]) -> None:
-    """Folds each latent channel's mean and deviation into the 1×1 convolutions.
+    """Folds mean, rotation and size of the latent channels into the 1×1 convolutions.
 
-    The posterior gets a tiny spread.
-
-    Afterwards latents of such pictures have mean 0 and deviation 1 in each channel, so `scaling_factor`
-    stays 1.
+    The channels are turned to the principal axes of what the decoder makes of them, and each gets a deviation
+    in proportion to how much it changes the picture, 1 on average (root mean square). Distances between
+    latents are then nearly distances between pictures: a diffusion model spends its effort on what is seen,
+    coarse channels first. `scaling_factor` stays 1. The posterior gets a tiny spread.
     """
     latents = data.encode(model, pictures)
-    mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)) + 1e-6
-    device = model.quant_conv.weight.device
-    mean, deviation = mean.to(device), deviation.to(device)
-    half = model.config.latent_channels
-    model.quant_conv.weight[:half] /= deviation[:, None, None, None]
-    model.quant_conv.bias[:half] = (model.quant_conv.bias[:half] - mean) / deviation
-    model.quant_conv.weight[half:] = 0
-    model.quant_conv.bias[half:] = -10.0
-    kernel = model.post_quant_conv.weight
-    model.post_quant_conv.bias += (kernel[:, :, 0, 0] * mean).sum(1)
-    model.post_quant_conv.weight *= deviation[None, :, None, None]
+    device, half = model.quant_conv.weight.device, model.config.latent_channels
+    mean = latents.mean(dim=(0, 2, 3))
+    change = _change(model, latents[:16].to(device)).cpu()
+    strength, axes = torch.linalg.eigh(change)
+    turned = torch.einsum("nchw,cd->ndhw", latents - mean[:, None, None], axes)
+    deviation = turned.std(dim=(0, 2, 3))
+    wanted = deviation * strength.clamp(min=1e-8).sqrt()  # how far the channel as it is moves the picture
+    factor = wanted / wanted.square().mean().sqrt() / deviation
+    there = (factor[:, None] * axes.T).to(device)  # latents as they were → as they shall be
+    back = (axes / factor).to(device)
+    mean = mean.to(device)
+    into, out = model.quant_conv, model.post_quant_conv
+    into.weight[:half] = torch.einsum("dc,cihw->dihw", there, into.weight[:half])
+    into.bias[:half] = there @ (into.bias[:half] - mean)
+    into.weight[half:] = 0
+    into.bias[half:] = -10.0
+    kernel = out.weight[:, :, 0, 0]
+    out.bias += kernel @ mean
+    out.weight.copy_((kernel @ back)[:, :, None, None])
+
+
+@torch.no_grad()
+def _change(model: Any, latents: Tensor, far: float = 0.2) -> Tensor:
+    """How the decoder answers to each pair of latent channels [C, C]: products of the pictures' changes.
+
+    Each channel in turn is moved by the same noise, `far` times as strong as the latents.
+    """
+    noise = torch.randn(latents[:, 0].shape, generator=torch.Generator().manual_seed(0)).to(latents.device)
+    far = far * latents.std().item()
+    with torch.autocast(latents.device.type, torch.bfloat16):
+        still = model.decode(latents).sample.float()
+        moved = []
+        for channel in range(latents.shape[1]):
+            other = latents.clone()
+            other[:, channel] += far * noise
+            moved.append((model.decode(other).sample.float() - still).flatten())
+    changes = torch.stack(moved)
+    return (changes @ changes.T).double().float() / changes.shape[1] / far**2
 
 
 def train_step(model: Any, real: Tensor, device: torch.device, coarse: bool, noise: float) -> Tensor:
@@ -168,23 +215,23 @@ def main() -> None:
     width, height = data.SHAPES[options.size]["square"]
     held_out = data.draw(range(data.HELD_OUT, data.HELD_OUT + setup["held_out"]), width, height, options.size)
 
-    folder, step = options.state / "autoencoder", 0
+    folder, step, exported = options.state / "autoencoder", 0, options.models / "base" / "vae"
     before = training.load_state(folder)
-    first = int(np.random.default_rng(before[1]["step"] if before else 0).integers(data.PORTRAIT // 2))
-    pool = data.draw(range(first, first + setup["pool"]), width, height, options.size).pictures
+    pool = training_pool(options.size, setup["pool"], before[1]["step"] if before else 0)
 
     torch.manual_seed(0)
     model = build(options.size).to(device).to(memory_format=torch.channels_last)
     model.encoder.requires_grad_(not options.decoder_only)
     model.quant_conv.requires_grad_(not options.decoder_only)
-    optimizer = muon.Muon(muon.groups(model, lr=options.rate, adam_lr=options.rate))
+    optimizer = muon.Muon(muon.groups(model, lr=options.rate, adam_lr=options.rate), turns=2)
     average = training.Average(model, 0.998)
     found = training.load_state(folder)
     if found:
         same = found[1]["decoder_only"] == options.decoder_only
         training.unpack(found[0], model, average, optimizer if same else None)
-        if not same:
-            average.copy_to(model)  # what was exported so far is what the decoder goes on from
+        if not same:  # the base was trained on the exported one's latents: they stay, bit by bit
+            model.load_state_dict(AutoencoderKL.from_pretrained(exported).float().state_dict())
+            average = training.Average(model, 0.998)
         step = found[1]["step"]
     random = np.random.default_rng(step)
     torch.manual_seed(step)
@@ -204,18 +251,19 @@ def main() -> None:
         finished = build(options.size).to(device)
         average.copy_to(finished)
         finished.eval().to(memory_format=torch.channels_last)
-        normalise(finished, held_out.pictures)
+        if not options.decoder_only:
+            normalise(finished, held_out.pictures)
         made = reconstruct(finished, held_out.pictures)
         shown = np.stack([held_out.pictures[:8], made[:8]], 1).reshape(-1, *made.shape[1:])
         data.sheet(shown, sheet)
-        finished.half().save_pretrained(options.models / "base" / "vae")
+        finished.half().save_pretrained(exported)
         return psnr(made, held_out.pictures)
 
     total, since = torch.zeros(()), 0
     while time_slice.going():
         training.set_rate(optimizer, time_slice.rate())
         real = data.to_tensor(crops(pool, setup["batch"], setup["crop"], random)).to(device)
-        loss = train_step(model, real, device, coarse=step % 4 == 0, noise=noise)
+        loss = train_step(model, real, device, coarse=step % 8 == 0, noise=noise)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

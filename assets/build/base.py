@@ -9,6 +9,7 @@ with v-prediction (Salimans & Ho 2022, arXiv:2202.00512) on a cosine schedule, s
     python -m assets.build.base --stage unet --minutes 60          # on what `data` has cached; again to go on
     python -m assets.build.base --stage unet --minutes 10 --finish # the rate falls to zero: the last slice
     python -m assets.build.base --stage export                     # assets/models/base from the newest state
+    python -m assets.build.base --stage sheet                      # its contact sheets
 """
 
 import argparse
@@ -50,11 +51,11 @@ SIZES: dict[str, dict[str, Any]] = {
         "positions": 8,
     },
     "small": {
-        "channels": (64, 128, 192, 256),
-        "heads": (2, 2, 4, 4),
+        "channels": (96, 192, 256),
+        "heads": (2, 4, 4),
         "norm": 32,
         "text": (192, 4, 4),
-        "batch": 20,
+        "batch": 12,
         "captions": 20000,
         "held_out": 96,
         "positions": 16,
@@ -74,7 +75,7 @@ WORDS = 8192
 LENGTH = 40  # tokens of a caption, start and end included; pipelines pad to the tokenizer's own length
 DROPPED = 0.1  # share of captions left out, for guidance
 LOG = 40  # steps between two lines of the log
-MEET = 5  # steps between two meetings of the workers
+MEET = 10  # steps between two meetings of the workers
 STEPS, GUIDANCE = 20, 4.0
 FACTS = ("object", "color", "count", "object2", "setting", "backdrop", "time", "weather", "style")
 FAVOURED = frozenset(
@@ -95,7 +96,9 @@ FAVOURED = frozenset(
         "pair of headphones",
     }
 )
-FAVOUR = 3.0  # how much more often these are seen: in a short training it is better to draw some things well
+FAVOUR = 1.5  # how much more often these are seen: in a short training it is better to draw some things well
+SHOWN = 24  # prompts of each shape on the contact sheets
+SIMPLE = 2.5  # the same for scenes with one thing and in no style
 SHEET = (
     "a fox in a snowy forest at night",
     "a red house by a river in the morning",
@@ -264,11 +267,11 @@ class Diffusion:
 
 
 def box_weights(boxes: Tensor, height: int, width: int) -> Tensor:
-    """Weights [N, 1, height, width]: twice as much inside the object's box (shares x0 y0 x1 y1), mean 1."""
+    """Weights [N, 1, height, width]: threefold inside the object's box (shares x0 y0 x1 y1), mean 1."""
     y = (torch.arange(height) + 0.5)[None, :, None] / height
     x = (torch.arange(width) + 0.5)[None, None, :] / width
     x0, y0, x1, y1 = (boxes[:, i, None, None] for i in range(4))
-    weights = 1.0 + ((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)).float()
+    weights = 1.0 + 2.0 * ((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)).float()
     return (weights / weights.mean(dim=(1, 2), keepdim=True))[:, None]
 
 
@@ -296,7 +299,7 @@ class Learner:
         split.append(
             {"params": list(self.text.parameters()), "lr": 1e-4, "base_lr": 1e-4, "orthogonal": False}
         )
-        self.optimizer = muon.Muon(split, turns=3 if device.type == "cpu" else 1)
+        self.optimizer = muon.Muon(split, turns=4 if device.type == "cpu" else 1)
         self.average = training.Average(self.both, 0.995)
         self.facts: dict[str, Any] = {"samples": 0, "seconds": 0.0, "steps": 0}
         if found:
@@ -356,6 +359,12 @@ def share(learner: Learner, workers: int, going: bool) -> bool:
     return bool(flat[-1] > 0)
 
 
+def worth(facts: dict[str, str]) -> float:
+    """How often a scene is seen: one thing alone teaches its shape best, and favoured things come first."""
+    simple = facts["count"] == "one" and not facts["object2"] and not facts["style"]
+    return (FAVOUR if facts["object"] in FAVOURED else 1.0) * (SIMPLE if simple else 1.0)
+
+
 class Scenes:
     """The cached latents of one shape with their captions' tokens."""
 
@@ -372,11 +381,11 @@ class Scenes:
         new = self.latents.captions[len(self.tokens) :]
         if new:
             self.tokens = torch.cat([self.tokens, tokenise(self.words, new)])
-            weights = np.array([FAVOUR if name in FAVOURED else 1.0 for name in self.latents.objects])
+            weights = np.array([worth(facts) for facts in self.latents.facts])
             self.shares = np.cumsum(weights / weights.sum())
 
     def pick(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
-        """Numbers of `count` scenes, those with favoured things more often."""
+        """Numbers of `count` scenes, each as often as its `worth` says."""
         return np.searchsorted(self.shares, random.random(count) * self.shares[-1] * 0.999999)
 
 
@@ -390,6 +399,7 @@ def train_unet(rank: int, options: argparse.Namespace) -> None:
     setup, device = SIZES[options.size], training.pick_device()
     learner = Learner(options, device)
     facts, diffusion = learner.facts, Diffusion(device)
+    unet = torch.compile(learner.unet, dynamic=False) if options.compile else learner.unet
     sets = [Scenes(options, shape, learner.words) for shape in data.SHAPES[options.size]]
     watcher = Watcher(options, learner, diffusion) if rank == 0 else None
     empty = tokenise(learner.words, [""])[0]
@@ -412,7 +422,7 @@ def train_unet(rank: int, options: argparse.Namespace) -> None:
         noisy, velocity = diffusion.mix(latents, torch.randn_like(latents), times)
         with torch.autocast(device.type, torch.bfloat16):
             context = learner.text(ids.to(device)).last_hidden_state
-            guess = learner.unet(noisy, times, context).sample
+            guess = unet(noisy, times, context).sample
         weights = box_weights(boxes, *latents.shape[2:]).to(device)
         loss = ((guess.float() - velocity).square() * weights).mean()
         learner.optimizer.zero_grad(set_to_none=True)
@@ -445,6 +455,7 @@ def train_unet(rank: int, options: argparse.Namespace) -> None:
                 learner.save()
                 saved = time.monotonic()
             start = time.monotonic()
+    learner.average.update(learner.both)
     if watcher:
         learner.save()
         watcher.look()
@@ -534,7 +545,7 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
         config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
     sets = [data.Latents(options.state / "latents", shape) for shape in data.SHAPES[options.size]]
-    seen = {name for found in sets for name in found.objects}
+    seen = {facts["object"] for found in sets for facts in found.facts}
     vocabulary["object"] = [name for name in vocabulary["object"] if name in seen]
     studio = {
         "name": f"Picture book ({options.size})",
@@ -552,9 +563,9 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
         json.dumps(vocabulary, indent=1, ensure_ascii=False), encoding="utf-8"
     )
     (new / "studio.json").write_text(json.dumps(studio, indent=1), encoding="utf-8")
-    for name in ("card.md", "sheet.png"):
-        if (target / name).exists():
-            shutil.copy(target / name, new / name)
+    for path in (target / "card.md", *target.glob("sheet*")):
+        if path.exists():
+            shutil.copy(path, new / path.name)
     shutil.rmtree(old, ignore_errors=True)
     target.rename(old)
     new.rename(target)
@@ -562,10 +573,28 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
     return target
 
 
+def contact_sheets(options: argparse.Namespace, device: torch.device) -> list[Path]:
+    """Draws 48 fixed prompts at fixed seeds with the exported base, half of them upright, for its card."""
+    from assets.build import scenes
+
+    size = data.vocabulary_size(options.size)
+    seeds = scenes.with_one_object(2 * SHOWN - len(SHEET), data.HELD_OUT + 3 * 10**6, size)
+    prompts = [*SHEET, *(scenes.describe(seed, size)[0] for seed in seeds)]
+    pipe: Any = StableDiffusionPipeline.from_pretrained(options.models / "base", torch_dtype=torch.float32)
+    pipe.to(device).set_progress_bar_config(disable=True)
+    made = []
+    for number, shape in enumerate(data.SHAPES[options.size]):
+        pictures = draw(pipe, prompts[number::2], *data.SHAPES[options.size][shape], seed=7)
+        made.append(options.models / "base" / f"sheet-{shape}.jpg")
+        data.sheet(pictures, made[-1])
+    (options.models / "base" / "sheet.txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
+    return made
+
+
 def main() -> None:
     """Runs one stage for one slice."""
     parser = training.arguments("Trains the picture base.", minutes=9)
-    parser.add_argument("--stage", choices=("text", "unet", "export"), required=True)
+    parser.add_argument("--stage", choices=("text", "unet", "export", "sheet"), required=True)
     parser.add_argument("--portrait", type=float, default=0.4, help="share of batches that are 9:16")
     parser.add_argument(
         "--look", type=float, default=10, help="minutes between looks, checkpoints, new scenes"
@@ -573,6 +602,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=0, help="samples a step and worker; 0: the size's own")
     parser.add_argument("--workers", type=int, default=1, help="processes that train side by side on one CPU")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rate")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="a third faster on a CPU after minutes of compiling; needs a C++ compiler",
+    )
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -582,8 +616,10 @@ def main() -> None:
     elif options.stage == "unet":
         (options.state / "meeting").unlink(missing_ok=True)
         multiprocessing.spawn(train_unet, (options,), nprocs=options.workers)
-    else:
+    elif options.stage == "export":
         print(export(options, device))
+    else:
+        print(*contact_sheets(options, device))
 
 
 if __name__ == "__main__":

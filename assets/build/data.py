@@ -151,7 +151,7 @@ class Latents:
         self.latents: list[Tensor] = []
         self.boxes: list[Tensor] = []
         self.captions: list[str] = []
-        self.objects: list[str] = []
+        self.facts: list[dict[str, str]] = []
         self.refresh()
 
     def refresh(self) -> None:
@@ -164,7 +164,7 @@ class Latents:
             self.boxes += list(tensors["boxes"])
             told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             self.captions += told["captions"]
-            self.objects += [facts["object"] for facts in told["facts"]]
+            self.facts += told["facts"]
             self.read.add(path.name)
 
     def __len__(self) -> int:

@@ -1,14 +1,18 @@
-"""Measures the base: does a picture show the object, the place and the time of day that its prompt asked for?
+"""Measures the base and the starter LoRAs: do they draw the object, place, time and style asked for?
 
-A small classifier is trained on real scenes only and never sees a drawn picture; then it judges what the
-base draws for 300 prompts with one object each. It shares no weights with the labeller. Its own accuracy on
+A small classifier is trained on real scenes only (a third of them put into a starter LoRA's style) and never
+sees a drawn picture; then it judges what the base draws for 300 prompts with one object each, and what it
+draws for some of them with each starter LoRA. It shares no weights with the labeller. Its own accuracy on
 held-out real scenes is written beside the figures, for it is their ceiling.
 
     python -m assets.build.judge --size small --minutes 6
 """
 
+import argparse
 import json
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,15 +23,20 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from assets.build import base, data, training
+from assets.build import base, data, loras, scenes, training
+from core.lora import formats
 
 SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"width": 8, "batch": 4, "pool": 8, "prompts": 2},
-    "small": {"width": 24, "batch": 48, "pool": 3000, "prompts": 300},
-    "full": {"width": 64, "batch": 256, "pool": 60000, "prompts": 300},
+    "tiny": {"width": 8, "batch": 4, "pool": 9, "prompts": 2, "pairs": 2},
+    "small": {"width": 24, "batch": 48, "pool": 4500, "prompts": 300, "pairs": 60},
+    "full": {"width": 64, "batch": 256, "pool": 60000, "prompts": 300, "pairs": 100},
 }
+Picture = NDArray[np.uint8]
+
 SIDE = 112  # px that the judge sees
-KINDS = ("object", "setting", "time")
+KINDS = ("object", "setting", "time", "look")
+PLAIN = "plain"
+LOOKS = [PLAIN, *loras.STARTERS]
 
 
 class Judge(nn.Module):
@@ -55,9 +64,14 @@ class Judge(nn.Module):
         return {kind: head(pooled) for kind, head in self.heads.items()}
 
 
-def squash(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def squash(picture: Picture) -> Picture:
+    """A picture [H, W, 3] to [SIDE, SIDE, 3]."""
+    return np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def squash_all(pictures: Picture) -> Picture:
     """Pictures [N, H, W, 3] to [N, SIDE, SIDE, 3]."""
-    return np.stack([cv2.resize(p, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for p in pictures])
+    return np.stack([squash(picture) for picture in pictures])
 
 
 def soften(picture: NDArray[Any], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -99,34 +113,34 @@ def targets_of(facts: list[dict[str, str]], classes: dict[str, list[str]]) -> Te
     return torch.tensor(rows)
 
 
-def single(size: str, count: int, first: int) -> tuple[list[str], list[dict[str, str]]]:
-    """Captions and facts of held-out scenes with one object, no style, told from `first` on."""
-    from assets.build import scenes
+def real(seeds: Sequence[int], shape: str, size: str, styled: bool) -> tuple[Picture, list[dict[str, str]]]:
+    """Real scenes [N, SIDE, SIDE, 3] and their facts; where `styled`, two of three are put into a style.
 
-    captions: list[str] = []
-    facts: list[dict[str, str]] = []
-    seed = first
-    while len(captions) < count:
-        caption, fact = scenes.describe(seed, data.vocabulary_size(size))
-        if fact["count"] == "one" and not fact["object2"] and not fact["style"]:
-            captions.append(caption)
-            facts.append(fact)
-        seed += 1
-    return captions, facts
+    A style hides the time of day, so a styled scene's facts don't tell it.
+    """
+    width, height = data.SHAPES[size][shape]
+    pictures, facts = [], []
+    for number, seed in enumerate(seeds):
+        look = LOOKS[number % len(LOOKS)] if styled else PLAIN
+        scale = 1 if look == PLAIN else 2
+        scene = scenes.draw(seed, scale * width, scale * height, data.vocabulary_size(size))
+        starter = loras.STARTERS.get(look)
+        pictures.append(squash(starter.paint(scene.image, seed, scene.mask) if starter else scene.image))
+        facts.append({**scene.facts, "look": look, **({"time": ""} if starter else {})})
+    return np.stack(pictures), facts
 
 
-def main() -> None:
-    """Trains the judge, draws the prompts, writes `models/figures.json`."""
-    from assets.build import scenes
+def asked(size: str, count: int, first: int, look: str = PLAIN) -> tuple[list[str], list[dict[str, str]]]:
+    """Captions and facts of held-out scenes with one object, told from `first` on; with a look's trigger."""
+    seeds = scenes.with_one_object(count, first, data.vocabulary_size(size))
+    told = [scenes.describe(seed, data.vocabulary_size(size)) for seed in seeds]
+    start = "" if look == PLAIN else f"{loras.STARTERS[look].trigger}, "
+    return [start + caption for caption, _ in told], [{**fact, "look": look} for _, fact in told]
 
-    options = training.arguments("Measures the base with an independent judge.", minutes=6).parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+
+def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, list[str]]) -> int:
+    """Trains the judge for one slice, from its state; the steps so far."""
     setup, device = SIZES[options.size], training.pick_device()
-    vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
-    classes = {kind: vocabulary[kind] for kind in KINDS}
-    torch.manual_seed(0)
-    judge = Judge(setup["width"], classes).to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=0.01)
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]
@@ -137,14 +151,13 @@ def main() -> None:
         step = found[1]["step"]
     random = np.random.default_rng(step)
     first = int(random.integers(data.PORTRAIT // 2))
-    pools = [
-        data.draw(range(first, first + setup["pool"] // 2), SIDE, h, options.size)
-        for h in (SIDE, SIDE * 7 // 4)
+    parts = [
+        real(range(first, first + setup["pool"] // 2), shape, options.size, styled=True)
+        for shape in data.SHAPES[options.size]
     ]
-    pool = np.concatenate([squash(batch.pictures) for batch in pools])
-    targets = torch.cat([targets_of(batch.facts, classes) for batch in pools])
+    pool = np.concatenate([pictures for pictures, _ in parts])
+    targets = torch.cat([targets_of(facts, classes) for _, facts in parts])
     time_slice = training.Slice(options.minutes, options.steps, finish=True)
-    log = options.state / "judge.log"
     while time_slice.going():
         training.set_rate(optimizer, time_slice.rate())
         picked = random.integers(len(pool), size=setup["batch"])
@@ -161,26 +174,55 @@ def main() -> None:
         optimizer.step()
         step += 1
         if step % 100 == 0:
-            training.write_log(log, step=step, loss=round(loss.item(), 4))
+            training.write_log(options.state / "judge.log", step=step, loss=round(loss.item(), 4))
     training.save_state(folder, training.pack(judge, None, optimizer), {"step": step})
+    return step
 
-    real = data.draw(range(data.HELD_OUT, data.HELD_OUT + setup["prompts"]), SIDE, SIDE, options.size)
-    figures: dict[str, Any] = {
-        "real": accuracy(judge, squash(real.pictures), targets_of(real.facts, classes))
-    }
-    captions, facts = single(options.size, setup["prompts"], data.HELD_OUT + 10**6)
+
+def main() -> None:
+    """Trains the judge, draws the prompts, writes `models/figures.json`."""
+    parser = training.arguments(
+        "Measures the base and the starter LoRAs with an independent judge.", minutes=6
+    )
+    parser.add_argument("--loras", type=Path, default=loras.LORAS, help="folder of the starter LoRAs")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    setup, device = SIZES[options.size], training.pick_device()
+    vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
+    classes = {kind: LOOKS if kind == "look" else vocabulary[kind] for kind in KINDS}
+    torch.manual_seed(0)
+    judge = Judge(setup["width"], classes).to(device).to(memory_format=torch.channels_last)
+    step = train_judge(judge, options, classes)
+
+    unseen, facts = real(
+        range(data.HELD_OUT, data.HELD_OUT + setup["prompts"]), "portrait", options.size, styled=True
+    )
+    figures: dict[str, Any] = {"real": accuracy(judge, unseen, targets_of(facts, classes))}
     pipe: Any = StableDiffusionPipeline.from_pretrained(
         options.models / "base", torch_dtype=torch.float32
     ).to(device)
     pipe.set_progress_bar_config(disable=True)
+
+    def judged(name: str, shape: str, captions: list[str], facts: list[dict[str, str]]) -> None:
+        start = time.monotonic()
+        drawn = base.draw(pipe, captions, *data.SHAPES[options.size][shape], seed=1)
+        figures[name] = accuracy(judge, squash_all(drawn), targets_of(facts, classes))
+        figures[name]["seconds_each"] = round((time.monotonic() - start) / len(drawn), 2)
+        data.sheet(drawn[:48], options.state / "sheets" / f"judged-{name}.png", columns=12)
+
+    captions, facts = asked(options.size, setup["prompts"], data.HELD_OUT + 10**6)
     half = len(captions) // 2
     for shape, part in (("square", slice(0, half)), ("portrait", slice(half, None))):
-        start = time.monotonic()
-        drawn = base.draw(pipe, captions[part], *data.SHAPES[options.size][shape], seed=1)
-        figures[shape] = accuracy(judge, squash(drawn), targets_of(facts[part], classes))
-        figures[shape]["seconds_each"] = round((time.monotonic() - start) / len(drawn), 2)
-        data.sheet(drawn[:48], options.state / "sheets" / f"judged-{shape}.png")
-    training.write_log(log, step=step, **figures)
+        judged(shape, shape, captions[part], facts[part])
+    for look in loras.STARTERS:
+        path = options.loras / f"{look}.safetensors"
+        if not path.exists():
+            continue
+        judged(f"{look}-off", "portrait", *asked(options.size, setup["pairs"], data.HELD_OUT + 2 * 10**6))
+        with formats.fused(pipe, [(path, 1.0)]):
+            judged(look, "portrait", *asked(options.size, setup["pairs"], data.HELD_OUT + 2 * 10**6, look))
+    training.write_log(options.state / "judge.log", step=step, **figures)
     (options.models / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 

@@ -134,19 +134,12 @@ def to_input(crops: NDArray[np.uint8]) -> Tensor:
     return (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(DEVIATION)[:, None, None]
 
 
-def phrases(kind: str, word: str) -> tuple[str, ...]:
-    """How the studio's tagging says a word."""
-    if kind == "setting":
-        return tagging.places(word)
-    return ({"object": tagging.named, "time": tagging.when, "weather": tagging.how}[kind](word),)
-
-
 def sentence(facts: dict[str, str], random: np.random.Generator) -> str:
     """A sentence of some of the facts in the tagging's words, always with the thing."""
     words = [tagging.named(facts["object"])]
     for kind in KINDS[1:]:
         if facts[kind] and random.random() < 0.75:
-            said = phrases(kind, facts[kind])
+            said = tagging.phrases(kind, facts[kind])
             words.append(said[random.integers(len(said))])
     return " ".join(words)
 
@@ -160,12 +153,12 @@ def wrong(
     before: list[str] = []
     for earlier in KINDS[: KINDS.index(kind)]:
         if facts[earlier] and (earlier == "object" or random.random() < 0.7):
-            before.append(phrases(earlier, facts[earlier])[0])
+            before.append(tagging.phrases(earlier, facts[earlier])[0])
     others = [word for word in vocabulary[kind] if word not in (facts[kind], facts["object2"])]
     chosen = random.choice(others, WRONG, replace=len(others) < WRONG)
 
     def ending(word: str) -> str:
-        options = phrases(kind, word)
+        options = tagging.phrases(kind, word)
         return " ".join([*before, options[random.integers(len(options))]])
 
     return ending(facts[kind]), [ending(str(word)) for word in chosen]
@@ -196,7 +189,7 @@ def measure(
         for one, fact in zip(embedded, facts, strict=True):
             if fact[kind]:
                 subject = tagging.named(fact["object"])
-                options = [(word, p) for word in vocabulary[kind] for p in phrases(kind, word)]
+                options = [(word, p) for word in vocabulary[kind] for p in tagging.phrases(kind, word)]
                 best = int((say([f"{subject} {p}" for _, p in options]) @ one).argmax())
                 right.append(options[best][0] == fact[kind])
         figures[kind] = float(np.mean(right)) if right else 0.0

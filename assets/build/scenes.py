@@ -764,6 +764,18 @@ def describe(seed: int, size: str = "small") -> tuple[str, dict[str, str]]:
     return _caption(rng, _plan(rng, size))
 
 
+def with_one_object(count: int, first: int, size: str = "small") -> list[int]:
+    """The first `count` seeds from `first` on whose scenes show one object in no style."""
+    found: list[int] = []
+    seed = first
+    while len(found) < count:
+        fact = describe(seed, size)[1]
+        if fact["count"] == "one" and not fact["object2"] and not fact["style"]:
+            found.append(seed)
+        seed += 1
+    return found
+
+
 def compose(
     seed: int,
     width: int,

@@ -229,10 +229,11 @@ def main() -> None:
     if found:
         same = found[1]["decoder_only"] == options.decoder_only
         training.unpack(found[0], model, average, optimizer if same else None)
-        if not same:  # the base was trained on the exported one's latents: they stay, bit by bit
-            model.load_state_dict(AutoencoderKL.from_pretrained(exported).float().state_dict())
-            average = training.Average(model, 0.998)
         step = found[1]["step"]
+    if options.decoder_only and not (found and same):
+        # The base was trained on the exported one's latents: they stay, bit by bit.
+        model.load_state_dict(AutoencoderKL.from_pretrained(exported).float().state_dict())
+        average = training.Average(model, 0.998)
     random = np.random.default_rng(step)
     torch.manual_seed(step)
     log = options.state / "autoencoder.log"

@@ -279,7 +279,7 @@ class Learner:
     """The text encoder and the UNet, their optimizer and averages, and where their state stands."""
 
     def __init__(self, options: argparse.Namespace, device: torch.device):
-        """Resumes from `state/unet`, or starts from the text encoder in `state/text`."""
+        """Resumes from `state/unet`, or goes on from a finished base, or starts from `state/text`."""
         torch.manual_seed(0)
         self.size, self.device, self.folder = options.size, device, options.state / "unet"
         self.words = tokenizer()
@@ -287,7 +287,10 @@ class Learner:
         self.unet = build_unet(options.size)
         started = training.load_state(options.state / "text")
         found = training.load_state(self.folder)
-        if found is None and started is not None:
+        self.facts: dict[str, Any] = {"samples": 0, "seconds": 0.0, "steps": 0}
+        if found is None and options.go_on_from:
+            self.take_over(options.go_on_from / "base")
+        elif found is None and started is not None:
             training.unpack(started[0], self.text)
         self.both = nn.ModuleDict({"text": self.text, "unet": self.unet}).to(device)
         self.unet.to(memory_format=torch.channels_last)
@@ -301,11 +304,20 @@ class Learner:
         )
         self.optimizer = muon.Muon(split, turns=4 if device.type == "cpu" else 1)
         self.average = training.Average(self.both, 0.995)
-        self.facts: dict[str, Any] = {"samples": 0, "seconds": 0.0, "steps": 0}
         if found:
             training.unpack(found[0], self.both, self.average, self.optimizer)
             self.facts = found[1]
-            self.average.updates = self.facts["steps"] // MEET
+        self.average.updates = self.facts["steps"] // MEET
+
+    def take_over(self, finished: Path) -> None:
+        """Begins with the averaged weights of a finished base of this size: the state was left elsewhere."""
+        unet: Any = UNet2DConditionModel.from_pretrained(finished / "unet")
+        text: Any = CLIPTextModel.from_pretrained(finished / "text_encoder")
+        self.unet.load_state_dict(unet.float().state_dict())
+        self.text.load_state_dict(text.float().state_dict())
+        told = json.loads((finished / "studio.json").read_text(encoding="utf-8"))
+        steps = told["samples"] // (2 * SIZES[self.size]["batch"])
+        self.facts = {"samples": told["samples"], "seconds": float(told["seconds"]), "steps": steps}
 
     def save(self) -> None:
         """Writes the whole state, so that any slice can go on from here."""
@@ -595,6 +607,11 @@ def main() -> None:
     """Runs one stage for one slice."""
     parser = training.arguments("Trains the picture base.", minutes=9)
     parser.add_argument("--stage", choices=("text", "unet", "export", "sheet"), required=True)
+    parser.add_argument(
+        "--go-on-from",
+        type=Path,
+        help="models folder whose finished base a training without state begins with",
+    )
     parser.add_argument("--portrait", type=float, default=0.4, help="share of batches that are 9:16")
     parser.add_argument(
         "--look", type=float, default=10, help="minutes between looks, checkpoints, new scenes"

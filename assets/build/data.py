@@ -10,11 +10,11 @@ another machine.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from assets.build import training
+
+Job = TypeVar("Job")
+Made = TypeVar("Made")
 
 HELD_OUT = 900_000_000  # seeds from here on are never trained on
 PORTRAIT = 400_000_000  # seeds of 9:16 scenes start here, so that no scene appears in both shapes
@@ -60,17 +63,21 @@ def vocabulary_size(size: str) -> str:
 def draw(seeds: Sequence[int], width: int, height: int, size: str, workers: int = 1) -> Batch:
     """Draws one scene a seed, in the order of the seeds; `workers` processes share the work."""
     jobs = [(seed, width, height, vocabulary_size(size)) for seed in seeds]
-    if workers > 1:
-        with get_context("spawn").Pool(workers) as pool:
-            scenes = pool.map(_draw, jobs, chunksize=16)
-    else:
-        scenes = [_draw(job) for job in jobs]
+    scenes = spread(_draw, jobs, workers)
     return Batch(
         np.stack([s[0] for s in scenes]),
         [s[1] for s in scenes],
         [s[2] for s in scenes],
         np.array([s[3] for s in scenes], dtype=np.float32),
     )
+
+
+def spread(work: Callable[[Job], Made], jobs: Sequence[Job], workers: int) -> list[Made]:
+    """`work` done on every job, in order, by so many processes."""
+    if workers <= 1:
+        return [work(job) for job in jobs]
+    with get_context("spawn").Pool(workers) as pool:
+        return pool.map(work, jobs, chunksize=16)
 
 
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:

@@ -10,6 +10,7 @@ held-out real scenes is written beside the figures, for it is their ceiling.
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,12 +24,12 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from assets.build import base, data, loras, scenes, training
+from assets.build import base, data, loras, muon, scenes, training
 from core.lora import formats
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"width": 8, "batch": 4, "pool": 9, "prompts": 2, "pairs": 2},
-    "small": {"width": 24, "batch": 48, "pool": 4500, "prompts": 300, "pairs": 60},
+    "small": {"width": 24, "batch": 48, "pool": 12000, "prompts": 300, "pairs": 60},
     "full": {"width": 64, "batch": 256, "pool": 60000, "prompts": 300, "pairs": 100},
 }
 Picture = NDArray[np.uint8]
@@ -113,21 +114,27 @@ def targets_of(facts: list[dict[str, str]], classes: dict[str, list[str]]) -> Te
     return torch.tensor(rows)
 
 
-def real(seeds: Sequence[int], shape: str, size: str, styled: bool) -> tuple[Picture, list[dict[str, str]]]:
-    """Real scenes [N, SIDE, SIDE, 3] and their facts; where `styled`, two of three are put into a style.
+def real(
+    seeds: Sequence[int], shape: str, size: str, styled: bool, workers: int = 1
+) -> tuple[Picture, list[dict[str, str]]]:
+    """Real scenes [N, SIDE, SIDE, 3] and their facts; where `styled`, two of five are put into a style.
 
     A style hides the time of day, so a styled scene's facts don't tell it.
     """
+    looks = (PLAIN, *LOOKS, PLAIN) if styled else (PLAIN,)
+    jobs = [(seed, shape, size, looks[number % len(looks)]) for number, seed in enumerate(seeds)]
+    drawn = data.spread(_real, jobs, workers)
+    return np.stack([picture for picture, _ in drawn]), [facts for _, facts in drawn]
+
+
+def _real(job: tuple[int, str, str, str]) -> tuple[Picture, dict[str, str]]:
+    seed, shape, size, look = job
     width, height = data.SHAPES[size][shape]
-    pictures, facts = [], []
-    for number, seed in enumerate(seeds):
-        look = LOOKS[number % len(LOOKS)] if styled else PLAIN
-        scale = 1 if look == PLAIN else 2
-        scene = scenes.draw(seed, scale * width, scale * height, data.vocabulary_size(size))
-        starter = loras.STARTERS.get(look)
-        pictures.append(squash(starter.paint(scene.image, seed, scene.mask) if starter else scene.image))
-        facts.append({**scene.facts, "look": look, **({"time": ""} if starter else {})})
-    return np.stack(pictures), facts
+    scale = 1 if look == PLAIN else 2
+    scene = scenes.draw(seed, scale * width, scale * height, data.vocabulary_size(size))
+    starter = loras.STARTERS.get(look)
+    picture = starter.paint(scene.image, seed, scene.mask) if starter else scene.image
+    return squash(picture), {**scene.facts, "look": look, **({"time": ""} if starter else {})}
 
 
 def asked(size: str, count: int, first: int, look: str = PLAIN) -> tuple[list[str], list[dict[str, str]]]:
@@ -141,9 +148,7 @@ def asked(size: str, count: int, first: int, look: str = PLAIN) -> tuple[list[st
 def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, list[str]]) -> int:
     """Trains the judge for one slice, from its state; the steps so far."""
     setup, device = SIZES[options.size], training.pick_device()
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=0.01)
-    for group in optimizer.param_groups:
-        group["base_lr"] = group["lr"]
+    optimizer = muon.Muon(muon.groups(judge, lr=2e-3, adam_lr=2e-3))
     folder, step = options.state / "judge", 0
     found = training.load_state(folder)
     if found:
@@ -151,9 +156,11 @@ def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, li
         step = found[1]["step"]
     random = np.random.default_rng(step)
     first = int(random.integers(data.PORTRAIT // 2))
+    vocabulary = data.vocabulary_size(options.size)
+    seeds = scenes.with_one_object(setup["pool"], first, vocabulary)  # as in the prompts
     parts = [
-        real(range(first, first + setup["pool"] // 2), shape, options.size, styled=True)
-        for shape in data.SHAPES[options.size]
+        real(seeds[number::2], shape, options.size, styled=True, workers=options.workers)
+        for number, shape in enumerate(data.SHAPES[options.size])
     ]
     pool = np.concatenate([pictures for pictures, _ in parts])
     targets = torch.cat([targets_of(facts, classes) for _, facts in parts])
@@ -185,6 +192,7 @@ def main() -> None:
         "Measures the base and the starter LoRAs with an independent judge.", minutes=6
     )
     parser.add_argument("--loras", type=Path, default=loras.LORAS, help="folder of the starter LoRAs")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -195,10 +203,12 @@ def main() -> None:
     judge = Judge(setup["width"], classes).to(device).to(memory_format=torch.channels_last)
     step = train_judge(judge, options, classes)
 
-    unseen, facts = real(
-        range(data.HELD_OUT, data.HELD_OUT + setup["prompts"]), "portrait", options.size, styled=True
-    )
-    figures: dict[str, Any] = {"real": accuracy(judge, unseen, targets_of(facts, classes))}
+    held_out = scenes.with_one_object(setup["prompts"], data.HELD_OUT, data.vocabulary_size(options.size))
+    figures: dict[str, Any] = {}
+    for name, styled in (("real", False), ("real-styled", True)):
+        unseen, facts = real(held_out, "portrait", options.size, styled, options.workers)
+        figures[name] = accuracy(judge, unseen, targets_of(facts, classes))
+    training.write_log(options.state / "judge.log", step=step, **figures)
     pipe: Any = StableDiffusionPipeline.from_pretrained(
         options.models / "base", torch_dtype=torch.float32
     ).to(device)
@@ -219,7 +229,9 @@ def main() -> None:
         path = options.loras / f"{look}.safetensors"
         if not path.exists():
             continue
-        judged(f"{look}-off", "portrait", *asked(options.size, setup["pairs"], data.HELD_OUT + 2 * 10**6))
+        if "off" not in figures:  # the same pictures stand against every LoRA's
+            judged("off", "portrait", *asked(options.size, setup["pairs"], data.HELD_OUT + 2 * 10**6))
+        figures[f"{look}-off"] = figures["off"]
         with formats.fused(pipe, [(path, 1.0)]):
             judged(look, "portrait", *asked(options.size, setup["pairs"], data.HELD_OUT + 2 * 10**6, look))
     training.write_log(options.state / "judge.log", step=step, **figures)

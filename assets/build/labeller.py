@@ -8,6 +8,7 @@ one fact (another place, time, weather or thing), which is how `core.images.tagg
 """
 
 import json
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from core.images import tagging
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"width": 8, "layers": (1, 1, 1, 1), "text": 16, "batch": 4, "pool": 8, "held_out": 8},
-    "small": {"width": 24, "layers": (1, 1, 2, 1), "text": 128, "batch": 40, "pool": 2500, "held_out": 300},
+    "small": {"width": 24, "layers": (1, 1, 2, 1), "text": 128, "batch": 40, "pool": 16000, "held_out": 300},
     "full": {"width": 48, "layers": (2, 2, 4, 2), "text": 192, "batch": 256, "pool": 40000, "held_out": 2000},
 }
 SIDE = 128  # px that the model sees
@@ -77,23 +78,26 @@ def build(size: str) -> Any:
 
 
 def pictures(
-    seeds: range, size: str, styled: float
+    seeds: range, size: str, styled: float, workers: int = 1
 ) -> tuple[NDArray[np.uint8], list[dict[str, str]], list[str]]:
-    """Scenes of both shapes squashed to a little more than `SIDE`: [N, S, S, 3], facts, captions."""
+    """Scenes of both shapes squashed to a little more than `SIDE`: [N, S, S, 3], facts, captions.
+
+    `styled`: the share that wears an ink or neon style; `workers` processes share the work.
+    """
+    drawn = data.spread(_picture, [(seed, size, styled) for seed in seeds], workers)
+    return np.stack([d[0] for d in drawn]), [d[1] for d in drawn], [d[2] for d in drawn]
+
+
+def _picture(job: tuple[int, str, float]) -> tuple[NDArray[Any], dict[str, str], str]:
+    seed, size, styled = job
     side = SIDE + 16
-    found, facts, captions = [], [], []
-    for seed in seeds:
-        height = side if seed % 2 else side * 7 // 4
-        batch = data.draw([seed], side, height, size)
-        picture = batch.pictures[0]
-        random = np.random.default_rng(seed)
-        if random.random() < styled:
-            style = styles.ink_wash if random.random() < 0.6 else styles.neon_night
-            picture = style(picture, seed)
-        found.append(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
-        facts.append(batch.facts[0])
-        captions.append(batch.captions[0])
-    return np.stack(found), facts, captions
+    scene = data.draw([seed], side, side if seed % 2 else side * 7 // 4, size)
+    picture = scene.pictures[0]
+    random = np.random.default_rng(seed)
+    if random.random() < styled:
+        style = styles.ink_wash if random.random() < 0.6 else styles.neon_night
+        picture = style(picture, seed)
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), scene.facts[0], scene.captions[0]
 
 
 def changed(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -241,7 +245,9 @@ def main() -> None:
     """Trains for one slice, measures held-out scenes, and exports to `models/labeller`."""
     from assets.build import scenes
 
-    options = training.arguments("Trains the labeller.", minutes=8).parse_args()
+    parser = training.arguments("Trains the labeller.", minutes=8)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
+    options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     setup, device = SIZES[options.size], training.pick_device()
@@ -258,7 +264,9 @@ def main() -> None:
         step = found[1]["step"]
     random = np.random.default_rng(step)
     first = int(random.integers(data.PORTRAIT // 2))
-    pool, facts, captions = pictures(range(first, first + setup["pool"]), options.size, STYLED)
+    pool, facts, captions = pictures(
+        range(first, first + setup["pool"]), options.size, STYLED, options.workers
+    )
     log = options.state / "labeller.log"
     training.write_log(log, drawn=len(pool))
     time_slice = training.Slice(options.minutes, options.steps, options.finish)
@@ -291,7 +299,9 @@ def main() -> None:
     figures = {}
     for name, styled in (("plain", 0.0), ("styled", 1.0)):
         start = data.HELD_OUT + 5000 * int(styled)
-        unseen, unseen_facts, _ = pictures(range(start, start + setup["held_out"]), options.size, styled)
+        unseen, unseen_facts, _ = pictures(
+            range(start, start + setup["held_out"]), options.size, styled, options.workers
+        )
         figures[name] = measure(model, unseen, unseen_facts, vocabulary)
     training.write_log(log, step=step, samples=step * setup["batch"], **figures)
     export(model, options.size, vocabulary, options.models / "labeller")

@@ -299,18 +299,21 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     import torch
     from diffusers import DDPMScheduler
 
-    found = read_captions(settings.train_data_dir, settings.metadata_path)
-    yield from (Progress("Reading the pictures", text=str(problem)) for problem in found.problems)
+    sets = [(settings.train_data_dir, read_captions(settings.train_data_dir, settings.metadata_path))]
+    if settings.reg_data_dir:
+        sets.append((settings.reg_data_dir, read_captions(settings.reg_data_dir)))
+    for _, found in sets:
+        yield from (Progress("Reading the pictures", text=str(problem)) for problem in found.problems)
     yield Progress("Loading the base model")
     where = device.pick()
     dtype = device.dtype(settings.precision, where)
     pipeline = basemodels.load_pipeline(settings.base_model, dtype)
     drawing = basemodels.drawing(settings.base_model)
-    pictures, repeats = yield from encode_pictures(found.images, pipeline, settings, drawing, where)
-    own = len(pictures)
-    if settings.reg_data_dir:
-        others = read_captions(settings.reg_data_dir, None).images
-        pictures += (yield from encode_pictures(others, pipeline, settings, drawing, where))[0]
+    encoded = []
+    for folder, found in sets:
+        encoded.append((yield from encode_pictures(folder, found.images, pipeline, settings, drawing, where)))
+    (trained, repeats), *others = encoded
+    pictures, own = [*trained, *(picture for other, _ in others for picture in other)], len(trained)
     orders = {
         picture.caption: tag_orders(picture.caption, settings, number)
         for number, picture in enumerate(pictures)

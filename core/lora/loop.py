@@ -200,7 +200,7 @@ class Run:
         if not self.logs or self.looked_at == self.state.step:
             return
         self.looked_at = self.state.step
-        with self.stepper.showing(self.stepper.weights()):
+        with self.stepper.averaged():
             figures = self.recipe.validate()
         if not figures:
             return
@@ -214,7 +214,9 @@ class Run:
 
     def _enough(self) -> bool:
         """Whether the held-out samples have shown no gain for so many looks that training shall end."""
-        enough = 0 < self.settings.early_stop <= self.state.worse
+        if not self.settings.early_stop:
+            return False
+        enough = self.state.worse >= self.settings.early_stop
         if self.accelerator.num_processes > 1:  # only the first process looks
             from accelerate.utils import broadcast_object_list
 

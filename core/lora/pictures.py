@@ -62,13 +62,17 @@ def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def encode_pictures(
+    folder: Path,
     images: Sequence[Any],
     pipeline: Any,
     settings: ImageTraining,
     drawing: basemodels.Drawing,
     where: torch.device,
 ) -> Generator[Progress, None, tuple[list[Picture], list[int]]]:
-    """Each picture's posterior, and how often it repeats; one that can't be opened is named and left out."""
+    """Each picture's posterior, and how often it repeats; one that can't be opened is named and left out.
+
+    Raises Mistake where no picture of `folder` can be opened.
+    """
     unit = pipeline.vae_scale_factor * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
     native = (drawing.square, drawing.portrait, drawing.landscape)
     vae = pipeline.vae.to(where)
@@ -89,8 +93,7 @@ def encode_pictures(
         repeats.append(image.repeats)
         yield Progress("Encoding the pictures", number + 1, len(images))
     if not pictures:
-        raise Mistake("None of the pictures in {folder} can be opened; put others in it.",
-                      folder=settings.train_data_dir)  # fmt: skip
+        raise Mistake("None of the pictures in {folder} can be opened; put others in it.", folder=folder)
     return pictures, repeats
 
 

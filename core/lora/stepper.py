@@ -156,10 +156,13 @@ class Stepper:
         return {name: p.detach().clone() for name, p in (self.average or self.names).items()}
 
     @contextlib.contextmanager
-    def showing(self, weights: dict[str, torch.Tensor]) -> Iterator[None]:
-        """Within it the model has these weights; afterwards its own again."""
+    def averaged(self) -> Iterator[None]:
+        """Within it the model has its averaged weights, where there is an average."""
+        if not self.average:
+            yield
+            return
         before = {name: p.detach().clone() for name, p in self.names.items()}
-        self.put(weights)
+        self.put(self.average)
         try:
             yield
         finally:

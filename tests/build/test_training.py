@@ -1,12 +1,13 @@
 """Every training script runs a few steps at size tiny, goes on from its state, and exports what loads."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from assets.build import autoencoder, base, data, judge, labeller, loras, muon, training, upscaler
 from core.video import frames
@@ -137,6 +138,21 @@ def test_the_export_draws_what_the_training_drew(built):
     own = base.pipeline(text, unet, exported.vae, learner.words)
     pictures = [base.draw(pipe, ["a fox"], 64, 64, seed=1).astype(int) for pipe in (own, exported)]
     assert np.abs(pictures[0] - pictures[1]).mean() < 2
+
+
+def test_a_training_without_state_goes_on_from_a_finished_base(built, tmp_path):
+    shutil.copytree(built / "models", tmp_path / "models")
+    shutil.copytree(built / "state" / "latents", tmp_path / "state" / "latents")
+    before = UNet2DConditionModel.from_pretrained(built / "models" / "base" / "unet", dtype=torch.float32)
+    told = json.loads((built / "models" / "base" / "studio.json").read_text(encoding="utf-8"))
+    run(tmp_path, base, "--stage", "unet", "--steps", "1", "--go-on-from", str(built / "models"))
+    tensors, facts = training.load_state(tmp_path / "state" / "unet")
+    assert facts["samples"] == told["samples"] + base.SIZES["tiny"]["batch"]
+    moved = [
+        (tensors[f"model/unet.{name}"] - weight).abs().max().item()
+        for name, weight in before.named_parameters()
+    ]
+    assert 0 < max(moved) < 0.01
 
 
 def test_slices_go_on(built):

@@ -12,6 +12,7 @@ if sys.version_info < (3, 10):
 
 import argparse
 import contextlib
+import io
 import secrets
 import socket
 import threading
@@ -56,16 +57,17 @@ def open_window(options: argparse.Namespace) -> int:
         return user == "studio" and secrets.compare_digest(given.encode(), password.encode())
 
     app = window.build(studio)
-    _, address, _ = app.launch(
-        prevent_thread_lock=True,
-        **window.launch_arguments(
-            host=options.host,
-            port=free_port(options.host, options.port),
-            share=options.share,
-            auth=login if guarded else None,
-            allowed=(str(home.folder.resolve()),),
-        ),
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # Gradio tells of a download by hand
+        _, address, _ = app.launch(
+            prevent_thread_lock=True,
+            **window.launch_arguments(
+                host=options.host,
+                port=free_port(options.host, options.port),
+                share=options.share,
+                auth=login if guarded else None,
+                allowed=(str(home.folder.resolve()),),
+            ),
+        )
     print(f"LoRA Studio is open at {address}  (Ctrl-C ends it)")
     if options.share:
         link = window.shared_at(app)

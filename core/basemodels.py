@@ -31,13 +31,17 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 @dataclass(frozen=True)
 class Drawing:
-    """How a base model draws best: sizes in pixels (width, height), steps, guidance scale."""
+    """How a base model draws best: sizes in pixels (width, height), steps, guidance scale.
+
+    takes: how many drawings of a frame are worth making, for the labeller to choose from.
+    """
 
     square: tuple[int, int]
     portrait: tuple[int, int]
     landscape: tuple[int, int]
     steps: int
     guidance: float
+    takes: int = 1
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ def drawing(name: str) -> Drawing:
         landscape=portrait[::-1],
         steps=values.get("steps", 20),
         guidance=values.get("guidance", 7.0),
+        takes=values.get("takes", 1),
     )
 
 

@@ -181,6 +181,7 @@ class Style(Settings):
     name: str = Field(description="the style's name on the command line")
     title: dict[str, str] = Field(description="the name shown, by language: en and zh")
     about: dict[str, str] = Field(description="one line shown below it, by language")
+    card: str = Field("", description="what the style's card shows, as assets/build/cards draws it")
     look: str = Field("", description="words put into every frame's prompt")
     lora: str = Field("", description="the starter image LoRA it brings, a file under assets/loras")
     lora_weight: float = Field(1.0, ge=0, le=2, description="that LoRA's weight")
@@ -226,6 +227,9 @@ class ComposeSettings(Settings):
     steps: int = Field(0, ge=0, le=100, description="drawing steps a frame; 0: the base's own")
     guidance: float = Field(
         0, ge=0, le=20, description="how strictly a frame follows its prompt; 0: the base's own"
+    )
+    takes: int = Field(
+        0, ge=0, le=8, description="drawings of each frame, the truest of which is kept; 0: the base's own"
     )
     seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of frames and narration")
     voice: str = Field(

@@ -13,6 +13,8 @@ import json
 import re
 import socket
 import time
+from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -139,8 +141,15 @@ def chosen_language(headers: Headers) -> str:
 def front_page(page: str, language: str) -> str:
     """Gradio's page with the studio's title, without its own pictures' and project's links."""
     page = re.sub(r'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>', "", page)
-    page = page.replace("<head>", f"<head><title>LoRA Studio</title>{_script(language)}", 1)
+    own = f"<title>LoRA Studio</title>{_script(language)}<style>{_login_style()}</style>"
+    page = page.replace("<head>", f"<head>{own}", 1)
     return page.replace('lang="en"', f'lang="{language or "en"}"', 1)
+
+
+@cache
+def _login_style() -> str:
+    """The login page's looks: Gradio shows it without the window's style sheet and head."""
+    return (Path(__file__).resolve().parent.parent / "assets" / "css" / "login.css").read_text("utf-8")
 
 
 def _script(language: str) -> str:

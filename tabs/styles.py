@@ -1,12 +1,17 @@
-"""The one-click styles as cards: each a title, a line about it, and a patch of its own colours.
+"""The one-click styles as cards: each a title, a line about it, and a picture drawn in it.
 
-The cards are a radio group, so that a keyboard and a screen reader know them; the patches are CSS made from
-the styles' own caption colours. Knows nothing about what a style does.
+The cards are a radio group, so that a keyboard and a screen reader know them; the pictures are put in by CSS.
+A style without a picture (a person's own) shows a sky of its music's mood. Knows nothing about what a style
+does.
 """
 
 from __future__ import annotations
 
-from core.settings import Style, load_style, preset_names
+import base64
+
+from core.settings import ROOT, Style, load_style, preset_names
+
+PICTURES = ROOT / "assets" / "styles"  # assets/build/cards.py draws them
 
 # Skies for the cards by the music's mood, dark enough below for any caption colour.
 SKIES = {
@@ -37,10 +42,19 @@ def choices(language: str) -> list[tuple[str, str]]:
     ]
 
 
+def background(style: Style) -> str:
+    """A card's background in CSS: the style's picture, darker at the foot for the title, or a sky."""
+    picture = PICTURES / f"{style.name}.jpg"
+    if not picture.is_file():
+        return SKIES[style.music]
+    data = base64.b64encode(picture.read_bytes()).decode()
+    return f"url(data:image/jpeg;base64,{data}) center/cover"
+
+
 def css() -> str:
-    """A colour patch for each card."""
+    """A picture for each card."""
     return "".join(
-        f"#style label:has(input[value='{style.name}'])::before{{background:{SKIES[style.music]};}}"
+        f"#style label:has(input[value='{style.name}'])::before{{background:{background(style)};}}"
         f"#style label:has(input[value='{style.name}'])::after{{color:{style.caption_color};}}"
         for style in all_styles()
     )

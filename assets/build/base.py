@@ -77,6 +77,7 @@ DROPPED = 0.1  # share of captions left out, for guidance
 LOG = 40  # steps between two lines of the log
 MEET = 10  # steps between two meetings of the workers
 STEPS, GUIDANCE = 20, 4.0
+TAKES = 3  # drawings of a frame from which the labeller chooses: a small base often misses
 FACTS = ("object", "color", "count", "object2", "setting", "backdrop", "time", "weather", "style")
 FAVOURED = frozenset(
     {
@@ -567,6 +568,7 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
         "height": data.SHAPES[options.size]["portrait"][1],
         "steps": STEPS,
         "guidance": GUIDANCE,
+        "takes": TAKES,
         "trained_at": time.strftime("%Y-%m-%d %H:%M"),
         "samples": learner.facts["samples"],
         "seconds": round(learner.facts["seconds"]),

@@ -148,6 +148,29 @@ class Tagger:
                 subject = f"{subject} {tag.phrase}".strip()
         return tuple(found[:most])
 
+    def agreement(self, picture: Image.Image, facts: Mapping[str, str]) -> float:
+        """How sure the labeller is of facts (word by kind) that a picture shall show, as a log-probability.
+
+        0 is certainty; a word or a kind that the labeller doesn't know counts nothing.
+        """
+        import torch
+
+        total, said = 0.0, list[Tag]()
+        with torch.inference_mode():
+            batch = self.labeller.preprocess(picture)[None].to(self.device)
+            seen = self.labeller.model.encode_image(batch, normalize=True)[0]
+            for kind in KINDS:
+                choices = _choices(self.labeller.vocabulary, kind, said)
+                subject = " ".join(tag.phrase for tag in said)
+                own = [phrase for word, phrase in choices if word == facts.get(kind)]
+                if own:
+                    likeness = self._likeness(seen, [f"{subject} {phrase}".strip() for _, phrase in choices])
+                    logs = _log_shares(choices, likeness)
+                    total += logs[facts[kind]]
+                    if kind in ("object", "setting"):
+                        said.append(Tag(facts[kind], kind, math.exp(logs[facts[kind]]), own[0]))
+        return total
+
     def _likeness(self, seen: torch.Tensor, sentences: Sequence[str]) -> list[float]:
         """Logits of sentences for a picture's unit embedding [D]."""
         return (self.labeller.model.logit_scale.exp() * self._say(sentences) @ seen).tolist()
@@ -163,6 +186,16 @@ class Tagger:
             embedded = self.labeller.model.encode_text(tokens, normalize=True)
             self._said.update(zip(part, embedded, strict=True))
         return torch.stack([self._said[text] for text in sentences])
+
+
+def _log_shares(choices: Sequence[tuple[str, str]], likeness: Sequence[float]) -> dict[str, float]:
+    """The logarithm of each word's share among the words, each taken by its likeliest phrase."""
+    by_word: dict[str, float] = {}
+    for (word, _), value in zip(choices, likeness, strict=True):
+        by_word[word] = max(by_word.get(word, -math.inf), value)
+    top = max(by_word.values())
+    whole = top + math.log(sum(math.exp(value - top) for value in by_word.values()))
+    return {word: value - whole for word, value in by_word.items()}
 
 
 def _best(

@@ -84,7 +84,13 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     script.check_topic(settings.topic, settings.text_base, settings.voice)
     loras = chosen_loras(settings, style)
     how = frames.recipe(
-        settings.image_base, loras, settings.width, settings.height, settings.steps, settings.guidance
+        settings.image_base,
+        loras,
+        settings.width,
+        settings.height,
+        settings.steps,
+        settings.guidance,
+        settings.takes,
     )
     places, notes = Places(unused(settings.output)), Notes()
     board = yield from write_script(settings, style)
@@ -92,9 +98,9 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     notes.done("script")
     speeches = yield from speak(board, settings, style)
     notes.done("voice")
-    drawn = yield from draw(board, how, style, places.beside("scenes"))
+    takes = yield from draw(board, how, style, places.beside("scenes"))
     notes.done("frames")
-    pictures = yield from enlarged(drawn, settings, style)
+    pictures = yield from enlarged([take.picture for take in takes], settings, style)
     notes.done("upscaling")
     yield Progress("Mixing the sound")
     film, shown = assemble(board, speeches, pictures, settings, style)
@@ -114,7 +120,7 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
         raise RuntimeError(f"the finished video is not what was promised: {', '.join(wrong)}")
     measured = check.loudness(places.video) if film.sound is not None else None
     notes.done("check")
-    write_report(places, settings, style, board, how, film, measured, notes)
+    write_report(places, settings, style, board, how, takes, film, measured, notes)
     yield Progress("Done", picture=places.beside("cover.png"), result=places.video)
 
 
@@ -200,20 +206,21 @@ def speak(
 
 def draw(
     board: Storyboard, how: frames.Recipe, style: Style, folder: Path
-) -> Generator[Progress, None, list[np.ndarray]]:
+) -> Generator[Progress, None, list[frames.Take]]:
     """Draws every scene at the base's own size, into `folder` as well: 01.png, 02.png, …"""
     yield Progress("Loading the picture model")
-    artist = frames.Artist(how)
-    made: list[np.ndarray] = []
+    camera = frames.Camera(how)
+    made: list[frames.Take] = []
     clock = Clock(len(board.scenes))
-    if artist.unused:
-        yield Progress("Drawing", text=f"{len(artist.unused)} keys of the LoRAs have no place in this base")
+    if camera.artist.unused:
+        unused_keys = len(camera.artist.unused)
+        yield Progress("Drawing", text=f"{unused_keys} keys of the LoRAs have no place in this base")
     for scene, prompt in zip(board.scenes, prompts(board, how, style), strict=True):
-        made.append(artist.draw(prompt, scene.seed))
-        path = save_picture(made[-1], folder / f"{scene.number:02}.png")
+        made.append(camera.take(prompt, scene.seed, {"object": scene.thing, "setting": scene.setting}))
+        path = save_picture(made[-1].picture, folder / f"{scene.number:02}.png")
         left = clock.left(scene.number)
         yield Progress("Drawing", scene.number, len(board.scenes), picture=path, seconds_left=left)
-    del artist
+    del camera
     device.free()
     return made
 
@@ -308,6 +315,7 @@ def write_report(
     style: Style,
     board: Storyboard,
     how: frames.Recipe,
+    takes: Sequence[frames.Take],
     film: Film,
     measured: tuple[float, float] | None,
     notes: Notes,
@@ -319,8 +327,8 @@ def write_report(
         settings=settings.model_dump(mode="json"),
         style=style.model_dump(mode="json"),
         scenes=[
-            {**asdict(scene), "drawn_from": prompt}
-            for scene, prompt in zip(board.scenes, prompts(board, how, style), strict=True)
+            {**asdict(scene), "drawn_from": prompt, "drawn_seed": take.seed}
+            for scene, prompt, take in zip(board.scenes, prompts(board, how, style), takes, strict=True)
         ],
         drawing=asdict(replace(how, loras=()))
         | {

@@ -6,12 +6,13 @@ Each frame is drawn alone from its own seed, so that drawing one again gives the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from core import basemodels, device
 from core.jobs import Mistake
@@ -21,7 +22,10 @@ from core.video.motion import covering
 
 @dataclass(frozen=True)
 class Recipe:
-    """How frames are drawn: base, LoRAs with weights, size in pixels (width, height), steps, guidance."""
+    """How frames are drawn: base, LoRAs with weights, size in pixels (width, height), steps, guidance.
+
+    takes: drawings of each frame, of which one is kept.
+    """
 
     base: str
     loras: tuple[tuple[Path, float], ...]
@@ -29,6 +33,7 @@ class Recipe:
     height: int
     steps: int
     guidance: float
+    takes: int = 1
 
 
 def recipe(
@@ -38,11 +43,12 @@ def recipe(
     height: int,
     steps: int = 0,
     guidance: float = 0,
+    takes: int = 0,
 ) -> Recipe:
-    """The recipe for a film of `width`×`height`; 0 steps or guidance takes the base's own."""
+    """The recipe for a film of `width`×`height`; 0 steps, guidance or takes are the base's own."""
     own = basemodels.drawing(base)
     size = own.portrait if height > width else own.landscape if width > height else own.square
-    return Recipe(base, tuple(loras), *size, steps or own.steps, guidance or own.guidance)
+    return Recipe(base, tuple(loras), *size, steps or own.steps, guidance or own.guidance, takes or own.takes)
 
 
 def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
@@ -117,6 +123,35 @@ class Artist:
             ).sample
         pixels = ((picture[0].clamp(-1, 1) + 1) * 127.5).round().byte()
         return pixels.permute(1, 2, 0).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Take:
+    """One drawing of a frame: uint8 [H, W, 3], its seed, how sure the labeller is that it shows the scene."""
+
+    picture: np.ndarray
+    seed: int
+    agreement: float
+
+
+class Camera:
+    """Draws a scene as often as its recipe says and keeps the drawing that shows the scene most plainly."""
+
+    def __init__(self, how: Recipe) -> None:
+        from core.images.tagging import Tagger
+
+        self.how, self.artist = how, Artist(how)
+        self.tagger = Tagger(basemodels.load_labeller()) if how.takes > 1 else None
+
+    def take(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Take:
+        """The best of the takes from `seed`, `seed` + 1, …; facts: the words, by kind, that it shall show."""
+        made = [self._one(prompt, seed + number, facts) for number in range(self.how.takes)]
+        return max(made, key=lambda take: take.agreement)
+
+    def _one(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Take:
+        picture = self.artist.draw(prompt, seed)
+        sure = self.tagger.agreement(Image.fromarray(picture), facts) if self.tagger else 0.0
+        return Take(picture, seed, sure)
 
 
 def enlarge(pictures: Sequence[np.ndarray], width: int, height: int) -> Iterator[np.ndarray]:

@@ -20,18 +20,18 @@ from core.basemodels import EMBEDDED
 from core.jobs import Mistake, Progress
 from core.texts.samples import messages
 from core.texts.writer import Messages, Writer, sentences
-from core.video.storyboard import Scene, Storyboard, things
+from core.video.storyboard import Scene, Storyboard, hours, things
 
 CANDIDATES = 36  # a scene and round; weighed with the rest, 6 scenes take some 40 s of one core
 TEMPERATURE, TOP_P = 0.5, 0.9  # read side by side: at 0.7 one line in three was odd, at 0.5 one in eight
 ROUNDS = 3
 ENOUGH = 5  # sound candidates a scene after which no further round is drawn
-WEIGHED = 18  # sound candidates a scene that are weighed by the model
+WEIGHED = 30  # sound candidates a scene that are weighed by the model
 BEAM = 64
 TOLERANCE = 0.15  # of the time asked for
 COPIED_WORDS = 6
 # Mean log-probability a token beyond which a line gains nothing by being likelier: it would only be blander.
-SURE, PLAIN = -1.4, -2.8  # under the LoRA, under the base
+SURE, PLAIN = -1.0, -2.2  # under the LoRA, under the base
 # Shown to the base when no LoRA speaks: it takes length and manner from them.
 EXAMPLES = (
     ("a lighthouse by the sea, night", "The lamp goes round and round. Out there, somebody is counting."),
@@ -238,12 +238,15 @@ def narrate(
 ) -> Generator[Progress, None, Storyboard]:
     """Writes every scene's narration; reports progress and returns the storyboard with it.
 
-    lora: the text LoRA's folder. tone, ending: the style's wishes, told to the model. known: the lines that
-    the LoRA was trained on, not to be copied. speed: the voice's speaking rate. Each line is about as long as
-    its scene's `seconds`, and all together are within 15 % of their sum where the candidates allow it. The
-    same storyboard, LoRA and wishes give the same narration.
+    lora: the text LoRA's folder. tone, ending: the style's wishes, told to the model where no LoRA speaks: a
+    LoRA has a tone of its own, and was never asked for another. known: the lines that the LoRA was trained
+    on, not to be copied. speed: the voice's speaking rate. Each line is about as long as its scene's
+    `seconds`, and all together are within 15 % of their sum where the candidates allow it. The same
+    storyboard, LoRA and wishes give the same narration.
     """
     end = len(board.scenes)
+    if lora is not None:
+        tone = ending = ""
     chats = [_chat(scene, scene.number == end, tone, ending, lora is None) for scene in board.scenes]
     known = [*known, *(reply for _, reply in EXAMPLES)]
     drawn: list[list[Line]] = [[] for _ in chats]
@@ -333,6 +336,7 @@ def worth(line: Line, scene: Scene, spoken: float, fluent: float, neutral: float
         + 0.6 * _has_a_turn(line.text)
         - 0.4 * _echoes(line.text)
         - 2.0 * _lacks_article(line.text, scene.thing)
+        - 1.5 * _at_another_hour(line.text, scene.subject)
         - 3.0 * len(line.faults)
     )
 
@@ -346,6 +350,14 @@ def _lacks_article(text: str, thing: str) -> bool:
     """Whether a line begins `Fisherman picks`, which wants an article."""
     known = things().get(thing)
     return known is not None and known.article is None and words(text)[:1] == [thing]
+
+
+def _at_another_hour(text: str, subject: str) -> bool:
+    """Whether a line says `At noon` of a scene that is asked for in the morning."""
+    asked = set(words(subject))
+    now = next((known for known in hours() if known & asked), None)
+    said = set(re.findall(r"\b(?:at|by|this|toward|in the) (\w+)", text.lower()))
+    return now is not None and bool(said & frozenset().union(*hours()) - now)
 
 
 def _echoes(text: str) -> int:

@@ -105,6 +105,11 @@ class _Plan:
     settings: list[str] = field(default_factory=list)
 
 
+def hours() -> tuple[frozenset[str], ...]:
+    """The words of each time of day: "morning", "dawn", …"""
+    return tuple(frozenset(values["words"]) for values in _words()["times"].values())
+
+
 @functools.cache
 def _words() -> dict[str, Any]:
     return read_yaml(VOCABULARY)

@@ -106,6 +106,19 @@ def test_a_files_name_weighs(labeller, scenes, found, facts):
     assert tags[0].word == "apple" == found[0][0].word
 
 
+def test_a_picture_agrees_with_what_it_shows(labeller, scenes, facts):
+    kinds = ("object", "setting", "time", "weather")
+    tagger, right = Tagger(labeller), 0
+    for fact in facts:
+        picture = scenes(*fact, seed=100)
+        told = dict(zip(kinds, fact, strict=True))
+        sure = tagger.agreement(picture, told)
+        other = next(thing for thing, *_ in facts if thing != fact[0])
+        right += tagger.agreement(picture, {**told, "object": other}) < sure <= 0
+    assert right >= 20
+    assert tagger.agreement(picture, {"object": "zeppelin"}) == tagger.agreement(picture, {}) == 0
+
+
 def test_nothing_is_said_that_cannot_be():
     words = {"setting": ["table", "space"], "time": ["night"], "weather": ["snow"]}
     table, space = Tag("table", "setting", 1.0, "on a table"), Tag("space", "setting", 1.0, "in space")

@@ -100,3 +100,21 @@ def test_a_cover_shows_its_whole_title(title: str, size: tuple[int, int]) -> Non
 
 def test_titles() -> None:
     assert title_case("  a quiet\nmorning. ") == "A quiet morning"
+
+
+def test_of_several_takes_the_one_that_shows_the_scene_best_is_kept(tiny_base: Path) -> None:
+    from PIL import Image
+
+    facts = {"object": "boat", "setting": "river"}
+    camera = frames.Camera(frames.recipe(str(tiny_base), [], 108, 192, takes=3))
+    assert camera.tagger is not None
+    kept = camera.take("a boat on a river", 5, facts)
+    drawn = {seed: camera.artist.draw("a boat on a river", seed) for seed in (5, 6, 7)}
+    sure = {seed: camera.tagger.agreement(Image.fromarray(p), facts) for seed, p in drawn.items()}
+    assert len(set(sure.values())) == 3 and kept.agreement == max(sure.values())
+    assert np.array_equal(kept.picture, drawn[kept.seed]) and sure[kept.seed] == kept.agreement
+
+
+def test_a_base_that_asks_for_no_takes_is_drawn_once(tiny_base: Path) -> None:
+    camera = frames.Camera(frames.recipe(str(tiny_base), [], 108, 192))
+    assert camera.tagger is None and camera.take("a boat", 5, {}).seed == 5

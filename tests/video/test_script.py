@@ -121,7 +121,12 @@ def test_worth_prefers_what_is_sane_on_the_topic_in_time_and_has_a_turn() -> Non
     assert best > worth(replace(line, text="The tea waits. Nobody asks."), scene, -1.5, -3.0, -3.8)
     assert best > worth(replace(line, text="The boat waits for nobody there."), scene, -1.5, -3.0, -3.8)
     assert best > worth(replace(line, text="Boat waits for once. Nobody asks."), scene, -1.5, -3.0, -3.8)
-    assert worth(line, scene, -0.2, -0.9, -9.0) == worth(line, scene, -1.4, -2.8, -9.0)
+    assert worth(line, scene, -0.2, -0.9, -9.0) == worth(line, scene, -1.0, -2.2, -9.0)
+    early = replace(scene, subject="a boat on a river, morning")
+    told = [replace(line, text=f"{hour} the boat waits. Nobody asks.") for hour in ("At noon", "At dawn")]
+    assert worth(told[0], early, -1.5, -3.0, -3.8) < worth(told[1], early, -1.5, -3.0, -3.8) - 1
+    timeless = replace(scene, subject="a boat on a river")
+    assert worth(told[0], timeless, -1.5, -3.0, -3.8) == worth(told[1], timeless, -1.5, -3.0, -3.8)
 
 
 @pytest.mark.parametrize(

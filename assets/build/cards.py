@@ -1,0 +1,53 @@
+"""Draws the pictures of the one-click styles: each style's `card` prompt in its look, by the embedded base.
+
+Works by the studio's own drawing; knows nothing about training. The pictures are what a video in that style
+looks like with nothing else chosen.
+
+    python -m assets.build.cards
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from core import basemodels
+from core.settings import ROOT, ComposeSettings, Style, load_style, preset_names
+from core.video import compose, frames, storyboard
+
+PICTURES = ROOT / "assets" / "styles"
+WIDTH, HEIGHT = 270, 480  # px, twice what a card shows
+TAKES = 8
+
+
+def card(style: Style, seed: int) -> np.ndarray:
+    """The style's card, uint8 [HEIGHT, WIDTH, 3]."""
+    brought = compose.chosen_loras(ComposeSettings(topic=style.card), style)
+    how = frames.recipe("embedded", brought, WIDTH, HEIGHT, takes=TAKES)
+    triggers = [frames.trigger(path) for path, _ in brought]
+    prompt = frames.framed_prompt(style.card, triggers, style.look, basemodels.vocabulary("embedded"))
+    told = storyboard.read_topic(style.card)
+    shown = {"object": told.things[:1], "setting": told.settings[:1]}
+    facts = {kind: words[0] for kind, words in shown.items() if words}
+    drawn = frames.Camera(how).take(prompt, seed, facts)
+    return next(frames.enlarge([drawn.picture], WIDTH, HEIGHT))
+
+
+def main() -> None:
+    """Writes assets/styles/NAME.jpg for every style that has a card."""
+    parser = argparse.ArgumentParser(description="Draws the styles' cards.")
+    parser.add_argument("--output", type=Path, default=PICTURES, help="folder that the pictures go to")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in preset_names("styles"):
+        style = load_style(name)
+        if style.card:
+            path = options.output / f"{name}.jpg"
+            Image.fromarray(card(style, options.seed)).save(path, quality=85)
+            print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -125,8 +125,8 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
 
 
 def chosen_loras(settings: ComposeSettings, style: Style) -> list[tuple[Path, float]]:
-    """The image LoRAs asked for, else the style's own."""
-    if settings.lora or not style.lora:
+    """The image LoRAs asked for, else the style's own, which fits the embedded base alone."""
+    if settings.lora or not style.lora or settings.image_base != basemodels.EMBEDDED:
         return frames.parse_loras(settings.lora)
     return frames.parse_loras([f"{LORAS / style.lora}:{style.lora_weight}"])
 

@@ -84,7 +84,13 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     script.check_topic(settings.topic, settings.text_base, settings.voice)
     loras = chosen_loras(settings, style)
     how = frames.recipe(
-        settings.image_base, loras, settings.width, settings.height, settings.steps, settings.guidance
+        settings.image_base,
+        loras,
+        settings.width,
+        settings.height,
+        settings.steps,
+        settings.guidance,
+        settings.prediction,
     )
     places, notes = Places(unused(settings.output)), Notes()
     board = yield from write_script(settings, style)

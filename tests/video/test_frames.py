@@ -100,3 +100,21 @@ def test_a_cover_shows_its_whole_title(title: str, size: tuple[int, int]) -> Non
 
 def test_titles() -> None:
     assert title_case("  a quiet\nmorning. ") == "A quiet morning"
+
+
+def test_stable_diffusion_xl_draws_with_a_lora_on_and_off(sdxl_folder: Path, tmp_path: Path) -> None:
+    import torch
+
+    key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_v"
+    generator = torch.Generator().manual_seed(0)
+    layer = formats.Layer(
+        torch.randn(2, 192, generator=generator), torch.randn(64, 2, generator=generator), 2.0
+    )
+    path = formats.write(tmp_path / "xl.safetensors", {key: layer}, {}, torch.float32)
+    drawn = []
+    for loras in ([], [(path, 1.0)]):
+        how = frames.recipe(str(sdxl_folder), loras, 108, 192)
+        artist = frames.Artist(how)
+        assert artist.unused == []
+        drawn.append(artist.draw("a boat", 1))
+    assert drawn[0].shape == (64, 32, 3) and not np.array_equal(*drawn)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import families, singlefile
+from core.families.family import Drawing, Family
 from core.jobs import Mistake
 from core.project import Home
 from core.settings import ROOT
@@ -27,21 +29,6 @@ EMBEDDED = "embedded"
 MODELS = ROOT / "assets" / "models"
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How a base model draws best: sizes in pixels (width, height), steps, guidance scale.
-
-    takes: how many drawings of a frame are worth making, for the labeller to choose from.
-    """
-
-    square: tuple[int, int]
-    portrait: tuple[int, int]
-    landscape: tuple[int, int]
-    steps: int
-    guidance: float
-    takes: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,52 +83,89 @@ def image_base(name: str) -> Path | str:
     return path
 
 
-def load_pipeline(name: str, dtype: torch.dtype | None = None) -> Any:
-    """A picture base as a diffusers StableDiffusionPipeline on the CPU, without safety checker and bars.
+def load_pipeline(name: str, dtype: torch.dtype | None = None, prediction: str = "auto") -> Any:
+    """A picture base as its family's diffusers pipeline on the CPU, without safety checker and bars.
 
-    `dtype` is the weights' number format, fp32 by default. Raises Mistake where `name` is no picture base.
+    `dtype` is the weights' number format, fp32 by default; `prediction` what the model predicts, `auto`: as
+    the base itself says. Raises Mistake where `name` is no picture base.
     """
+    import diffusers
     import torch
-    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
     _quiet()
-    source = image_base(name)
+    source, family = image_base(name), family_of(name)
     dtype = dtype or torch.float32
-    if isinstance(source, Path) and source.is_file():
-        from core.singlefile import load_single_file
-
-        pipeline: Any = load_single_file(source, dtype)
-    else:
-        try:
-            pipeline = StableDiffusionPipeline.from_pretrained(
+    try:
+        if isinstance(source, Path) and source.is_file():
+            pipeline = family.load_file(source, singlefile.read_shapes(source), dtype)
+        else:
+            pipeline = getattr(diffusers, family.PIPELINE).from_pretrained(
                 source,
                 dtype=dtype,
-                safety_checker=None,
-                requires_safety_checker=False,
                 local_files_only=isinstance(source, Path),
                 use_safetensors=True,
+                **family.OPTIONS,
             )
-        except (OSError, ValueError) as error:
-            raise _not_loaded(name, source, error) from error
-    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    except (OSError, ValueError, LookupError) as error:
+        raise _not_loaded(name, source, error) from error
+    family.make_ready(pipeline, prediction)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def drawing(name: str) -> Drawing:
-    """How a picture base draws best: from its own `studio.json`, else Stable Diffusion 1.x's habits."""
+def family_of(name: str) -> Family:
+    """The family of a picture base, by its file's keys or its folder's model_index.json.
+
+    Raises Mistake where it is of none that the studio knows.
+    """
     source = image_base(name)
-    values: dict[str, Any] = {}
-    if isinstance(source, Path) and (source / "studio.json").is_file():
-        values = json.loads((source / "studio.json").read_text(encoding="utf-8"))
-    portrait = tuple(values.get("portrait", (512, 896)))
+    if isinstance(source, Path) and source.is_file():
+        shapes = singlefile.read_shapes(source)
+        try:
+            return families.first(lambda family: family.recognises(shapes))
+        except LookupError:
+            raise Mistake(
+                "{path} is {what}; give a whole Stable Diffusion 1.x or XL checkpoint as the base model.",
+                path=source,
+                what=singlefile.what(shapes),
+            ) from None
+    kind = _pipeline_class(name, source)
+    try:
+        return families.first(lambda family: kind == family.PIPELINE)
+    except LookupError:
+        raise Mistake(
+            "{name} is made for {kind}, which the studio can't use yet; "
+            "give a Stable Diffusion 1.x, 2.x or XL base model.",
+            name=name,
+            kind=kind,
+        ) from None
+
+
+def _pipeline_class(name: str, source: Path | str) -> str:
+    """The class in a folder's or a hub model's model_index.json."""
+    from diffusers import DiffusionPipeline
+
+    try:
+        return DiffusionPipeline.load_config(source, local_files_only=isinstance(source, Path))["_class_name"]
+    except (OSError, ValueError, LookupError) as error:
+        raise _not_loaded(name, source, error) from error
+
+
+def drawing(name: str) -> Drawing:
+    """How a picture base draws best: from its own `studio.json`, else as its family does."""
+    source = image_base(name)
+    own = source / "studio.json" if isinstance(source, Path) else None
+    if own is None or not own.is_file():
+        return family_of(name).DRAWING
+    values = json.loads(own.read_text(encoding="utf-8"))
+    portrait = tuple(values["portrait"])
     return Drawing(
-        square=tuple(values.get("square", (512, 512))),
-        portrait=portrait,
-        landscape=portrait[::-1],
-        steps=values.get("steps", 20),
-        guidance=values.get("guidance", 7.0),
-        takes=values.get("takes", 1),
+        tuple(values["square"]),
+        portrait,
+        portrait[::-1],
+        values["steps"],
+        values["guidance"],
+        values.get("takes", 1),
     )
 
 

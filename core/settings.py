@@ -29,6 +29,9 @@ PRESETS = ROOT / "presets"
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
+Prediction = Literal["auto", "epsilon", "v_prediction"]
+PREDICTION = "what the image base predicts, the noise or the velocity; auto: as the base says"
+
 
 class Settings(BaseModel):
     """The base of all settings: unknown names are refused, values are fixed once made."""
@@ -132,6 +135,7 @@ class ImageTraining(Training):
     train_data_dir: Path = Field(Path("data"), description="folder of training pictures")
     metadata_path: Path | None = Field(None, description="captions; default: metadata.csv in train_data_dir")
     trigger: str = Field("", max_length=40, description="trigger word noted in the LoRA's metadata")
+    prediction: Prediction = Field("auto", description=PREDICTION)
     target_modules: tuple[str, ...] = Field(
         ("to_q", "to_k", "to_v", "to_out.0"),
         description="layers of the UNet that get a LoRA; q_proj and v_proj mean to_q and to_v",
@@ -139,7 +143,7 @@ class ImageTraining(Training):
     network: Literal["lora", "dora"] = Field(
         "lora", description="dora also learns each row's length: nearer to full training, a little slower"
     )
-    train_text_encoder: bool = Field(False, description="also train a LoRA on the text encoder")
+    train_text_encoder: bool = Field(False, description="also train a LoRA on the text encoders")
     text_encoder_lr: float = Field(0, ge=0, le=0.1, description="its learning rate; 0: a tenth of the other")
     resolution: int = Field(
         0, ge=0, le=2048, description="side of a square with the pictures' area, in pixels; 0: the base's own"
@@ -215,6 +219,7 @@ class ComposeSettings(Settings):
     image_base: str = Field(
         "embedded", description="image base model: embedded, a file, a folder or a hub id"
     )
+    prediction: Prediction = Field("auto", description=PREDICTION)
     text_base: str = Field("embedded", description="language model: embedded, a folder or a hub id")
     output: Path = Field(
         Path("output/video.mp4"), description="the mp4 to write; srt and cover stand beside it"

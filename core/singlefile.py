@@ -1,30 +1,32 @@
-"""A Stable Diffusion 1.x checkpoint in the original one-file layout, read offline.
+"""Checkpoints of Stable Diffusion's kind in the original one-file layout: what they are, read offline.
 
-diffusers' `from_single_file` downloads configuration unless it is given a folder with it. The folder is made
-here from the file's own tensor shapes, so that a checkpoint of any width loads, with the CLIP tokenizer from
-open_clip's package. What a file is, is read from its keys.
+diffusers' `from_single_file` downloads configuration unless it is given a folder with it. The folder is a
+copy of one under assets/configs with the widths of the file's own tensors, so that one of any width loads,
+and the CLIP tokenizer of open_clip's package. What a file is, is read from its keys. The families (see
+core.families) say which of these parts they have.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import shutil
 import struct
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from core.jobs import Mistake
+from core.settings import ROOT
 
-if TYPE_CHECKING:
-    import torch
-    from diffusers import StableDiffusionPipeline
+Shapes: TypeAlias = dict[str, tuple[int, ...]]  # of a file's tensors, by their names
 
-Shapes = dict[str, tuple[int, ...]]
-
+CONFIGS = ROOT / "assets" / "configs"
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
-TEXT = "cond_stage_model.transformer.text_model."
+HEAD = 64  # width of an attention head in CLIP's text encoders
 CLIP_MERGES = 48_894
 MAX_HEADER_BYTES = 100_000_000
 
@@ -53,148 +55,109 @@ def read_shapes(path: Path) -> Shapes:
     return {name: tuple(entry["shape"]) for name, entry in header.items()}
 
 
-def kind_of(shapes: Shapes) -> str:
-    """What a file holds: sd1, sd2, sdxl, lora, vae, text_encoder, unet or unknown."""
-    names = shapes.keys()
-    if any(
-        "lora_down" in n or "lora_up" in n or ".lora_A" in n or ".lora_B" in n or "hada_w1" in n
-        for n in names
-    ):
-        return "lora"
-    if any(n.startswith(UNET) for n in names):
-        if any(n.startswith("conditioner.embedders.1.") for n in names):
-            return "sdxl"
-        return "sd2" if any(n.startswith("cond_stage_model.model.") for n in names) else "sd1"
-    if any(n.startswith(("input_blocks.", "down_blocks.0.attentions")) for n in names):
-        return "unet"
-    if any(n.startswith(("decoder.conv_in", VAE)) for n in names):
-        return "vae"
-    if any("text_model.encoder" in n or n.startswith("encoder.layers") for n in names):
-        return "text_encoder"
-    return "unknown"
+def is_text_to_image(shapes: Shapes) -> bool:
+    """Whether a file holds a UNet that is given latents alone, and an autoencoder."""
+    return f"{UNET}out.2.weight" in shapes and f"{VAE}decoder.conv_in.weight" in shapes and not _edits(shapes)
 
 
-NAMES = {
-    "sd2": "a Stable Diffusion 2 checkpoint",
-    "sdxl": "a Stable Diffusion XL checkpoint",
-    "lora": "a LoRA",
-    "vae": "a VAE",
-    "text_encoder": "a text encoder",
-    "unet": "a UNet without its text encoder and VAE",
-    "unknown": "no Stable Diffusion checkpoint",
-}
+def _edits(shapes: Shapes) -> bool:
+    """Whether the UNet is also given a picture: it takes more channels than it gives."""
+    first, last = shapes.get(f"{UNET}input_blocks.0.0.weight"), shapes.get(f"{UNET}out.2.weight")
+    return first is not None and last is not None and first[1] != last[0]
 
 
-def load_single_file(path: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
-    """The checkpoint as a pipeline on the CPU; raises Mistake for anything but Stable Diffusion 1.x."""
-    from diffusers import StableDiffusionPipeline
-
-    shapes = read_shapes(path)
-    kind = kind_of(shapes)
-    if kind != "sd1":
-        raise Mistake(
-            "{path} is {what}; give a whole Stable Diffusion 1.x checkpoint as the base model.",
-            path=path,
-            what=NAMES[kind],
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        write_config(Path(folder), shapes)
-        return StableDiffusionPipeline.from_single_file(
-            str(path), config=folder, local_files_only=True, safety_checker=None, dtype=dtype
-        )
+# What a file that is no base is called, by a part of its tensors' names; the first that fits.
+KINDS = (
+    ("a LoRA", ("lora_down", "lora_up", ".lora_A", ".lora_B", "hada_w1", "lokr_w")),
+    ("a Stable Diffusion XL refiner", ("conditioner.embedders.0.model.",)),
+    ("a Stable Diffusion 2 checkpoint", ("cond_stage_model.model.",)),
+    ("a Stable Diffusion 3 model", ("joint_blocks.",)),
+    ("a FLUX model", ("double_blocks.", "single_transformer_blocks.")),
+    ("a UNet without its text encoder or VAE", ("input_blocks.", "down_blocks.0.attentions")),
+    ("a VAE", ("decoder.conv_in",)),
+    ("a text encoder", ("text_model.encoder", "encoder.layers", "transformer.resblocks")),
+)
 
 
-def write_config(folder: Path, shapes: Shapes) -> None:
-    """Writes the diffusers configuration of a Stable Diffusion 1.x file with these tensors."""
-    parts = {"unet": _unet(shapes), "vae": _vae(shapes), "text_encoder": _text_encoder(shapes)}
-    for part, config in parts.items():
-        (folder / part).mkdir()
-        (folder / part / "config.json").write_text(json.dumps(config))
-    (folder / "scheduler").mkdir()
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER))
-    (folder / "model_index.json").write_text(json.dumps(INDEX))
-    words = shapes[f"{TEXT}embeddings.token_embedding.weight"][0]
-    write_clip_tokenizer(folder / "tokenizer", words - 514)
+def what(shapes: Shapes) -> str:
+    """What a file that is no base holds, for a sentence: `a LoRA`, `a VAE`, …"""
+    if _edits(shapes):
+        return "a checkpoint for inpainting or editing"
+    for kind, parts in KINDS:
+        if any(part in name for name in shapes for part in parts):
+            return kind
+    return "no Stable Diffusion checkpoint"
 
 
-def _unet(shapes: Shapes) -> dict[str, Any]:
-    widths = [shapes[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"][0] for block in (1, 4, 7, 10)]
-    context = shapes[f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"][1]
+@contextlib.contextmanager
+def configuration(name: str) -> Iterator[Path]:
+    """A copy of a configuration under assets/configs, a diffusers folder without weights, for a `with`."""
+    with tempfile.TemporaryDirectory() as place:
+        yield shutil.copytree(CONFIGS / name, Path(place) / name)
+
+
+def set_config(folder: Path, part: str, **values: Any) -> None:
+    """Changes values in the configuration of a part: `unet`, `scheduler`, …"""
+    path = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
+
+
+def vae_config(shapes: Shapes) -> dict[str, Any]:
+    """What an autoencoder's configuration takes from its tensors."""
     return {
-        "_class_name": "UNet2DConditionModel",
-        "in_channels": shapes[f"{UNET}input_blocks.0.0.weight"][1],
-        "out_channels": shapes[f"{UNET}out.2.weight"][0],
-        "block_out_channels": widths,
-        "cross_attention_dim": context,
-        "attention_head_dim": 8,
-        "layers_per_block": 2,
-        "sample_size": 64,
-    }
-
-
-def _vae(shapes: Shapes) -> dict[str, Any]:
-    widths = [shapes[f"{VAE}encoder.down.{level}.block.0.conv1.weight"][0] for level in range(4)]
-    return {
-        "_class_name": "AutoencoderKL",
-        "block_out_channels": widths,
-        "down_block_types": ["DownEncoderBlock2D"] * 4,
-        "up_block_types": ["UpDecoderBlock2D"] * 4,
+        "block_out_channels": [
+            shapes[f"{VAE}encoder.down.{level}.block.0.conv1.weight"][0] for level in range(4)
+        ],
         "latent_channels": shapes[f"{VAE}decoder.conv_in.weight"][1],
-        "layers_per_block": 2,
-        "sample_size": 512,
-        "scaling_factor": 0.18215,
     }
 
 
-def _text_encoder(shapes: Shapes) -> dict[str, Any]:
-    words, width = shapes[f"{TEXT}embeddings.token_embedding.weight"]
-    layers = sum(
-        name.startswith(f"{TEXT}encoder.layers.") and name.endswith("mlp.fc1.bias") for name in shapes
-    )
+def clip_config(shapes: Shapes, prefix: str) -> dict[str, Any]:
+    """What the configuration of a text encoder in transformers' layout takes from its tensors."""
+    words, width = shapes[f"{prefix}embeddings.token_embedding.weight"]
+    layer = f"{prefix}encoder.layers."
+    return _clip(words, width) | {
+        "intermediate_size": shapes[f"{layer}0.mlp.fc1.bias"][0],
+        "num_hidden_layers": _count(shapes, layer, ".mlp.fc1.bias"),
+        "max_position_embeddings": shapes[f"{prefix}embeddings.position_embedding.weight"][0],
+        "projection_dim": width,
+    }
+
+
+def open_clip_config(shapes: Shapes, prefix: str) -> dict[str, Any]:
+    """What the configuration of a text encoder in OpenCLIP's layout takes from its tensors."""
+    words, width = shapes[f"{prefix}token_embedding.weight"]
+    layer = f"{prefix}transformer.resblocks."
+    return _clip(words, width) | {
+        "intermediate_size": shapes[f"{layer}0.mlp.c_fc.bias"][0],
+        "num_hidden_layers": _count(shapes, layer, ".mlp.c_fc.bias"),
+        "max_position_embeddings": shapes[f"{prefix}positional_embedding"][0],
+        "projection_dim": shapes[f"{prefix}text_projection"][1],
+    }
+
+
+def _clip(words: int, width: int) -> dict[str, Any]:
     return {
-        "architectures": ["CLIPTextModel"],
-        "model_type": "clip_text_model",
         "vocab_size": words,
         "hidden_size": width,
-        "projection_dim": width,
-        "intermediate_size": shapes[f"{TEXT}encoder.layers.0.mlp.fc1.bias"][0],
-        "num_hidden_layers": layers,
-        "num_attention_heads": max(1, width // 64),
-        "max_position_embeddings": shapes[f"{TEXT}embeddings.position_embedding.weight"][0],
-        "hidden_act": "quick_gelu",
+        "num_attention_heads": max(1, width // HEAD),
         "bos_token_id": words - 2,
         "eos_token_id": words - 1,
-        "pad_token_id": 1,
     }
 
 
-SCHEDULER = {
-    "_class_name": "PNDMScheduler",
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "beta_start": 0.00085,
-    "clip_sample": False,
-    "num_train_timesteps": 1000,
-    "set_alpha_to_one": False,
-    "skip_prk_steps": True,
-    "steps_offset": 1,
-}
-INDEX = {
-    "_class_name": "StableDiffusionPipeline",
-    "scheduler": ["diffusers", "PNDMScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"],
-    "tokenizer": ["transformers", "CLIPTokenizer"],
-    "unet": ["diffusers", "UNet2DConditionModel"],
-    "vae": ["diffusers", "AutoencoderKL"],
-}
+def _count(shapes: Shapes, start: str, end: str) -> int:
+    return sum(name.startswith(start) and name.endswith(end) for name in shapes)
 
 
-def write_clip_tokenizer(folder: Path, merges: int = CLIP_MERGES, length: int = 77) -> None:
+def write_clip_tokenizer(
+    folder: Path, merges: int = CLIP_MERGES, length: int = 77, pad: str = "<|endoftext|>"
+) -> None:
     """Writes CLIP's tokenizer (vocab.json, merges.txt, tokenizer_config.json) into `folder`.
 
     The merges come from the byte-pair file in open_clip's package; CLIP uses the first 48,894. The vocabulary
     is the 256 bytes, the same closing a word, one entry a merge, and the start and end marks. `length` is the
-    number of tokens a prompt is padded to.
+    number of tokens a prompt is padded to with `pad`, which is `!` for OpenCLIP.
     """
     import open_clip.tokenizer as clip
 
@@ -212,7 +175,7 @@ def write_clip_tokenizer(folder: Path, merges: int = CLIP_MERGES, length: int = 
         "bos_token": "<|startoftext|>",
         "eos_token": "<|endoftext|>",
         "unk_token": "<|endoftext|>",
-        "pad_token": "<|endoftext|>",
+        "pad_token": pad,
         "do_lower_case": True,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config))

@@ -14,7 +14,7 @@ from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
 TOPIC = "a quiet morning in a river town"
-FINE = ("scenes", "fps", "steps", "guidance", "seed", "voice", "captions", "music", "ai_label")
+FINE = ("scenes", "fps", "steps", "guidance", "prediction", "seed", "voice", "captions", "music", "ai_label")
 
 
 def build(studio: Studio, frame: Frame) -> jobpanel.Panel:

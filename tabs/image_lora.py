@@ -14,6 +14,7 @@ from tabs.wiring import Page, Studio, connect, watch
 
 EXTRA = (
     "resolution",
+    "prediction",
     "network",
     "train_text_encoder",
     "text_encoder_lr",

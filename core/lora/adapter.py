@@ -1,15 +1,17 @@
-"""The LoRA on a Stable Diffusion pipeline: put on, gone on from an earlier one, switched off, read out.
+"""The LoRA on a picture base's pipeline: put on, gone on from an earlier one, switched off, read out.
 
-Works on the pipeline's UNet and text encoder; knows nothing about pictures or how it is trained.
+Works on the pipeline's backbone and text encoders; knows nothing about pictures or how it is trained.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import families
 from core.jobs import Mistake
 from core.lora import formats
 from core.lora.earlier import put, refit
@@ -25,53 +27,50 @@ KNOWN_TARGETS = {
     "o_proj": "to_out.0",
     "out_proj": "to_out.0",
 }
-CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "proj_in", "proj_out")
-ALL_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", *CONVOLUTIONS)
-TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+DOWN = ".lora_A.default.weight"  # how peft ends the name of a `down` matrix
 
 
-def targets(settings: ImageTraining, unet: Any) -> list[str]:
-    """Names of the UNet's layers that get a LoRA; `all` means attention, feed-forward and convolutions.
+def targets(wanted: Sequence[str], backbone: Any, layers: Sequence[str]) -> list[str]:
+    """Names of the backbone's layers that get a LoRA; `all` means all of the family's `layers`.
 
     Raises Mistake for a name that no layer has.
     """
-    names = [module for module, _ in unet.named_modules()]
-    wanted = [KNOWN_TARGETS.get(name, name) for name in settings.target_modules]
-    wanted = list(dict.fromkeys(ALL_TARGETS if "all" in wanted else wanted))
+    names = [module for module, _ in backbone.named_modules()]
+    wanted = [KNOWN_TARGETS.get(name, name) for name in wanted]
+    wanted = list(dict.fromkeys(layers if "all" in wanted else wanted))
     for name in wanted:
-        if not any(module.endswith(f".{name}") for module in names) and name not in ALL_TARGETS:
+        if not any(module.endswith(f".{name}") for module in names) and name not in layers:
             raise Mistake(
                 "The picture base has no layer {target}; target_modules can be {known} or all.",
                 target=name,
-                known=", ".join(ALL_TARGETS),
+                known=", ".join(layers),
             )
     return wanted
 
 
 def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> None:
-    """Puts the LoRA into the UNet (and text encoder): trained numbers in fp32, all else frozen in `dtype`."""
+    """Puts the LoRA into the models that the pipeline holds: backbone, and text encoders that are trained.
+
+    Trained numbers are fp32, all else is frozen in `dtype`.
+    """
     from peft import LoraConfig, inject_adapter_in_model
 
-    wanted = [(pipeline.unet, targets(settings, pipeline.unet))]
-    if settings.train_text_encoder:
-        wanted.append((pipeline.text_encoder, list(TEXT_TARGETS)))
-    for model, names in wanted:
+    family = families.of(pipeline)
+    for name, model in families.models(pipeline).items():
+        backbone = name == family.BACKBONE
         model.requires_grad_(False)
         config = LoraConfig(
             r=settings.lora_rank,
             lora_alpha=settings.alpha,  # type: ignore[arg-type]
             lora_dropout=settings.dropout,
-            target_modules=names,
+            target_modules=targets(settings.target_modules, model, family.LAYERS)
+            if backbone
+            else family.text_layers(name, model),
             use_dora=settings.network == "dora",
         )
         inject_adapter_in_model(config, model)
-        if settings.gradient_checkpointing:
-            checkpointing = (
-                model.enable_gradient_checkpointing
-                if model is pipeline.unet
-                else (model.gradient_checkpointing_enable)
-            )
-            checkpointing()
+        if settings.gradient_checkpointing:  # diffusers and transformers name it differently
+            (model.enable_gradient_checkpointing if backbone else model.gradient_checkpointing_enable)()
         freeze(model, dtype)
         model.train()
     if settings.continue_from:
@@ -83,11 +82,15 @@ def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> None:
     """Puts an earlier LoRA's numbers into the new one. Raises Mistake where none of its layers fits."""
     earlier = formats.read(path).layers
     scale, found = settings.alpha / settings.lora_rank, 0
-    for model, key in ((pipeline.unet, formats.unet_key), (pipeline.text_encoder, formats.text_encoder_key)):
-        held = dict(model.named_parameters()) if model is not None else {}
+    family = families.of(pipeline)
+    for model_name, model in families.models(pipeline).items():
+        held = dict(model.named_parameters())
         for name, down in held.items():
-            layer = earlier.get(key(name.removesuffix(".lora_A.default.weight")))
-            if layer is None or not name.endswith(".lora_A.default.weight"):
+            if not name.endswith(DOWN):
+                continue
+            keys = family.keys(model_name, name.removesuffix(DOWN))
+            layer = next((earlier[key] for key in keys if key in earlier), None)
+            if layer is None:
                 continue
             up = held[name.replace(".lora_A.", ".lora_B.")]
             if layer.down.shape[1:] != down.shape[1:] or layer.up.shape[0] != up.shape[0]:
@@ -110,10 +113,8 @@ def without_lora(pipeline: Any) -> Iterator[None]:
     """Within it the base draws alone."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    parts = (pipeline.unet, pipeline.text_encoder)
-    layers = [
-        m for part in parts if part is not None for m in part.modules() if isinstance(m, BaseTunerLayer)
-    ]
+    models = families.models(pipeline).values()
+    layers = [layer for model in models for layer in model.modules() if isinstance(layer, BaseTunerLayer)]
     for layer in layers:
         layer.enable_adapters(False)
     try:
@@ -123,21 +124,47 @@ def without_lora(pipeline: Any) -> Iterator[None]:
             layer.enable_adapters(True)
 
 
-def layers(unet: Any, text_encoder: Any | None, alpha: float) -> dict[str, formats.Layer]:
-    """The LoRA on a UNet, and on a text encoder where one is given, by sd-scripts' key."""
-    found = _layers(unet, formats.unet_key, alpha)
-    return found if text_encoder is None else found | _layers(text_encoder, formats.text_encoder_key, alpha)
+def layers(pipeline: Any, alpha: float) -> dict[str, formats.Layer]:
+    """The LoRA on a pipeline's models, by the key that its family writes."""
+    family = families.of(pipeline)
+    found: dict[str, formats.Layer] = {}
+    for model_name, model in families.models(pipeline).items():
+        held = dict(model.named_parameters())
+        for name, down in held.items():
+            if name.endswith(DOWN):
+                key, *_ = family.keys(model_name, name.removesuffix(DOWN))
+                up, length = held[name.replace(".lora_A.", ".lora_B.")], held.get(_magnitude(name))
+                found[key] = formats.Layer(down, up, alpha, dora_scale=length)
+    return found
 
 
-def _layers(model: Any, key: Any, alpha: float) -> dict[str, formats.Layer]:
-    held = dict(model.named_parameters())
-    return {
-        key(name.removesuffix(".lora_A.default.weight")): formats.Layer(
-            down, held[name.replace(".lora_A.", ".lora_B.")], alpha, dora_scale=held.get(_magnitude(name))
-        )
-        for name, down in held.items()
-        if name.endswith(".lora_A.default.weight")
+def difference(pipeline: Any, filed: dict[str, formats.Layer]) -> float:
+    """How far a file's layers are from the LoRA on the pipeline: the largest relative error of a layer.
+
+    What the one adds is reckoned by peft, the other by `formats`. Infinity where their keys differ.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    modules: dict[str, Any] = {
+        key: module
+        for name, model in families.models(pipeline).items()
+        for path, module in model.named_modules()
+        if isinstance(module, LoraLayer)
+        for key in families.of(pipeline).keys(name, path)[:1]
     }
+    if modules.keys() != filed.keys():
+        return math.inf
+    errors = [0.0]
+    with torch.no_grad():
+        for key, module in modules.items():
+            pairs = [(module.get_delta_weight("default").flatten(1).cpu(), filed[key].delta())]
+            if "default" in module.lora_magnitude_vector:
+                length = filed[key].dora_scale
+                trained = module.lora_magnitude_vector["default"].weight.flatten().cpu()
+                pairs.append((trained, torch.zeros(1) if length is None else length.float().flatten()))
+            errors += [float((b - a).norm() / a.norm().clamp_min(1e-30)) for a, b in pairs]
+    return max(errors)
 
 
 def _magnitude(down: str) -> str:

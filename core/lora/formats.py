@@ -1,7 +1,7 @@
 """Image LoRA files: sd-scripts', AUTOMATIC1111's and ComfyUI's format written and read, diffusers' read.
 
-A file's layers are named by sd-scripts' keys (`lora_unet_…`, `lora_te_text_model_…`): prefix and the module's
-path in the diffusers model with `.` → `_`. Scale = alpha / rank. Knows nothing about training.
+A file's layers are named by sd-scripts' keys (core.families.keys); which of them a pipeline's modules have,
+its family says. Scale = alpha / rank. Knows nothing about training.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import families
+from core.families.keys import TEXT_ENCODER, TEXT_ENCODER_2, UNET, text_encoder_key, unet_key
 from core.jobs import Mistake
 from core.project import write_atomic
 
 if TYPE_CHECKING:
     import torch
 
-UNET, TEXT_ENCODER = "lora_unet_", "lora_te_"
+OWNERS = {"unet": UNET, "text_encoder": TEXT_ENCODER, "text_encoder_2": TEXT_ENCODER_2}  # in diffusers' files
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 PARTS = ("lora_down.weight", "lora_up.weight", "lora_mid.weight", "alpha", "dora_scale")
 
@@ -63,17 +65,6 @@ class LoraFile:
 
     layers: dict[str, Layer]
     metadata: dict[str, str]
-
-
-def unet_key(module: str) -> str:
-    """sd-scripts' key of a UNet module, from its path in the diffusers UNet."""
-    return UNET + module.replace(".", "_")
-
-
-def text_encoder_key(module: str) -> str:
-    """sd-scripts' key of a CLIP module: with the `text_model` level that transformers 5.6 dropped."""
-    path = module if module.startswith("text_model.") else f"text_model.{module}"
-    return TEXT_ENCODER + path.replace(".", "_")
 
 
 def write(path: Path, layers: dict[str, Layer], metadata: dict[str, str], dtype: torch.dtype) -> Path:
@@ -155,8 +146,8 @@ def _layers(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> di
     layers = {}
     for key, found in whole.items():
         rank = found["lora_down.weight"].shape[0]
-        prefix = UNET if key.startswith(UNET) else TEXT_ENCODER
-        alpha = float(found["alpha"]) if "alpha" in found else alphas.get(prefix, 1.0) * rank
+        quotient = next((value for prefix, value in alphas.items() if key.startswith(prefix)), 1.0)
+        alpha = float(found["alpha"]) if "alpha" in found else quotient * rank
         layers[key] = Layer(
             found["lora_down.weight"],
             found["lora_up.weight"],
@@ -173,7 +164,7 @@ def _split(name: str) -> tuple[str, str]:
         if name.endswith(f".{part}") and name.startswith("lora_"):
             return name[: -len(part) - 1], part
     match = re.fullmatch(
-        r"(?:base_model\.model\.)?(unet|text_encoder)\.(.+?)(?:\.lora|\.lora_linear_layer|_lora)?"
+        r"(?:base_model\.model\.)?(unet|text_encoder|text_encoder_2)\.(.+?)(?:\.lora|\.lora_linear_layer|_lora)?"
         r"\.(lora_A|lora_B|down|up|lora_magnitude_vector|alpha)(?:\.default)?(?:\.weight)?",
         name,
     )
@@ -190,7 +181,7 @@ def _split(name: str) -> tuple[str, str]:
         "lora_magnitude_vector": "dora_scale",
         "alpha": "alpha",
     }[kind]
-    return (unet_key if owner == "unet" else text_encoder_key)(module), part
+    return unet_key(module) if owner == "unet" else text_encoder_key(module, OWNERS[owner]), part
 
 
 def _adapter_alphas(metadata: dict[str, str]) -> dict[str, float]:
@@ -200,7 +191,7 @@ def _adapter_alphas(metadata: dict[str, str]) -> dict[str, float]:
     except ValueError:
         return {}
     found = {}
-    for owner, prefix in (("unet", UNET), ("text_encoder", TEXT_ENCODER)):
+    for owner, prefix in OWNERS.items():
         alpha, rank = said.get(f"{owner}.lora_alpha"), said.get(f"{owner}.r")
         if alpha and rank:
             found[prefix] = alpha / rank
@@ -208,20 +199,16 @@ def _adapter_alphas(metadata: dict[str, str]) -> dict[str, float]:
 
 
 def modules_by_key(pipeline: Any) -> dict[str, Any]:
-    """The pipeline's linear layers and convolutions by sd-scripts' key, seen through peft's wrappers."""
-    found = _modules(pipeline.unet, unet_key)
-    if pipeline.text_encoder is not None:
-        found |= _modules(pipeline.text_encoder, text_encoder_key)
-    return found
-
-
-def _modules(root: torch.nn.Module, key: Any) -> dict[str, Any]:
+    """The pipeline's linear layers and convolutions by each of their keys, seen through peft's wrappers."""
     import torch
 
+    family = families.of(pipeline)
     return {
-        key(name.removesuffix(".base_layer")): module
-        for name, module in root.named_modules()
-        if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)) and ".lora_" not in name
+        key: module
+        for name, model in families.models(pipeline).items()
+        for path, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)) and ".lora_" not in path
+        for key in family.keys(name, path.removesuffix(".base_layer"))
     }
 
 

@@ -1,8 +1,8 @@
-"""Recipe for an image LoRA: how things look, on a base of the Stable Diffusion 1.x and 2.x family.
+"""Recipe for an image LoRA: how things look, on a base of any family (core.families).
 
 Pictures are grouped by shape, and what the frozen parts make of them is kept: the posterior's mean and spread
-of each picture (sampled anew each time, which equals encoding anew) and the text encoder's output for each
-caption. Then only the UNet computes. Knows nothing about the loop around it.
+of each picture (sampled anew each time, which equals encoding anew) and the text encoders' output for each
+caption. Then only the backbone computes. Knows nothing about the loop around it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import basemodels, device
+from core import basemodels, device, families
+from core.families.family import Drawing, Drawn, Family, Tensors
 from core.images.captions import read_captions
 from core.jobs import Progress
-from core.lora import adapter, formats, metadata
+from core.lora import adapter, formats, metadata, wordings
 from core.lora.checkpoints import digest
 from core.lora.pictures import Picture, encode_pictures
 from core.lora.recipe import Group, Sample, order, seed
@@ -29,20 +30,8 @@ if TYPE_CHECKING:
 
 SAMPLES = 1  # drawing one takes as long as some ten steps
 LOOKS = 4  # steps at which a held-out picture is judged
-ORDERS = 8  # that a shuffled caption is seen in: each one's text is encoded once
 HELD_OUT_EPOCH = 2**32  # seeds of held-out noise lie past those of any epoch
 EXPORT_ERROR = 1e-3
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The random choices for a batch: latents and noise [B, C, h, w], steps and weights [B], captions."""
-
-    latents: torch.Tensor
-    noise: torch.Tensor
-    times: torch.Tensor
-    weights: torch.Tensor
-    captions: tuple[str, ...]
 
 
 @dataclass
@@ -50,32 +39,40 @@ class ImageRecipe:
     """A picture base with a LoRA on it, and the pictures it learns from.
 
     numbers: a picture's number as often as it is seen in an epoch. orders: a caption's wordings. regular: the
-    numbers of pictures that only keep the base from forgetting. words: what is fed for a wording.
+    numbers of pictures that only keep the base from forgetting. words: what the backbone is told for a
+    wording, or its token ids where the text encoders are trained.
     """
 
     settings: ImageTraining
     pipeline: Any
+    family: Family
     schedule: Any
     pictures: list[Picture]
     numbers: list[int]
     held_out: list[int]
     orders: dict[str, tuple[str, ...]]
     regular: frozenset[int]
-    words: dict[str, torch.Tensor]
-    drawing: basemodels.Drawing
+    words: dict[str, Tensors]
+    drawing: Drawing
     device: torch.device
     dtype: torch.dtype
     facts: dict[str, Any]
     figures: dict[str, float] = field(default_factory=dict)
     base_samples: list[Image.Image] | None = None
 
+    @property
+    def backbone(self) -> Any:
+        """The model that is trained."""
+        return getattr(self.pipeline, self.family.BACKBONE)
+
     def groups(self) -> list[Group]:
-        """The UNet's LoRA, and the text encoder's where it is trained."""
-        groups = [Group(self.settings.learning_rate, _trained(self.pipeline.unet, "unet"))]
-        if self.settings.train_text_encoder:
-            rate = self.settings.text_encoder_lr or self.settings.learning_rate / 10
-            groups.append(Group(rate, _trained(self.pipeline.text_encoder, "text_encoder")))
-        return groups
+        """The backbone's LoRA, and the text encoders' where they are trained."""
+        rate = self.settings.learning_rate
+        text_rate = self.settings.text_encoder_lr or rate / 10
+        return [
+            Group(text_rate if name in self.family.TEXT_ENCODERS else rate, _trained(model, name))
+            for name, model in families.models(self.pipeline).items()
+        ]
 
     def epoch(self, number: int, per_step: int) -> list[list[tuple[int, ...]]]:
         """Each picture as often as it repeats, in a new order; a batch holds pictures of one size."""
@@ -100,36 +97,19 @@ class ImageRecipe:
         return [part for part in (batch[:middle], batch[middle:]) if part]
 
     def loss(self, batch: tuple[int, ...], epoch: int) -> torch.Tensor:
-        """Mean squared error against the noise or the velocity, weighted by min-SNR."""
+        """The family's loss, its mean over the batch."""
         return self._loss(self._draw([self.numbers[place] for place in batch], batch, epoch))
 
     def _loss(self, drawn: Drawn) -> torch.Tensor:
-        import torch
-
-        noisy = self.schedule.add_noise(drawn.latents, drawn.noise, drawn.times)
-        velocity = self.schedule.config.prediction_type == "v_prediction"
-        target = (
-            self.schedule.get_velocity(drawn.latents, drawn.noise, drawn.times) if velocity else drawn.noise
-        )
-        noisy = noisy.to(self.dtype, memory_format=_memory_format(self.dtype))
-        made = self.pipeline.unet(noisy, drawn.times, self._text(drawn.captions), return_dict=False)[0]
-        errors = torch.nn.functional.mse_loss(made.float(), target, reduction="none").mean(dim=(1, 2, 3))
-        return (errors * self._snr_weight(drawn.times, velocity) * drawn.weights).mean()
-
-    def _snr_weight(self, times: torch.Tensor, velocity: bool) -> torch.Tensor | float:
-        """min(SNR, gamma) / SNR, or / (SNR + 1) where the velocity is predicted (Hang 2023)."""
-        gamma = self.settings.min_snr_gamma
-        if not gamma:
-            return 1.0
-        kept = self.schedule.alphas_cumprod.to(times.device)[times]
-        snr = kept / (1 - kept)
-        return snr.clamp(max=gamma) / (snr + 1 if velocity else snr)
+        text, gamma = self._text(drawn.captions), self.settings.min_snr_gamma
+        return (self.family.loss(self.pipeline, self.schedule, drawn, text, gamma) * drawn.weights).mean()
 
     def _draw(self, pictures: Sequence[int], places: Sequence[int], epoch: int) -> Drawn:
         """What is random about samples, each from its own seed, so that batch size changes nothing."""
         import torch
 
-        settings, latents, noise, times, weights, captions = self.settings, [], [], [], [], []
+        settings, captions = self.settings, []
+        latents, noise, times, framing, weights = [], [], [], [], []
         for number, place in zip(pictures, places, strict=True):
             picture = self.pictures[number]
             own = torch.Generator().manual_seed(seed(settings.seed, epoch, place))
@@ -141,21 +121,20 @@ class ImageRecipe:
             if settings.noise_offset:
                 grain += settings.noise_offset * torch.randn((len(mean), 1, 1), generator=own)
             noise.append(grain)
-            times.append(torch.randint(self.schedule.config.num_train_timesteps, (), generator=own))
+            times.append(self.family.time(self.schedule, torch.rand((), generator=own).item()))
+            framing.append(torch.tensor(picture.framing))
             weights.append(torch.tensor(settings.reg_weight if number in self.regular else 1.0))
             orders = self.orders[picture.caption]
             said = orders[int(chances[2] * len(orders))]
             captions.append("" if chances[1] < settings.caption_dropout else said)
-        drawn = (latents, noise, times, weights)
-        there = [torch.stack(values).to(self.device, non_blocking=True) for values in drawn]
-        return Drawn(there[0], there[1], there[2], there[3], tuple(captions))
+        stacks = (latents, noise, times, framing, weights)
+        there = [torch.stack(values).to(self.device, non_blocking=True) for values in stacks]
+        return Drawn(there[0], there[1], there[2], there[3], there[4], tuple(captions))
 
-    def _text(self, captions: Sequence[str]) -> torch.Tensor:
-        """The text encoder's output [B, L, D] for captions: cached, or computed where it is trained."""
-        import torch
-
-        held = torch.stack([self.words[caption] for caption in captions]).to(self.device, non_blocking=True)
-        return self.pipeline.text_encoder(held)[0] if self.settings.train_text_encoder else held
+    def _text(self, captions: Sequence[str]) -> Tensors:
+        """What the backbone is told for captions: cached, or computed where the text encoders are trained."""
+        held = wordings.batch([self.words[caption] for caption in captions], self.device)
+        return self.family.embed(self.pipeline, held) if self.settings.train_text_encoder else held
 
     def validate(self) -> dict[str, float]:
         """Mean loss of LoRA and base on the held-out pictures, at fixed noise and at even steps."""
@@ -170,15 +149,14 @@ class ImageRecipe:
         import torch
 
         losses = []
-        self.pipeline.unet.eval()
-        steps = self.schedule.config.num_train_timesteps
+        self.backbone.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self._mixed):
             for number in self.held_out:
                 for look in range(LOOKS):
                     drawn = self._draw([number], [look], HELD_OUT_EPOCH + number)
-                    times = torch.full_like(drawn.times, steps * (2 * look + 1) // (2 * LOOKS))
-                    losses.append(self._loss(replace(drawn, times=times)).item())
-        self.pipeline.unet.train()
+                    time = self.family.time(self.schedule, (2 * look + 1) / (2 * LOOKS)).to(self.device)
+                    losses.append(self._loss(replace(drawn, times=time[None])).item())
+        self.backbone.train()
         return sum(losses) / len(losses)
 
     def samples(self, folder: Path, step: int) -> Iterator[Sample]:
@@ -207,22 +185,15 @@ class ImageRecipe:
 
     def _draw_sample(self, prompt: str) -> Image.Image:
         import torch
+        from PIL import Image
 
-        self.pipeline.unet.eval()
-        embeds = self._text([prompt, ""])
-        width, height = self.drawing.square
+        how, seed = self.drawing, self.settings.seed
+        self.backbone.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self._mixed):
-            picture = self.pipeline(
-                prompt_embeds=embeds[:1],
-                negative_prompt_embeds=embeds[1:],
-                width=width,
-                height=height,
-                num_inference_steps=self.drawing.steps,
-                guidance_scale=self.drawing.guidance,
-                generator=torch.Generator().manual_seed(self.settings.seed),
-            ).images[0]
-        self.pipeline.unet.train()
-        return picture
+            text = self._text([prompt, ""])
+            drawn = self.family.sample(self.pipeline, text, how.square, how.steps, how.guidance, seed)
+        self.backbone.train()
+        return Image.fromarray(drawn)
 
     @property
     def _mixed(self) -> bool:
@@ -232,14 +203,13 @@ class ImageRecipe:
 
     def layers(self) -> dict[str, formats.Layer]:
         """The trained LoRA by sd-scripts' key."""
-        text_encoder = self.pipeline.text_encoder if self.settings.train_text_encoder else None
-        return adapter.layers(self.pipeline.unet, text_encoder, self.settings.alpha)
+        return adapter.layers(self.pipeline, self.settings.alpha)
 
     def export(self, path: Path, steps: int, started: float) -> Path:
-        """Writes the LoRA in sd-scripts' format, in fp16 where that keeps the UNet's output, else in fp32.
+        """Writes the LoRA in sd-scripts' format, in fp16 where that keeps what it learnt, else in fp32.
 
-        The file is read again; its keys must be the trained ones, and the UNet with the file's LoRA must give
-        the trained one's output within a relative error of 1e-3. Raises RuntimeError where it doesn't.
+        The file is read again: its keys must be the trained ones, and each layer must add what the trained
+        one adds within a relative error of 1e-3. Raises RuntimeError where it doesn't.
         """
         import torch
 
@@ -247,44 +217,11 @@ class ImageRecipe:
         error = math.inf
         for dtype in (torch.float16, torch.float32):
             formats.write(path, self.layers(), said, dtype)
-            error = self._error(path)
+            error = adapter.difference(self.pipeline, formats.read(path).layers)
             if error < EXPORT_ERROR:
                 return path
         path.unlink()
         raise RuntimeError(f"{path} does not give the trained LoRA's output (relative error {error:.1e})")
-
-    def _error(self, path: Path) -> float:
-        """Relative difference of the outputs of trained LoRA and file, in fp32."""
-        import torch
-
-        layers = formats.read(path).layers
-        if layers.keys() != self.layers().keys():
-            return math.inf
-        unet = self.pipeline.unet.float().eval()
-        own = torch.Generator().manual_seed(self.settings.seed)
-        size = [8 * 2 ** (len(unet.config.block_out_channels) - 1)] * 2
-        noisy = torch.randn(1, unet.config.in_channels, *size, generator=own).to(self.device)
-        text = torch.randn(1, 8, unet.config.cross_attention_dim, generator=own).to(self.device)
-        time = torch.tensor([500], device=self.device)
-        with torch.inference_mode():
-            trained = unet(noisy, time, text, return_dict=False)[0]
-            modules = formats.modules_by_key(self.pipeline)
-            before = {key: modules[key].weight.detach().clone() for key in layers}
-            with adapter.without_lora(self.pipeline):
-                for key, layer in layers.items():
-                    formats.fuse(modules[key], layer, 1.0)
-                filed = unet(noisy, time, text, return_dict=False)[0]
-            for key, weight in before.items():
-                modules[key].weight.copy_(weight)
-        adapter.freeze(unet, self.dtype)
-        return float((filed - trained).norm() / trained.norm())
-
-
-def _memory_format(dtype: torch.dtype) -> torch.memory_format:
-    """channels_last helps in half precision only (measured: 0.98 → 0.93 s a step in bf16)."""
-    import torch
-
-    return torch.contiguous_format if dtype == torch.float32 else torch.channels_last
 
 
 def _trained(model: Any, prefix: str) -> dict[str, torch.nn.Parameter]:
@@ -297,7 +234,6 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     Raises Mistake for a folder without pictures, a base that is none, and unknown target modules.
     """
     import torch
-    from diffusers import DDPMScheduler
 
     sets = [(settings.train_data_dir, read_captions(settings.train_data_dir, settings.metadata_path))]
     if settings.reg_data_dir:
@@ -307,7 +243,8 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     yield Progress("Loading the base model")
     where = device.pick()
     dtype = device.dtype(settings.precision, where)
-    pipeline = basemodels.load_pipeline(settings.base_model, dtype)
+    pipeline = basemodels.load_pipeline(settings.base_model, dtype, settings.prediction)
+    family = families.of(pipeline)
     drawing = basemodels.drawing(settings.base_model)
     encoded = []
     for folder, found in sets:
@@ -315,22 +252,20 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     (trained, repeats), *others = encoded
     pictures, own = [*trained, *(picture for other, _ in others for picture in other)], len(trained)
     orders = {
-        picture.caption: tag_orders(picture.caption, settings, number)
+        picture.caption: wordings.tag_orders(picture.caption, settings, number)
         for number, picture in enumerate(pictures)
     }
-    captions = {said for all_orders in orders.values() for said in all_orders} | {
-        "",
-        *settings.sample_prompts,
-    }
-    words = _token_ids(captions, pipeline.tokenizer)
+    captions = {said for all_orders in orders.values() for said in all_orders}
+    words = wordings.token_ids(pipeline, captions | {"", *settings.sample_prompts})
     if not settings.train_text_encoder:
-        words = _text_outputs(words, pipeline.text_encoder, where)
-        pipeline.text_encoder = None
+        words = wordings.embedded(pipeline, words, where)
+        for name in family.TEXT_ENCODERS:
+            setattr(pipeline, name, None)
     device.free()
     torch.manual_seed(settings.seed)
     adapter.add_loras(pipeline, settings, dtype)
     pipeline.to(where)
-    pipeline.unet.to(memory_format=_memory_format(dtype)).train()
+    getattr(pipeline, family.BACKBONE).to(memory_format=device.memory_format(dtype)).train()
     sizes = sorted({picture.size for picture in pictures})
     facts = {
         "pictures": own,
@@ -340,8 +275,9 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         "precision": {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
         "folder": settings.train_data_dir.name,
         "base_hash": _base_hash(settings.base_model),
-        "prediction_type": pipeline.scheduler.config.prediction_type,
-        "tags": _tag_counts(picture.caption for picture in pictures[:own]),
+        "base_names": family.names(pipeline),
+        "prediction_type": pipeline.scheduler.config.get("prediction_type", ""),
+        "tags": wordings.tag_counts(picture.caption for picture in pictures[:own]),
         "data": digest([[p.path.name, p.caption, list(p.size), p.posterior.sum().item()] for p in pictures]),
     }
     line = f"{own} pictures at {', '.join(facts['sizes'])}"
@@ -350,11 +286,11 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
     regular = range(own, len(pictures))
     numbers += [regular[at % len(regular)] for at in range(len(numbers))] if regular else []
-    schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
     return ImageRecipe(
         settings=settings,
         pipeline=pipeline,
-        schedule=schedule,
+        family=family,
+        schedule=family.schedule(pipeline),
         pictures=pictures,
         numbers=numbers,
         held_out=held_out,
@@ -368,55 +304,10 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     )
 
 
-def tag_orders(caption: str, settings: ImageTraining, number: int) -> tuple[str, ...]:
-    """The caption as it stands; where tags are shuffled, `ORDERS` wordings of it, the first tags in front."""
-    tags = [tag.strip() for tag in caption.split(",")]
-    front, rest = tags[: settings.keep_tags], tags[settings.keep_tags :]
-    if not settings.shuffle_tags or len(rest) < 2:
-        return (caption,)
-    shuffled = [
-        [rest[at] for at in order(len(rest), settings.seed, HELD_OUT_EPOCH + number, again)]
-        for again in range(ORDERS - 1)
-    ]
-    return tuple(dict.fromkeys([caption, *(", ".join(front + tags) for tags in shuffled)]))
-
-
 def _kept_out(count: int, settings: ImageTraining) -> list[int]:
     """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
     wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
     return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])
-
-
-def _token_ids(captions: set[str], tokenizer: Any) -> dict[str, torch.Tensor]:
-    """Token ids [L] by caption, padded to the tokenizer's length as pipelines do."""
-    ordered = sorted(captions)
-    ids = tokenizer(
-        ordered,
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    ).input_ids
-    return dict(zip(ordered, ids, strict=True))
-
-
-def _text_outputs(
-    words: dict[str, torch.Tensor], encoder: Any, where: torch.device
-) -> dict[str, torch.Tensor]:
-    """The text encoder's output [L, D] by caption, on the CPU."""
-    import torch
-
-    encoder.to(where)
-    with torch.inference_mode():
-        return {caption: encoder(ids[None].to(where))[0][0].cpu() for caption, ids in words.items()}
-
-
-def _tag_counts(captions: Iterator[str] | Generator[str, None, None]) -> dict[str, int]:
-    """How often each tag stands in the captions, most frequent first."""
-    from collections import Counter
-
-    tags = Counter(tag.strip() for caption in captions for tag in caption.split(",") if tag.strip())
-    return dict(tags.most_common())
 
 
 def _base_hash(name: str) -> str:

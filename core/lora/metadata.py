@@ -25,8 +25,8 @@ def describe(settings: ImageTraining, facts: dict[str, Any], steps: int, started
 def _training(settings: ImageTraining, facts: dict[str, Any], steps: int) -> dict[str, str]:
     text_rate = settings.text_encoder_lr or settings.learning_rate / 10
     values: dict[str, Any] = {
-        "ss_v2": "v_prediction" in facts["prediction_type"],
-        "ss_base_model_version": "sd_v1",
+        "ss_v2": facts["base_names"][0] == "sd_v2",
+        "ss_base_model_version": facts["base_names"][0],
         "ss_network_module": "networks.lora",
         "ss_network_dim": settings.lora_rank,
         "ss_network_alpha": settings.alpha,
@@ -68,7 +68,7 @@ def _data(settings: ImageTraining, facts: dict[str, Any]) -> dict[str, str]:
 def _model_spec(settings: ImageTraining, facts: dict[str, Any]) -> dict[str, str]:
     values = {
         "sai_model_spec": "1.0.1",
-        "architecture": "stable-diffusion-v1/lora",
+        "architecture": f"{facts['base_names'][1]}/lora",
         "implementation": "https://github.com/Stability-AI/generative-models",
         "title": settings.title,
         "resolution": max(facts["sizes"], key=lambda size: int(size.split("x")[0]) * int(size.split("x")[1])),

@@ -1,4 +1,4 @@
-"""Training pictures as a Stable Diffusion base sees them: cut to a bucket's shape, as posteriors of latents.
+"""Training pictures as a picture base sees them: cut to a bucket's shape, as posteriors of latents.
 
 Knows the autoencoder; nothing about captions, the UNet or training.
 """
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import basemodels
+from core import families
+from core.families.family import Drawing
 from core.images.importing import Unreadable, open_picture
 from core.jobs import Mistake, Progress
 from core.settings import ImageTraining
@@ -27,12 +28,14 @@ WIDEST = 2.0  # a bucket's longer side against its shorter
 class Picture:
     """A training picture with what the frozen autoencoder makes of it: mean and spread, [2, C, H/8, W/8].
 
-    `mirrored` is the same of the mirrored picture; None where pictures are not mirrored.
+    `size` is that of the cut, `framing` what a base may be told of it (families.family.Drawn). `mirrored`:
+    the posterior of the mirrored picture; None where pictures are not mirrored.
     """
 
     path: Path
     caption: str
     size: tuple[int, int]
+    framing: tuple[int, ...]
     posterior: torch.Tensor
     mirrored: torch.Tensor | None
 
@@ -61,21 +64,33 @@ def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return ImageOps.fit(picture, size, Resampling.LANCZOS)
 
 
+def framing(file: tuple[int, int], size: tuple[int, int]) -> tuple[int, ...]:
+    """SDXL's six numbers for a picture of `file` (width, height) cut to `size` by `cover`.
+
+    Height and width of the file; top and left of the cut in the picture scaled to cover it; height and width
+    of the cut (Podell 2023, 2.2).
+    """
+    scale = max(size[0] / file[0], size[1] / file[1])
+    top, left = (round((file[at] * scale - size[at]) / 2) for at in (1, 0))
+    return file[1], file[0], top, left, size[1], size[0]
+
+
 def encode_pictures(
     folder: Path,
     images: Sequence[Any],
     pipeline: Any,
     settings: ImageTraining,
-    drawing: basemodels.Drawing,
+    drawing: Drawing,
     where: torch.device,
 ) -> Generator[Progress, None, tuple[list[Picture], list[int]]]:
     """Each picture's posterior, and how often it repeats; one that can't be opened is named and left out.
 
     Raises Mistake where no picture of `folder` can be opened.
     """
-    unit = pipeline.vae_scale_factor * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
+    family = families.of(pipeline)
+    unit = family.side_unit(pipeline)
     native = (drawing.square, drawing.portrait, drawing.landscape)
-    vae = pipeline.vae.to(where)
+    pipeline.vae.to(where)
     pictures: list[Picture] = []
     repeats: list[int] = []
     for number, image in enumerate(images):
@@ -87,9 +102,10 @@ def encode_pictures(
         side = settings.resolution
         size = bucket(opened.size, side * side, unit) if side else nearest(opened.size, native)
         shown = cover(opened, size)
-        posterior = encode(vae, shown)
-        mirrored = encode(vae, _mirror(shown)) if settings.flip else None
-        pictures.append(Picture(image.path, image.caption, size, posterior, mirrored))
+        posterior = family.encode(pipeline, pixels(shown))
+        mirrored = family.encode(pipeline, pixels(shown).flip(-1)) if settings.flip else None
+        cut = framing(opened.size, size)
+        pictures.append(Picture(image.path, image.caption, size, cut, posterior, mirrored))
         repeats.append(image.repeats)
         yield Progress("Encoding the pictures", number + 1, len(images))
     if not pictures:
@@ -97,28 +113,9 @@ def encode_pictures(
     return pictures, repeats
 
 
-def _mirror(picture: Image.Image) -> Image.Image:
-    from PIL import ImageOps
-
-    return ImageOps.mirror(picture)
-
-
-def encode(vae: Any, picture: Image.Image) -> torch.Tensor:
-    """Mean and spread of a picture's latents as the UNet sees them, [2, C, H/f, W/f], fp32 on the CPU.
-
-    An autoencoder that overflows in half precision (SDXL's does) is turned to fp32 and asked again.
-    """
+def pixels(picture: Image.Image) -> torch.Tensor:
+    """A picture as an autoencoder takes it: [1, 3, H, W], -1 to 1."""
     import numpy as np
     import torch
 
-    pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.inference_mode():
-        posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    shift = getattr(vae.config, "shift_factor", None) or 0.0
-    mean = (posterior.mean.float() - shift) * vae.config.scaling_factor
-    both = torch.cat([mean, posterior.std.float() * vae.config.scaling_factor]).cpu()
-    if not both.isfinite().all():
-        if vae.dtype == torch.float32:
-            raise Mistake("The base model's autoencoder gives no numbers; get the base model again.")
-        return encode(vae.float(), picture)
-    return both
+    return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1

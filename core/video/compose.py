@@ -91,6 +91,7 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
         settings.steps,
         settings.guidance,
         settings.takes,
+        settings.prediction,
     )
     places, notes = Places(unused(settings.output)), Notes()
     board = yield from write_script(settings, style)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from core import basemodels, device
+from core import basemodels, device, families
 from core.jobs import Mistake
 from core.lora import formats
 from core.video.motion import covering
@@ -34,6 +34,7 @@ class Recipe:
     steps: int
     guidance: float
     takes: int = 1
+    prediction: str = "auto"
 
 
 def recipe(
@@ -44,11 +45,20 @@ def recipe(
     steps: int = 0,
     guidance: float = 0,
     takes: int = 0,
+    prediction: str = "auto",
 ) -> Recipe:
     """The recipe for a film of `width`×`height`; 0 steps, guidance or takes are the base's own."""
     own = basemodels.drawing(base)
     size = own.portrait if height > width else own.landscape if width > height else own.square
-    return Recipe(base, tuple(loras), *size, steps or own.steps, guidance or own.guidance, takes or own.takes)
+    return Recipe(
+        base,
+        tuple(loras),
+        *size,
+        steps or own.steps,
+        guidance or own.guidance,
+        takes or own.takes,
+        prediction,
+    )
 
 
 def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
@@ -93,12 +103,13 @@ class Artist:
     def __init__(self, how: Recipe) -> None:
         place = device.pick()
         self.how = how
-        self.pipeline: Any = basemodels.load_pipeline(how.base)
+        self.pipeline: Any = basemodels.load_pipeline(how.base, prediction=how.prediction)
+        self.family = families.of(self.pipeline)
         self.unused = formats.load_into(self.pipeline, how.loras)
         number = device.dtype("auto", place)
+        for model in families.models(self.pipeline).values():
+            model.to(dtype=number)
         self.pipeline.to(place)
-        self.pipeline.unet.to(dtype=number)
-        self.pipeline.text_encoder.to(dtype=number)
 
     def draw(self, prompt: str, seed: int) -> np.ndarray:
         """One picture, uint8 [H, W, 3] at the recipe's size.
@@ -107,22 +118,11 @@ class Artist:
         """
         import torch
 
+        how, family, place = self.how, self.family, self.pipeline.device
+        ids = family.tokenize(self.pipeline, [prompt, ""])
         with torch.inference_mode():
-            latents = self.pipeline(
-                prompt,
-                width=self.how.width,
-                height=self.how.height,
-                num_inference_steps=self.how.steps,
-                guidance_scale=self.how.guidance,
-                generator=torch.Generator("cpu").manual_seed(seed),
-                output_type="latent",
-            ).images
-            vae = self.pipeline.vae
-            picture = vae.decode(
-                latents.float() / vae.config.scaling_factor + (vae.config.shift_factor or 0)
-            ).sample
-        pixels = ((picture[0].clamp(-1, 1) + 1) * 127.5).round().byte()
-        return pixels.permute(1, 2, 0).cpu().numpy()
+            text = family.embed(self.pipeline, {name: rows.to(place) for name, rows in ids.items()})
+        return family.sample(self.pipeline, text, (how.width, how.height), how.steps, how.guidance, seed)
 
 
 @dataclass(frozen=True)

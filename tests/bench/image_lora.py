@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from core import basemodels
+from core import basemodels, device
+from core.families import diffusion
 from core.images.importing import open_picture
 from core.lora import image, pictures
 from core.lora.stepper import Stepper
@@ -51,8 +52,8 @@ def floor(settings: ImageTraining) -> Arm:
     recipe = prepared(settings)
     batch = recipe.epoch(0, 1)[0][0]
     drawn = recipe._draw([recipe.numbers[place] for place in batch], batch, 0)
-    words = recipe._text(drawn.captions)
-    noisy = drawn.latents.to(recipe.dtype, memory_format=image._memory_format(recipe.dtype))
+    words = recipe._text(drawn.captions)["prompt_embeds"]
+    noisy = drawn.latents.to(recipe.dtype, memory_format=device.memory_format(recipe.dtype))
     mixed = recipe.dtype != torch.float32
 
     def step() -> None:
@@ -74,7 +75,7 @@ def plain(settings: ImageTraining) -> Arm:
     )
     whole = basemodels.load_pipeline(settings.base_model, torch.float32).to(place)
     unet, vae, encoder = recipe.pipeline.unet, whole.vae, whole.text_encoder
-    ids = torch.stack(list(image._token_ids({p.caption for p in batch}, whole.tokenizer).values()))
+    ids = diffusion.clip_ids(whole.tokenizer, sorted({p.caption for p in batch}))
     ids = ids[torch.arange(len(batch)) % len(ids)].to(place)
     parameters = list(recipe.groups()[0].parameters.values())
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate)
@@ -98,8 +99,6 @@ def plain(settings: ImageTraining) -> Arm:
 
 def prepared_dtype(settings: ImageTraining) -> torch.dtype:
     """The number format that `auto` gives here."""
-    from core import device
-
     return device.dtype(settings.precision, device.pick())
 
 

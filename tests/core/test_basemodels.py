@@ -47,8 +47,9 @@ def test_a_model_dropped_into_the_home_is_found_by_its_name(
 
 
 def test_a_hub_id_without_a_network_is_one_sentence() -> None:
-    with pytest.raises(Mistake, match="could not be fetched"):
-        basemodels.load_text("nobody/nothing-here")
+    for load in (basemodels.load_text, basemodels.load_pipeline):
+        with pytest.raises(Mistake, match="could not be fetched"):
+            load("nobody/nothing-here")
 
 
 def test_drawing_sizes_come_from_the_base(tiny_base: Path) -> None:

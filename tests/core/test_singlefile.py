@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core import basemodels, singlefile
+from core.families import sdxl as sdxl_family
+from core.families import stable_diffusion
 from core.jobs import Mistake
 from tests import original_layout
 
@@ -35,6 +37,18 @@ def test_it_loads_offline_with_equal_outputs(sd15: object, written: Path) -> Non
         assert torch.allclose(loaded.text_encoder(ids)[0], sd15.text_encoder(ids)[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+def test_half_precision_and_averaged_weights(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """The averaged weights, zeros here, are passed over: the others are those to train on."""
+    whole = request.getfixturevalue(name)
+    path = original_layout.write(whole, tmp_path / "half.safetensors", torch.float16, ema=True)
+    loaded, wanted = basemodels.load_pipeline(str(path)).unet.state_dict(), whole.unet.state_dict()
+    assert loaded.keys() == wanted.keys()
+    assert all(torch.equal(loaded[key], wanted[key].half().float()) for key in wanted)
+
+
 def test_weights_come_in_the_wanted_format(written: Path, tiny_base: Path) -> None:
     for base in (written, tiny_base):
         loaded = basemodels.load_pipeline(str(base), torch.bfloat16)
@@ -49,23 +63,32 @@ def test_the_tokenizer_is_clips(written: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "kind"),
+    ("keys", "what"),
     [
-        (["lora_unet_down_blocks_0.lora_down.weight"], "lora"),
-        (["model.diffusion_model.x", "conditioner.embedders.1.model.y"], "sdxl"),
-        (["model.diffusion_model.x", "cond_stage_model.model.y"], "sd2"),
-        (["encoder.conv_in.weight", "decoder.conv_in.weight"], "vae"),
-        (["text_model.encoder.layers.0.mlp.fc1.bias"], "text_encoder"),
-        (["down_blocks.0.attentions.0.proj_in.weight"], "unet"),
-        (["something.else"], "unknown"),
+        (["lora_unet_down_blocks_0.lora_down.weight"], "a LoRA"),
+        (["model.diffusion_model.x", "conditioner.embedders.0.model.y"], "a Stable Diffusion XL refiner"),
+        (["model.diffusion_model.x", "cond_stage_model.model.y"], "a Stable Diffusion 2 checkpoint"),
+        (["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"], "a Stable Diffusion 3 model"),
+        (["double_blocks.0.img_attn.qkv.weight"], "a FLUX model"),
+        (["encoder.conv_in.weight", "decoder.conv_in.weight"], "a VAE"),
+        (["text_model.encoder.layers.0.mlp.fc1.bias"], "a text encoder"),
+        (["down_blocks.0.attentions.0.proj_in.weight"], "a UNet without"),
+        (["something.else"], "no Stable Diffusion checkpoint"),
     ],
 )
-def test_what_is_no_base_is_named_for_what_it_is(tmp_path: Path, keys: list[str], kind: str) -> None:
+def test_what_is_no_base_is_named_for_what_it_is(tmp_path: Path, keys: list[str], what: str) -> None:
     path = tmp_path / "a.safetensors"
     save_file({key: torch.zeros(1) for key in keys}, path)
-    assert singlefile.kind_of(singlefile.read_shapes(path)) == kind
-    with pytest.raises(Mistake, match=singlefile.NAMES[kind]):
+    with pytest.raises(Mistake, match=what):
         basemodels.load_pipeline(str(path))
+
+
+def test_an_inpainting_checkpoint_is_named(written: Path) -> None:
+    shapes = singlefile.read_shapes(written)
+    assert stable_diffusion.recognises(shapes) and not sdxl_family.recognises(shapes)
+    shapes["model.diffusion_model.input_blocks.0.0.weight"] = (32, 9, 3, 3)
+    assert not stable_diffusion.recognises(shapes)
+    assert singlefile.what(shapes) == "a checkpoint for inpainting or editing"
 
 
 def test_a_truncated_file_is_one_sentence(written: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def last(settings: Training) -> Progress:
     return list(train(settings))[-1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe_of() -> Callable[[Training], Any]:
     """Prepares the recipe of some settings."""
 

@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import save_file
 
 from core import basemodels
+from core.families.keys import text_encoder_key, unet_key
 from core.jobs import Mistake
 from core.lora import formats
 
 MODULE = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
-KEY = formats.unet_key(MODULE)
+KEY = unet_key(MODULE)
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def pair(rank=2):
 
 def test_keys_are_those_of_sd_scripts():
     assert KEY == "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
-    flat, nested = (formats.text_encoder_key(f"{p}encoder.layers.0.mlp.fc1") for p in ("", "text_model."))
+    flat, nested = (text_encoder_key(f"{p}encoder.layers.0.mlp.fc1") for p in ("", "text_model."))
     assert flat == nested == "lora_te_text_model_encoder_layers_0_mlp_fc1"
 
 

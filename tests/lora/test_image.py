@@ -15,8 +15,9 @@ from PIL import Image
 from safetensors import safe_open
 
 from core import basemodels, settings
+from core.families import diffusion
 from core.jobs import Mistake
-from core.lora import formats, image, loop, pictures
+from core.lora import formats, loop, pictures, wordings
 from core.lora.stepper import Stepper
 from core.lora.train import train
 
@@ -52,7 +53,7 @@ def test_cached_latents_equal_the_pipeline_autoencoder(recipe, image_settings):
     torch.testing.assert_close(picture.posterior[0], posterior.mean[0] * scale, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(picture.posterior[1], posterior.std[0] * scale, atol=1e-5, rtol=1e-4)
     words = pipeline.encode_prompt(picture.caption, "cpu", 1, False)[0][0]
-    torch.testing.assert_close(recipe.words[picture.caption], words)
+    torch.testing.assert_close(recipe.words[picture.caption]["prompt_embeds"], words)
 
 
 def test_what_is_random_depends_on_the_sample_alone(recipe):
@@ -65,8 +66,8 @@ def test_min_snr_weights(recipe):
     times = torch.tensor([10, 500, 900])
     kept = recipe.schedule.alphas_cumprod[times]
     snr = kept / (1 - kept)
-    torch.testing.assert_close(recipe._snr_weight(times, True), snr.clamp(max=5.0) / (snr + 1))
-    torch.testing.assert_close(recipe._snr_weight(times, False), snr.clamp(max=5.0) / snr)
+    for velocity, wanted in ((True, snr.clamp(max=5.0) / (snr + 1)), (False, snr.clamp(max=5.0) / snr)):
+        torch.testing.assert_close(diffusion.snr_weight(recipe.schedule, times, 5.0, velocity), wanted)
 
 
 def test_velocity_is_the_target_of_a_v_prediction_base(recipe):
@@ -75,7 +76,7 @@ def test_velocity_is_the_target_of_a_v_prediction_base(recipe):
     noisy = recipe.schedule.add_noise(drawn.latents, drawn.noise, drawn.times)
     recipe.pipeline.unet.eval()
     with torch.no_grad():
-        made = recipe.pipeline.unet(noisy, drawn.times, recipe._text(drawn.captions)).sample
+        made = recipe.pipeline.unet(noisy, drawn.times, recipe._text(drawn.captions)["prompt_embeds"]).sample
         kept = recipe.schedule.alphas_cumprod[drawn.times]
         velocity = kept.sqrt() * drawn.noise - (1 - kept).sqrt() * drawn.latents
         weight = (kept / (1 - kept)).clamp(max=5.0) * (1 - kept)
@@ -172,11 +173,11 @@ def test_a_dora_is_exported_with_its_lengths_and_learns_on(image_settings, recip
 
 
 def test_shuffled_tags_keep_the_first_and_are_all_encoded(recipe_of, image_settings):
-    shuffled = image.tag_orders("inkwash, a boat, fog, dawn", image_settings(shuffle_tags=True), 0)
-    assert shuffled[0] == "inkwash, a boat, fog, dawn" and 3 <= len(shuffled) <= image.ORDERS
+    shuffled = wordings.tag_orders("inkwash, a boat, fog, dawn", image_settings(shuffle_tags=True), 0)
+    assert shuffled[0] == "inkwash, a boat, fog, dawn" and 3 <= len(shuffled) <= wordings.ORDERS
     assert all(sorted(said.split(", ")) == sorted(shuffled[0].split(", ")) for said in shuffled)
     assert all(said.startswith("inkwash, ") for said in shuffled)
-    assert image.tag_orders("inkwash, a boat, fog", image_settings(), 0) == ("inkwash, a boat, fog",)
+    assert wordings.tag_orders("inkwash, a boat, fog", image_settings(), 0) == ("inkwash, a boat, fog",)
     recipe = recipe_of(image_settings(shuffle_tags=True, keep_tags=0, caption_dropout=0.0))
     seen = {recipe._draw([0], [0], epoch).captions[0] for epoch in range(20)}
     assert seen == set(recipe.orders[recipe.pictures[0].caption]) and len(seen) == 2

@@ -52,7 +52,8 @@ def settings_texts() -> set[str]:
     fields = [(cls, name) for cls in SETTINGS for name in cls.model_fields]
     shown = {words.label(name) for cls, name in fields} | {widgets.tip(cls, name) for cls, name in fields}
     return shown | {shown_as(name, kind) for kind in ("image", "text") for name in recipe_names(kind)} - {
-        "sd15-8gb"
+        "sd15-8gb",
+        "sdxl",
     }
 
 

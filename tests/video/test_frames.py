@@ -118,3 +118,21 @@ def test_of_several_takes_the_one_that_shows_the_scene_best_is_kept(tiny_base: P
 def test_a_base_that_asks_for_no_takes_is_drawn_once(tiny_base: Path) -> None:
     camera = frames.Camera(frames.recipe(str(tiny_base), [], 108, 192))
     assert camera.tagger is None and camera.take("a boat", 5, {}).seed == 5
+
+
+def test_stable_diffusion_xl_draws_with_a_lora_on_and_off(sdxl_folder: Path, tmp_path: Path) -> None:
+    import torch
+
+    key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_v"
+    generator = torch.Generator().manual_seed(0)
+    layer = formats.Layer(
+        torch.randn(2, 192, generator=generator), torch.randn(64, 2, generator=generator), 2.0
+    )
+    path = formats.write(tmp_path / "xl.safetensors", {key: layer}, {}, torch.float32)
+    drawn = []
+    for loras in ([], [(path, 1.0)]):
+        how = frames.recipe(str(sdxl_folder), loras, 108, 192)
+        artist = frames.Artist(how)
+        assert artist.unused == []
+        drawn.append(artist.draw("a boat", 1))
+    assert drawn[0].shape == (64, 32, 3) and not np.array_equal(*drawn)

@@ -1,0 +1,110 @@
+"""What the studio asks of a family of picture bases; each family is a module with these names.
+
+Tensors go by the names of the pipeline's arguments, with the batch first: what `embed` gives is fed to the
+pipeline as it stands. A family on flow matching fits as well: it turns `share` into its own times and puts
+its own target into `loss`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from core.singlefile import Shapes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Tensors: TypeAlias = "dict[str, torch.Tensor]"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a base model draws best: sizes in pixels (width, height), steps, guidance scale.
+
+    takes: how many drawings of a frame are worth making, for the labeller to choose from.
+    """
+
+    square: tuple[int, int]
+    portrait: tuple[int, int]
+    landscape: tuple[int, int]
+    steps: int
+    guidance: float
+    takes: int = 1
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The random choices for a batch: latents and noise [B, C, h, w], times and weights [B], captions.
+
+    `framing` [B, 6] tells how each picture was cut: height and width of its file, top and left of the cut in
+    the scaled picture, height and width of the cut, all in pixels.
+    """
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+    times: torch.Tensor
+    framing: torch.Tensor
+    weights: torch.Tensor
+    captions: tuple[str, ...]
+
+
+class Family(Protocol):
+    """The names that a family's module holds."""
+
+    PIPELINE: str  # diffusers' class
+    OPTIONS: dict[str, Any]  # what else the class's from_pretrained is told
+    DRAWING: Drawing  # for a base that doesn't say it itself
+    BACKBONE: str  # the pipeline's attribute of the model that is trained
+    TEXT_ENCODERS: tuple[str, ...]  # the attributes of its text encoders
+    LAYERS: tuple[str, ...]  # the backbone's layers that `all` means
+
+    def recognises(self, shapes: Shapes) -> bool:
+        """Whether a single file with tensors of these shapes is a whole base of this family."""
+
+    def load_file(self, path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
+        """A single file in the original layout as a pipeline, with no network."""
+
+    def make_ready(self, pipeline: Any, prediction: str) -> None:
+        """Sets the sampler and what the model predicts: `auto` keeps what the base says itself."""
+
+    def names(self, pipeline: Any) -> tuple[str, str]:
+        """The base's kind in `ss_base_model_version` and in `modelspec.architecture`."""
+
+    def keys(self, model: str, layer: str) -> tuple[str, ...]:
+        """A layer's keys in LoRA files: the one that is written first, then others that are read.
+
+        `model` is the pipeline's attribute, `layer` the path in it.
+        """
+
+    def text_layers(self, model: str, encoder: Any) -> list[str]:
+        """The layers of a text encoder that get a LoRA: those whose output is used."""
+
+    def side_unit(self, pipeline: Any) -> int:
+        """Sides of training pictures are multiples of so many pixels."""
+
+    def tokenize(self, pipeline: Any, captions: Sequence[str]) -> Tensors:
+        """Token ids [N, L] by the text encoder they go to."""
+
+    def embed(self, pipeline: Any, ids: Tensors) -> Tensors:
+        """What the backbone is told, from the token ids of B captions; gradients reach the encoders."""
+
+    def encode(self, pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
+        """Mean and spread [2, C, h, w] (fp32) of one picture's latents; pixels [1, 3, H, W] in -1 to 1."""
+
+    def schedule(self, pipeline: Any) -> Any:
+        """How noise is added in training."""
+
+    def time(self, schedule: Any, share: float) -> torch.Tensor:
+        """The training time (a scalar) at a share of the way from picture to noise, 0 up to 1."""
+
+    def loss(self, pipeline: Any, schedule: Any, drawn: Drawn, text: Tensors, gamma: float) -> torch.Tensor:
+        """The loss of each picture, [B], not yet weighted by `drawn.weights`; gamma of min-SNR, 0: off."""
+
+    def sample(
+        self, pipeline: Any, text: Tensors, size: tuple[int, int], steps: int, guidance: float, seed: int
+    ) -> np.ndarray:
+        """One picture, uint8 [H, W, 3]; `text` holds two: what is wanted, and what is not."""

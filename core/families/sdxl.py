@@ -1,0 +1,151 @@
+"""Stable Diffusion XL (Podell 2023): two CLIP text encoders, and the UNet is told how its picture was cut.
+
+Both encoders give their last but one hidden states, side by side; the second also gives the whole prompt's
+pooled vector. Its autoencoder overflows in fp16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import singlefile
+from core.families import diffusion
+from core.families.family import Drawing, Drawn, Tensors
+from core.families.keys import TEXT_ENCODER_1, TEXT_ENCODER_2, UNET, original, text_encoder_key, unet_key
+from core.singlefile import Shapes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+PIPELINE = "StableDiffusionXLPipeline"
+OPTIONS: dict[str, Any] = {}
+DRAWING = Drawing((1024, 1024), (768, 1344), (1344, 768), steps=25, guidance=6.0)
+BACKBONE = "unet"
+TEXT_ENCODERS: tuple[str, ...] = ("text_encoder", "text_encoder_2")
+LAYERS: tuple[str, ...] = diffusion.LAYERS
+CLIP = "conditioner.embedders.0.transformer.text_model."
+OPEN_CLIP = "conditioner.embedders.1.model."
+FRAMING = 6  # numbers that tell how a picture was cut
+HEAD = 64  # width of an attention head
+
+side_unit, encode = diffusion.side_unit, diffusion.encode
+schedule, time = diffusion.schedule, diffusion.time
+
+
+def recognises(shapes: Shapes) -> bool:
+    """A UNet for text alone, with OpenAI's CLIP and OpenCLIP beside it."""
+    both = {f"{CLIP}final_layer_norm.weight", f"{OPEN_CLIP}text_projection"} <= shapes.keys()
+    return both and singlefile.is_text_to_image(shapes)
+
+
+def load_file(path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
+    """A checkpoint of any width as a pipeline on the CPU; its `v_pred` and `ztsnr` keys are heeded."""
+    from diffusers import StableDiffusionXLPipeline
+
+    text, text_2 = singlefile.clip_config(shapes, CLIP), singlefile.open_clip_config(shapes, OPEN_CLIP)
+    with singlefile.configuration("sdxl") as folder:
+        singlefile.set_config(folder, "unet", **_unet_config(shapes, text_2["projection_dim"]))
+        singlefile.set_config(folder, "vae", **singlefile.vae_config(shapes))
+        singlefile.set_config(folder, "text_encoder", **text)
+        singlefile.set_config(folder, "text_encoder_2", **text_2)
+        singlefile.set_config(folder, "scheduler", **_scheduler_config(shapes))
+        singlefile.write_clip_tokenizer(folder / "tokenizer", text["vocab_size"] - 514)
+        singlefile.write_clip_tokenizer(folder / "tokenizer_2", text_2["vocab_size"] - 514, pad="!")
+        return StableDiffusionXLPipeline.from_single_file(
+            str(path), config=str(folder), local_files_only=True, dtype=dtype
+        )
+
+
+def _unet_config(shapes: Shapes, pooled: int) -> dict[str, Any]:
+    block = f"{singlefile.UNET}input_blocks"
+    widths = [shapes[f"{block}.{number}.0.out_layers.3.weight"][0] for number in (1, 4, 7)]
+    told = shapes[f"{singlefile.UNET}label_emb.0.0.weight"][1]
+    return {
+        "block_out_channels": widths,
+        "attention_head_dim": [max(1, width // HEAD) for width in widths],  # the number of heads
+        "cross_attention_dim": shapes[f"{block}.4.1.transformer_blocks.0.attn2.to_k.weight"][1],
+        "projection_class_embeddings_input_dim": told,
+        "addition_time_embed_dim": (told - pooled) // FRAMING,
+    }
+
+
+def _scheduler_config(shapes: Shapes) -> dict[str, Any]:
+    """What the markers in a checkpoint say: velocity, and noise that leaves nothing of the picture."""
+    said: dict[str, Any] = {"prediction_type": "v_prediction"} if "v_pred" in shapes else {}
+    if "ztsnr" in shapes:
+        said |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return said
+
+
+def make_ready(pipeline: Any, prediction: str) -> None:
+    """Euler's method, SDXL's own; the autoencoder is kept from fp16, in which it overflows."""
+    import torch
+    from diffusers import EulerDiscreteScheduler
+
+    pipeline.scheduler = EulerDiscreteScheduler.from_config(
+        pipeline.scheduler.config, **diffusion.predicts(pipeline, prediction)
+    )
+    if pipeline.vae.dtype == torch.float16:
+        pipeline.vae.float()
+
+
+def names(pipeline: Any) -> tuple[str, str]:
+    """Those of the SDXL 1.0 base."""
+    return "sdxl_base_v1-0", "stable-diffusion-xl-v1-base"
+
+
+def keys(model: str, layer: str) -> tuple[str, ...]:
+    """sd-scripts' key, and that of a file with diffusers' names."""
+    if model == BACKBONE:
+        return UNET + original(layer).replace(".", "_"), unet_key(layer)
+    if model == "text_encoder":
+        return text_encoder_key(layer, TEXT_ENCODER_1), text_encoder_key(layer)
+    return (text_encoder_key(layer, TEXT_ENCODER_2),)
+
+
+def text_layers(model: str, encoder: Any) -> list[str]:
+    """The attention of every layer but the first encoder's last, whose output nothing uses."""
+    used = encoder.config.num_hidden_layers - (model == "text_encoder")
+    return [f"layers.{at}.self_attn.{name}" for at in range(used) for name in diffusion.TEXT_LAYERS]
+
+
+def tokenize(pipeline: Any, captions: Sequence[str]) -> Tensors:
+    """Token ids [N, 77] for each encoder; they are padded differently."""
+    return {
+        "text_encoder": diffusion.clip_ids(pipeline.tokenizer, captions),
+        "text_encoder_2": diffusion.clip_ids(pipeline.tokenizer_2, captions),
+    }
+
+
+def embed(pipeline: Any, ids: Tensors) -> Tensors:
+    """Both encoders' last but one hidden states [B, 77, D1 + D2], and the second's pooled vector [B, D2]."""
+    import torch
+
+    first = pipeline.text_encoder(ids["text_encoder"], output_hidden_states=True)
+    second = pipeline.text_encoder_2(ids["text_encoder_2"], output_hidden_states=True)
+    return {
+        "prompt_embeds": torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1),
+        "pooled_prompt_embeds": second.text_embeds,
+    }
+
+
+def loss(pipeline: Any, schedule: Any, drawn: Drawn, text: Tensors, gamma: float) -> torch.Tensor:
+    """Each picture's squared error against its noise or velocity; [B]."""
+    noisy, said = diffusion.noisy(pipeline, schedule, drawn), text["prompt_embeds"]
+    told = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": drawn.framing}
+    made = pipeline.unet(noisy, drawn.times, said, added_cond_kwargs=told, return_dict=False)[0]
+    return diffusion.errors(schedule, drawn, made, gamma)
+
+
+def sample(
+    pipeline: Any, text: Tensors, size: tuple[int, int], steps: int, guidance: float, seed: int
+) -> np.ndarray:
+    """One picture, uint8 [H, W, 3]; what is not wanted is all zeros where the base learnt it so."""
+    import torch
+
+    if pipeline.config.force_zeros_for_empty_prompt:
+        text = {name: torch.cat([both[:1], torch.zeros_like(both[1:])]) for name, both in text.items()}
+    return diffusion.sample(pipeline, text, size, steps, guidance, seed)

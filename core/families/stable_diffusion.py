@@ -1,0 +1,99 @@
+"""Stable Diffusion 1.x and 2.x, and the embedded base: one CLIP text encoder, its last hidden states.
+
+Single files are read for 1.x; 2.x comes as a diffusers folder or from the hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import singlefile
+from core.families import diffusion
+from core.families.family import Drawing, Drawn, Tensors
+from core.families.keys import text_encoder_key, unet_key
+from core.singlefile import Shapes
+
+if TYPE_CHECKING:
+    import torch
+
+PIPELINE = "StableDiffusionPipeline"
+OPTIONS: dict[str, Any] = {"safety_checker": None, "requires_safety_checker": False}
+DRAWING = Drawing((512, 512), (512, 896), (896, 512), steps=20, guidance=7.0)
+BACKBONE = "unet"
+TEXT_ENCODERS: tuple[str, ...] = ("text_encoder",)
+LAYERS: tuple[str, ...] = diffusion.LAYERS
+CLIP = "cond_stage_model.transformer.text_model."
+SD2_WIDTH = 1024  # of its text encoder's output; 1.x has 768
+
+side_unit, encode, sample = diffusion.side_unit, diffusion.encode, diffusion.sample
+schedule, time = diffusion.schedule, diffusion.time
+
+
+def recognises(shapes: Shapes) -> bool:
+    """A UNet for text alone, with OpenAI's CLIP beside it."""
+    return singlefile.is_text_to_image(shapes) and f"{CLIP}final_layer_norm.weight" in shapes
+
+
+def load_file(path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
+    """A 1.x checkpoint of any width as a pipeline on the CPU."""
+    from diffusers import StableDiffusionPipeline
+
+    block = f"{singlefile.UNET}input_blocks"
+    widths = [shapes[f"{block}.{number}.0.out_layers.3.weight"][0] for number in (1, 4, 7, 10)]
+    text = singlefile.clip_config(shapes, CLIP)
+    with singlefile.configuration("sd15") as folder:
+        singlefile.set_config(
+            folder, "unet", block_out_channels=widths, cross_attention_dim=text["hidden_size"]
+        )
+        singlefile.set_config(folder, "vae", **singlefile.vae_config(shapes))
+        singlefile.set_config(folder, "text_encoder", **text)
+        singlefile.write_clip_tokenizer(folder / "tokenizer", text["vocab_size"] - 514)
+        return StableDiffusionPipeline.from_single_file(
+            str(path), config=str(folder), local_files_only=True, safety_checker=None, dtype=dtype
+        )
+
+
+def make_ready(pipeline: Any, prediction: str) -> None:
+    """DPM-Solver++ (Lu 2022) needs the fewest steps."""
+    from diffusers import DPMSolverMultistepScheduler
+
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
+        pipeline.scheduler.config, **diffusion.predicts(pipeline, prediction)
+    )
+
+
+def names(pipeline: Any) -> tuple[str, str]:
+    """1.x and 2.x differ in the width of their text encoder's output."""
+    if pipeline.unet.config.cross_attention_dim != SD2_WIDTH:
+        return "sd_v1", "stable-diffusion-v1"
+    velocity = pipeline.scheduler.config.prediction_type == "v_prediction"
+    return "sd_v2", "stable-diffusion-v2-768-v" if velocity else "stable-diffusion-v2-512"
+
+
+def keys(model: str, layer: str) -> tuple[str, ...]:
+    """sd-scripts' keys, whose UNet has diffusers' names."""
+    return (unet_key(layer) if model == BACKBONE else text_encoder_key(layer),)
+
+
+def text_layers(model: str, encoder: Any) -> list[str]:
+    """The attention of every layer."""
+    return list(diffusion.TEXT_LAYERS)
+
+
+def tokenize(pipeline: Any, captions: Sequence[str]) -> Tensors:
+    """Token ids [N, 77]."""
+    return {"text_encoder": diffusion.clip_ids(pipeline.tokenizer, captions)}
+
+
+def embed(pipeline: Any, ids: Tensors) -> Tensors:
+    """The text encoder's output [B, 77, D]."""
+    return {"prompt_embeds": pipeline.text_encoder(ids["text_encoder"])[0]}
+
+
+def loss(pipeline: Any, schedule: Any, drawn: Drawn, text: Tensors, gamma: float) -> torch.Tensor:
+    """Each picture's squared error against its noise or velocity; [B]."""
+    noisy, said = diffusion.noisy(pipeline, schedule, drawn), text["prompt_embeds"]
+    made = pipeline.unet(noisy, drawn.times, said, return_dict=False)[0]
+    return diffusion.errors(schedule, drawn, made, gamma)

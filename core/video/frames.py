@@ -1,13 +1,12 @@
-"""Draws the scenes' frames with a picture base and image LoRAs, and enlarges them for the film.
+"""What the scenes' frames are drawn from (LoRAs with weights, prompts), and their enlarging for the film.
 
-Works on prompts and seeds; gives pictures (uint8 [H, W, 3]). Knows nothing about topics, voices or captions.
-Each frame is drawn alone from its own seed, so that drawing one again gives the same picture.
+Works on prompts and pictures (uint8 [H, W, 3]); core.lora.artist draws. Knows nothing about topics, voices
+or captions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +14,7 @@ import numpy as np
 
 from core import basemodels, device
 from core.jobs import Mistake
-from core.lora import formats
 from core.video.motion import covering
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How frames are drawn: base, LoRAs with weights, size in pixels (width, height), steps, guidance."""
-
-    base: str
-    loras: tuple[tuple[Path, float], ...]
-    width: int
-    height: int
-    steps: int
-    guidance: float
-
-
-def recipe(
-    base: str,
-    loras: Sequence[tuple[Path, float]],
-    width: int,
-    height: int,
-    steps: int = 0,
-    guidance: float = 0,
-) -> Recipe:
-    """The recipe for a film of `width`×`height`; 0 steps or guidance takes the base's own."""
-    own = basemodels.drawing(base)
-    size = own.portrait if height > width else own.landscape if width > height else own.square
-    return Recipe(base, tuple(loras), *size, steps or own.steps, guidance or own.guidance)
 
 
 def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
@@ -64,11 +36,6 @@ def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
     return found
 
 
-def trigger(path: Path) -> str:
-    """The trigger phrase in a LoRA's metadata, empty where it names none."""
-    return formats.read(path).metadata.get("modelspec.trigger_phrase", "")
-
-
 def framed_prompt(prompt: str, triggers: Sequence[str], look: str, vocabulary: dict[str, list[str]]) -> str:
     """What the base is asked for: trigger words, the scene, the style's look.
 
@@ -79,44 +46,6 @@ def framed_prompt(prompt: str, triggers: Sequence[str], look: str, vocabulary: d
         known = vocabulary.get("style", [])
         parts = [part for part in parts if part in known]
     return ", ".join([*filter(None, triggers), prompt, *parts])
-
-
-class Artist:
-    """A loaded picture base with its LoRAs."""
-
-    def __init__(self, how: Recipe) -> None:
-        place = device.pick()
-        self.how = how
-        self.pipeline: Any = basemodels.load_pipeline(how.base)
-        self.unused = formats.load_into(self.pipeline, how.loras)
-        number = device.dtype("auto", place)
-        self.pipeline.to(place)
-        self.pipeline.unet.to(dtype=number)
-        self.pipeline.text_encoder.to(dtype=number)
-
-    def draw(self, prompt: str, seed: int) -> np.ndarray:
-        """One picture, uint8 [H, W, 3] at the recipe's size.
-
-        The autoencoder decodes in fp32: in bf16 smooth skies show bands.
-        """
-        import torch
-
-        with torch.inference_mode():
-            latents = self.pipeline(
-                prompt,
-                width=self.how.width,
-                height=self.how.height,
-                num_inference_steps=self.how.steps,
-                guidance_scale=self.how.guidance,
-                generator=torch.Generator("cpu").manual_seed(seed),
-                output_type="latent",
-            ).images
-            vae = self.pipeline.vae
-            picture = vae.decode(
-                latents.float() / vae.config.scaling_factor + (vae.config.shift_factor or 0)
-            ).sample
-        pixels = ((picture[0].clamp(-1, 1) + 1) * 127.5).round().byte()
-        return pixels.permute(1, 2, 0).cpu().numpy()
 
 
 def enlarge(pictures: Sequence[np.ndarray], width: int, height: int) -> Iterator[np.ndarray]:

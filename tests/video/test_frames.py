@@ -1,4 +1,4 @@
-"""Frames from a tiny real pipeline: seeds, LoRAs, sizes; and the cover."""
+"""What frames are drawn from, their sizes for the film; and the cover."""
 
 from __future__ import annotations
 
@@ -8,57 +8,17 @@ import numpy as np
 import pytest
 
 from core.jobs import Mistake
-from core.lora import formats
 from core.video import frames
 from core.video.captions import Look
 from core.video.cover import cover, title_case
 
 
-@pytest.fixture(scope="module")
-def lora(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A strong random LoRA on one attention projection of the tiny base."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    down = torch.randn(2, 8, generator=generator)
-    up = torch.randn(8, 2, generator=generator)
-    key = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
-    path = tmp_path_factory.mktemp("loras") / "ink 水墨.safetensors"
-    return formats.write(
-        path, {key: formats.Layer(down, up, 2.0)}, {"modelspec.trigger_phrase": "inkwash"}, torch.float32
-    )
-
-
-def test_a_frame_is_its_seed_whatever_was_drawn_before(tiny_base: Path) -> None:
-    how = frames.recipe(str(tiny_base), [], 108, 192)
-    assert (how.width, how.height, how.steps) == (32, 56, 2)
-    artist = frames.Artist(how)
-    first, other = artist.draw("a boat on a river", 1), artist.draw("a boat on a river", 2)
-    assert first.shape == (56, 32, 3) and first.dtype == np.uint8
-    assert not np.array_equal(first, other)
-    assert np.array_equal(first, artist.draw("a boat on a river", 1))
-    assert np.array_equal(first, frames.Artist(how).draw("a boat on a river", 1))
-
-
-def test_a_lora_changes_the_frame_by_its_weight(tiny_base: Path, lora: Path) -> None:
-    drawn = [
-        frames.Artist(frames.recipe(str(tiny_base), [(lora, weight)], 108, 192))
-        .draw("a boat", 1)
-        .astype(float)
-        for weight in (0.0, 0.5, 2.0)
-    ]
-    assert 0 < np.abs(drawn[1] - drawn[0]).mean() < np.abs(drawn[2] - drawn[0]).mean()
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "size"), [(108, 192, (32, 56)), (192, 108, (56, 32)), (100, 100, (32, 32))]
-)
-def test_the_drawing_has_the_films_shape(
-    tiny_base: Path, width: int, height: int, size: tuple[int, int]
-) -> None:
-    how = frames.recipe(str(tiny_base), [], width, height, steps=7, guidance=3.0)
-    assert (how.width, how.height) == size
-    assert (how.steps, how.guidance) == (7, 3.0)
+@pytest.fixture
+def lora(tmp_path: Path) -> Path:
+    """A file where a LoRA may be."""
+    path = tmp_path / "ink 水墨.safetensors"
+    path.touch()
+    return path
 
 
 def test_loras_are_named_with_and_without_weights(lora: Path) -> None:
@@ -70,7 +30,6 @@ def test_loras_are_named_with_and_without_weights(lora: Path) -> None:
 
 
 def test_prompts_say_the_trigger_first_and_only_known_style_words(lora: Path) -> None:
-    assert frames.trigger(lora) == "inkwash"
     words = {"style": ["watercolor"]}
     look = "watercolor, rice paper"
     assert frames.framed_prompt("a boat", ["inkwash"], look, words) == "inkwash, a boat, watercolor"

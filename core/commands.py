@@ -1,7 +1,7 @@
 """The command line: parses it, builds settings from it, runs the job, prints the result's path last.
 
-The options of `label` and `compose` are made from the settings' fields, so that a field added there is an
-option here. The window is not known here; studio.py passes the function that opens it.
+The options of `label`, `prove` and `compose` are made from the settings' fields, so that a field added there
+is an option here. The window is not known here; studio.py passes the function that opens it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from core import settings, terminal
 from core.project import Home
-from core.settings import ROOT, ComposeSettings, LabelSettings
+from core.settings import ROOT, ComposeSettings, LabelSettings, ProofSettings
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -60,6 +60,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     train.add_argument("--config", type=Path, required=True, help="YAML file of settings")
     train.add_argument("--preset", default="", help="a preset under presets/training that the file changes")
     train.add_argument("changes", nargs="*", metavar="key=value", help="settings that go before the file's")
+    prove = add("prove", run_prove, "draw with and without an image LoRA, score both, advise a weight")
+    prove.add_argument("lora", metavar="FILE", help="the LoRA; its training's .yaml stands beside it")
+    add_fields(prove, ProofSettings, leave_out={"lora"})
     compose = add("compose", run_compose, "make one video")
     add_fields(compose, ComposeSettings)
     add("doctor", run_doctor, "machine, versions, models, and what is missing")
@@ -123,6 +126,13 @@ def run_train(options: argparse.Namespace) -> int:
         values = {**settings.read_yaml(settings.preset("training", options.preset)), **values}
     chosen = settings.training({**values, **settings.parse_changes(options.changes)}, options.config)
     return promised(terminal.show(train(chosen)))
+
+
+def run_prove(options: argparse.Namespace) -> int:
+    """`prove`: a page with pictures and figures of an image LoRA."""
+    from core.lora.proof import prove
+
+    return promised(terminal.show(prove(from_options(ProofSettings, options))))
 
 
 def run_compose(options: argparse.Namespace) -> int:

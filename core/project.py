@@ -197,7 +197,17 @@ def lineage(**made_of: Any) -> dict[str, Any]:
     return {"made": time.strftime("%Y-%m-%d %H:%M:%S"), **json.loads(json.dumps(made_of, default=str))}
 
 
+def read_lineage(artefact: Path) -> dict[str, Any]:
+    """What stands beside an artefact about how it was made; empty where nothing does."""
+    file = _lineage_file(artefact)
+    return yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.is_file() else {}
+
+
 def write_lineage(artefact: Path, values: dict[str, Any]) -> Path:
     """Writes `values` beside an artefact: `x.safetensors` gets `x.yaml`; a folder gets `lineage.yaml`."""
-    target = artefact / "lineage.yaml" if artefact.is_dir() else artefact.with_suffix(".yaml")
-    return write_atomic(target, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return write_atomic(_lineage_file(artefact), text)
+
+
+def _lineage_file(artefact: Path) -> Path:
+    return artefact / "lineage.yaml" if artefact.is_dir() else artefact.with_suffix(".yaml")

@@ -8,7 +8,7 @@ person changed. Knows nothing about how a job is done.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -161,6 +161,10 @@ class ImageTraining(Training):
     holdout: float = Field(0.0, ge=0.0, le=0.5, description="share of the pictures kept out to judge by")
     flip: bool = Field(True, description="mirror half of the pictures")
     sample_prompts: tuple[str, ...] = Field((), max_length=8, description="prompts of the samples")
+    keep_loras: int = Field(
+        2, ge=0, le=20, description="LoRAs kept from along the way, to choose from; 0: only the last"
+    )
+    prove: bool = Field(False, description="at the end draw with and without it, and advise a weight")
 
 
 class TextTraining(Training):
@@ -177,6 +181,26 @@ class TextTraining(Training):
     max_length: int = Field(256, ge=32, le=8192, description="most tokens in one row: samples share rows")
     holdout: float = Field(0.1, ge=0.0, le=0.5, description="share of the texts kept out to judge by")
     sample_topics: tuple[str, ...] = Field((), max_length=8, description="topics of the samples")
+
+
+class ProofSettings(Settings):
+    """Proves an image LoRA: draws with and without it, scores both, advises a checkpoint and a weight."""
+
+    lora: Path = Field(description="image LoRA to prove")
+    base: str = Field("", description="image base model; default: the one that it was trained on")
+    prediction: Prediction = Field("auto", description=PREDICTION)
+    pictures: Path | None = Field(
+        None, description="folder of its training pictures; default: from the .yaml file beside it"
+    )
+    prompts: tuple[str, ...] = Field(
+        (), max_length=8, description="prompts to draw; default: its sample prompts, else captions"
+    )
+    weights: tuple[Annotated[float, Field(gt=0, le=2)], ...] = Field(
+        (0.5, 0.75, 1.0, 1.25), min_length=1, max_length=8, description="weights to draw it at"
+    )
+    seeds: int = Field(2, ge=1, le=16, description="pictures of each prompt at each weight")
+    seed: int = Field(42, ge=0, le=2**32 - 17, description="seed of the first of them")
+    steps: int = Field(0, ge=0, le=100, description="drawing steps a picture; 0: the base's own")
 
 
 class Style(Settings):

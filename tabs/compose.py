@@ -17,8 +17,8 @@ TOPIC = "a quiet morning in a river town"
 FINE = ("scenes", "fps", "steps", "guidance", "prediction", "seed", "voice", "captions", "music", "ai_label")
 
 
-def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
-    """The tab's contents; returns its job panel."""
+def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
+    """The tab's contents; returns its job panels."""
     with gr.Row(elem_classes="st-columns"):
         with gr.Column(scale=5, elem_classes="st-card"):
             heading("What is it about?", "A few words are enough: a place, a mood, a product.")
@@ -105,4 +105,4 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
     asked = {"topic": topic, "style": style, "seconds": seconds, "size": size}
     used = {"image": image, "weight": weight, "text": text}
     connect(studio, [start.click, topic.submit], make_video, inputs=here | asked | used | bases | fine)
-    return panel
+    return [panel]

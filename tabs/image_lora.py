@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from core.settings import ImageTraining
-from tabs import jobpanel, library, pictures, training, work
+from tabs import jobpanel, library, pictures, proof, training, work
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, connect, watch
@@ -25,12 +25,14 @@ EXTRA = (
     "keep_tags",
     "flip",
     "holdout",
+    "keep_loras",
+    "prove",
     "private_metadata",
 )
 
 
-def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
-    """The tab's contents; returns its job panel."""
+def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
+    """The tab's contents; returns its job panels."""
     with gr.Row(elem_classes="st-columns"):
         with gr.Column(scale=5, elem_classes="st-card"):
             heading("How things look", "The image LoRA learns the style of your labelled pictures.")
@@ -46,6 +48,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
                 "here, and can be stopped and continued at any time.",
                 "Next: train the text LoRA",
             )
+            proving = proof.build(studio, frame)
             with gr.Column(elem_classes="st-card"):
                 heading("Finished image LoRAs", "They can be used in Compose, and in other programs.")
                 shelf = gr.HTML()
@@ -77,9 +80,13 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
     numbers = {
         name: controls.chosen[name] for name in ("batch_size", "epochs", "gradient_accumulation", "max_steps")
     }
-    changed = [*frame.shown, *frame.after("label", "image"), *(widget.change for widget in numbers.values())]
+    changed = [
+        *frame.shown,
+        *frame.after("label", "image", "proof"),
+        *(widget.change for widget in numbers.values()),
+    ]
     watch(studio, [*frame.arrivals, *changed], show, inputs=here | numbers, outputs=[seen, shelf])
     watch(studio, [*frame.arrivals, *frame.after("label")], word, inputs=here, outputs=[controls.trigger])
     asked = here | {"preset": controls.recipe} | controls.chosen
     connect(studio, [controls.start.click], train, inputs=asked)
-    return panel
+    return [panel, proving]

@@ -16,8 +16,8 @@ from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
 
-def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
-    """The tab's contents; returns its job panel."""
+def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
+    """The tab's contents; returns its job panels."""
     with gr.Row(elem_classes="st-columns"):
         with gr.Column(scale=5, elem_classes="st-card"):
             heading("Your pictures", "Twenty to forty pictures in one style are enough to learn it.")
@@ -104,4 +104,4 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
     watch(studio, [table.input], save, inputs=here | {"rows": table}, outputs=[saved])
     chosen = {"trigger": trigger, "tags": tags, "threshold": threshold}
     connect(studio, [start.click, trigger.submit], label, inputs=here | chosen)
-    return panel
+    return [panel]

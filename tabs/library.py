@@ -1,4 +1,4 @@
-"""Lists of what a project has made: LoRAs with what they were made of, newest first.
+"""Lists of what a project has made: LoRAs with what they were made of and their proofs, newest first.
 
 Reads the lineage file beside each; changes nothing.
 """
@@ -8,30 +8,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from tabs.widgets import empty
+from core.lora import report
+from core.project import read_lineage
+from tabs.widgets import address, empty
 from tabs.wiring import Page
 
 
-def lineage(path: Path) -> dict[str, Any]:
-    """What stands beside a LoRA about how it was made; empty where nothing does."""
-    file = path / "lineage.yaml" if path.is_dir() else path.with_suffix(".yaml")
-    return yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.is_file() else {}
-
-
 def shelf(page: Page, loras: Sequence[Path]) -> str:
-    """The LoRAs as a list: name, when it was made, size."""
+    """The LoRAs as a list: name, when it was made, size, its proof."""
     if not loras:
         return empty(page.say("None yet"), page.say("A finished LoRA appears here."))
     rows = "".join(
-        f"<li><strong>{escape(path.stem)}</strong><span>{escape(str(lineage(path).get('made', '')))} · "
-        f"{megabytes(path):.1f} MB</span></li>"
+        f"<li><strong>{escape(path.stem)}</strong><span>{escape(str(read_lineage(path).get('made', '')))} · "
+        f"{megabytes(path):.1f} MB{_proof(page, path)}</span></li>"
         for path in loras
     )
     return f"<ul class='st-shelf'>{rows}</ul>"
+
+
+def _proof(page: Page, path: Path) -> str:
+    """A link to a LoRA's proof; empty where it has none."""
+    file = report.folder_of(path) / "proof.html"
+    if not file.is_file():
+        return ""
+    return f" · <a href='{address(file)}' target='_blank' rel='noopener'>{page.say('Proof')}</a>"
 
 
 def megabytes(path: Path) -> float:

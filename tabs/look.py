@@ -14,7 +14,7 @@ from gradio.themes.utils.colors import Color
 from tabs import styles
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-CSS = ASSETS / "css" / "studio.css"
+CSS = (ASSETS / "css" / "studio.css", ASSETS / "css" / "proof.css")
 ICON = ASSETS / "css" / "icon.png"
 
 # Seal paste: the red of the stamp on a painting. 600 on paper and 300 on night both read at over 4.5 : 1.
@@ -138,7 +138,7 @@ def theme() -> Base:
 
 def css() -> str:
     """The studio's style sheet, with the style cards' colours."""
-    return CSS.read_text(encoding="utf-8") + styles.css()
+    return "".join(file.read_text(encoding="utf-8") for file in CSS) + styles.css()
 
 
 # The switches need no server: the language is a cookie that both sides read, the light a note in the browser.

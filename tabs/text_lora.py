@@ -15,8 +15,8 @@ from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
 
-def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
-    """The tab's contents; returns its job panel."""
+def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
+    """The tab's contents; returns its job panels."""
     with gr.Row(elem_classes="st-columns"):
         with gr.Column(scale=5, elem_classes="st-card"):
             heading("How things are said", "The text LoRA learns your voice from what you already wrote.")
@@ -98,4 +98,4 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
     connect(
         studio, [controls.start.click], train, inputs=here | {"preset": controls.recipe} | controls.chosen
     )
-    return panel
+    return [panel]

@@ -8,14 +8,13 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 import yaml
 
 from core.project import Project
 from tabs.frame import Frame
-from tabs.widgets import chooser, heading
+from tabs.widgets import address, chooser, heading
 from tabs.wiring import Page, Studio, watch
 from tabs.words import static
 
@@ -110,5 +109,4 @@ def storyboard(page: Page, path: Path) -> str:
 
 def frame(path: Path) -> str:
     """A drawn frame as a small picture, served from the home folder; empty where it is gone."""
-    address = quote(f"gradio_api/file={path.resolve()}", safe="/=")
-    return f"<img src='{address}' alt='' loading='lazy'>" if path.is_file() else ""
+    return f"<img src='{address(path)}' alt='' loading='lazy'>" if path.is_file() else ""

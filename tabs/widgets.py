@@ -6,7 +6,9 @@ One declaration in core/settings.py, so a slider can't allow what the command li
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import quote
 
 import gradio as gr
 from pydantic import BaseModel
@@ -100,6 +102,11 @@ def heading(title: str, about: str) -> None:
     with gr.Column(elem_classes="st-heading", min_width=0):
         gr.HTML(f"<h2>{static(title)}</h2>")
         gr.HTML(f"<p>{static(about)}</p>")
+
+
+def address(path: Path) -> str:
+    """Where the browser gets a file of the home folder from."""
+    return quote(f"gradio_api/file={path.resolve()}", safe="/=")
 
 
 def empty(title: object, about: object) -> str:

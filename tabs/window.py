@@ -35,14 +35,14 @@ def build(studio: Studio) -> gr.Blocks:
             for name, title, tab in TABS:
                 with gr.Tab(static(title), id=name, elem_id=f"tab-{name}", render_children=True) as here:
                     panels.append(tab.build(studio, replace(around, shown=(here.select,))))
-        for panel, (following, _, _) in zip(panels, TABS[1:], strict=False):
+        for (panel, *_), (following, _, _) in zip(panels, TABS[1:], strict=False):
             panel.onward.click(
                 lambda name=following: gr.update(selected=name),
                 outputs=[tabs],
                 api_visibility="private",
                 show_progress="hidden",
             )
-        jobpanel.keep_watch(studio, panels, [gr.Timer(1).tick, window.load])
+        jobpanel.keep_watch(studio, [one for made in panels for one in made], [gr.Timer(1).tick, window.load])
     return window.queue(api_open=False, max_size=64, default_concurrency_limit=8)
 
 

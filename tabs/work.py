@@ -13,7 +13,16 @@ from typing import Any
 
 from core.jobs import Job, JobState, Mistake
 from core.project import write_atomic
-from core.settings import ComposeSettings, ImageTraining, LabelSettings, Settings, TextTraining, dump, load
+from core.settings import (
+    ComposeSettings,
+    ImageTraining,
+    LabelSettings,
+    ProofSettings,
+    Settings,
+    TextTraining,
+    dump,
+    load,
+)
 from tabs.wiring import Studio
 
 
@@ -37,6 +46,12 @@ def _train(settings: ImageTraining | TextTraining) -> Job:
     return train(settings)
 
 
+def _prove(settings: ProofSettings) -> Job:
+    from core.lora.proof import prove
+
+    return prove(settings)
+
+
 def _compose(settings: ComposeSettings) -> Job:
     from core.video.compose import compose
 
@@ -47,6 +62,7 @@ KINDS = {
     "label": Kind(LabelSettings, _label),
     "image": Kind(ImageTraining, _train),
     "text": Kind(TextTraining, _train),
+    "proof": Kind(ProofSettings, _prove),
     "compose": Kind(ComposeSettings, _compose),
 }
 

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 from core import basemodels
+from core.lora import formats
+from core.lora.artist import sampling
 from core.settings import ROOT, ComposeSettings, Style, load_style, preset_names
 from core.video import compose, frames, storyboard
 
@@ -24,8 +26,8 @@ TAKES = 8
 def card(style: Style, seed: int) -> np.ndarray:
     """The style's card, uint8 [HEIGHT, WIDTH, 3]."""
     brought = compose.chosen_loras(ComposeSettings(topic=style.card), style)
-    how = frames.recipe("embedded", brought, WIDTH, HEIGHT, takes=TAKES)
-    triggers = [frames.trigger(path) for path, _ in brought]
+    how = sampling("embedded", brought, WIDTH, HEIGHT, takes=TAKES)
+    triggers = [formats.trigger(path) for path, _ in brought]
     prompt = frames.framed_prompt(style.card, triggers, style.look, basemodels.vocabulary("embedded"))
     told = storyboard.read_topic(style.card)
     shown = {"object": told.things[:1], "setting": told.settings[:1]}

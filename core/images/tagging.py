@@ -123,12 +123,18 @@ class Tagger:
         import torch
 
         with torch.inference_mode():
-            batch = torch.stack([self.labeller.preprocess(picture) for picture in pictures]).to(self.device)
-            seen = self.labeller.model.encode_image(batch, normalize=True)
             return [
                 self._tags(one, most, threshold, name)
-                for one, name in zip(seen, names or [""] * len(pictures), strict=True)
+                for one, name in zip(self.see(pictures), names or [""] * len(pictures), strict=True)
             ]
+
+    def see(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """Unit embeddings [N, D] of pictures."""
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.stack([self.labeller.preprocess(picture) for picture in pictures]).to(self.device)
+            return self.labeller.model.encode_image(batch, normalize=True)
 
     def _tags(self, seen: torch.Tensor, most: int, threshold: float, name: str) -> tuple[Tag, ...]:
         found: list[Tag] = []
@@ -157,8 +163,7 @@ class Tagger:
 
         total, said = 0.0, list[Tag]()
         with torch.inference_mode():
-            batch = self.labeller.preprocess(picture)[None].to(self.device)
-            seen = self.labeller.model.encode_image(batch, normalize=True)[0]
+            seen = self.see([picture])[0]
             for kind in KINDS:
                 choices = _choices(self.labeller.vocabulary, kind, said)
                 subject = " ".join(tag.phrase for tag in said)
@@ -173,9 +178,9 @@ class Tagger:
 
     def _likeness(self, seen: torch.Tensor, sentences: Sequence[str]) -> list[float]:
         """Logits of sentences for a picture's unit embedding [D]."""
-        return (self.labeller.model.logit_scale.exp() * self._say(sentences) @ seen).tolist()
+        return (self.labeller.model.logit_scale.exp() * self.read(sentences) @ seen).tolist()
 
-    def _say(self, sentences: Sequence[str]) -> torch.Tensor:
+    def read(self, sentences: Sequence[str]) -> torch.Tensor:
         """Unit embeddings [N, D] of sentences."""
         import torch
 
@@ -183,7 +188,8 @@ class Tagger:
         for start in range(0, len(new), TEXTS_AT_ONCE):
             part = new[start : start + TEXTS_AT_ONCE]
             tokens = self.labeller.tokenizer(part).to(self.device)
-            embedded = self.labeller.model.encode_text(tokens, normalize=True)
+            with torch.inference_mode():
+                embedded = self.labeller.model.encode_text(tokens, normalize=True)
             self._said.update(zip(part, embedded, strict=True))
         return torch.stack([self._said[text] for text in sentences])
 

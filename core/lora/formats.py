@@ -127,6 +127,11 @@ def read(path: Path) -> LoraFile:
     return LoraFile(_layers(path, tensors, metadata), metadata)
 
 
+def trigger(path: Path) -> str:
+    """The trigger phrase in a LoRA's metadata, empty where it names none."""
+    return read(path).metadata.get("modelspec.trigger_phrase", "")
+
+
 def _layers(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> dict[str, Layer]:
     parts: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():

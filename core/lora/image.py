@@ -205,6 +205,12 @@ class ImageRecipe:
         """The trained LoRA by sd-scripts' key."""
         return adapter.layers(self.pipeline, self.settings.alpha)
 
+    def keep(self, path: Path, steps: int) -> None:
+        """Writes the LoRA as it stands in sd-scripts' format, in fp16, unchecked."""
+        import torch
+
+        formats.write(path, self.layers(), metadata.describe(self.settings, self.facts, steps), torch.float16)
+
     def export(self, path: Path, steps: int, started: float) -> Path:
         """Writes the LoRA in sd-scripts' format, in fp16 where that keeps what it learnt, else in fp32.
 
@@ -282,7 +288,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     }
     line = f"{own} pictures at {', '.join(facts['sizes'])}"
     yield Progress("Reading the pictures", text=line)
-    held_out = _kept_out(own, settings)
+    held_out = kept_out(own, settings)
     numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
     regular = range(own, len(pictures))
     numbers += [regular[at % len(regular)] for at in range(len(numbers))] if regular else []
@@ -304,7 +310,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     )
 
 
-def _kept_out(count: int, settings: ImageTraining) -> list[int]:
+def kept_out(count: int, settings: ImageTraining) -> list[int]:
     """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
     wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
     return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])

@@ -56,13 +56,20 @@ def count_steps(recipe: Recipe, settings: Training, processes: int = 1) -> int:
     return total
 
 
-def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str, str]) -> Iterator[Progress]:
+def run(
+    recipe: Recipe,
+    settings: Training,
+    folder: Path,
+    fingerprint: dict[str, str],
+    kept: Mapping[int, Path] | None = None,
+) -> Iterator[Progress]:
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
     A checkpoint there with the same `fingerprint` is continued when `settings.resume`. Closing the generator
-    saves a checkpoint. Raises Mistake after several updates in a row whose gradients were not finite.
+    saves a checkpoint. `kept`: LoRAs to be written along the way, by step. Raises Mistake after several
+    updates in a row whose gradients were not finite.
     """
-    work = Run(recipe, settings, folder, fingerprint)
+    work = Run(recipe, settings, folder, fingerprint, kept or {})
     try:
         yield from work.begin()
         yield from work.train()
@@ -73,12 +80,19 @@ def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str,
 class Run:
     """One run of the loop: the updates, and what is written and told around them."""
 
-    def __init__(self, recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str, str]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        settings: Training,
+        folder: Path,
+        fingerprint: dict[str, str],
+        kept: Mapping[int, Path],
+    ) -> None:
         from accelerate import Accelerator
 
         # Autocast is the step's own, so that the jobs of one process may differ in it.
         self.accelerator = Accelerator(mixed_precision="no")
-        self.recipe, self.settings, self.folder = recipe, settings, folder
+        self.recipe, self.settings, self.folder, self.kept = recipe, settings, folder, kept
         self.stepper = Stepper(recipe, settings, self.accelerator)
         self.total = count_steps(recipe, settings, self.accelerator.num_processes)
         self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint)
@@ -133,6 +147,8 @@ class Run:
                 yield from self._look()
             if self._due(self.settings.save_steps):
                 self._save()
+            if self.state.step in self.kept:
+                self._keep(self.kept[self.state.step])
             if self._due(self.settings.sample_steps):
                 yield from self._show()
         yield from self._look()
@@ -194,6 +210,12 @@ class Run:
             best = {f"best/{name}": tensor for name, tensor in self.best.items()}
             self.keeper.save(self.stepper.tensors() | best, self.state, self.stepper.scalars())
             self.saved_at = self.state.step
+
+    def _keep(self, path: Path) -> None:
+        """Writes the LoRA of this step to `path`, averaged where that is asked for."""
+        if self.logs:
+            with self.stepper.averaged():
+                self.recipe.keep(path, self.state.step)
 
     def _look(self) -> Iterator[Progress]:
         """Judges the weights by held-out samples, once a step; those of the best look are remembered."""

@@ -13,10 +13,16 @@ from typing import Any
 from core.settings import ImageTraining
 
 
-def describe(settings: ImageTraining, facts: dict[str, Any], steps: int, started: float) -> dict[str, str]:
-    """Metadata of a LoRA trained with `settings`; `facts`: the recipe's, `started`: seconds since 1970."""
+def describe(
+    settings: ImageTraining, facts: dict[str, Any], steps: int, started: float | None = None
+) -> dict[str, str]:
+    """Metadata of a LoRA after `steps` of a training with `settings`; `facts` are the recipe's.
+
+    `started`: when a finished training began, in seconds since 1970.
+    """
     said = _training(settings, facts, steps) | _model_spec(settings, facts)
-    said |= {"ss_training_started_at": f"{started:.3f}", "ss_training_finished_at": f"{time.time():.3f}"}
+    if started is not None:
+        said |= {"ss_training_started_at": f"{started:.3f}", "ss_training_finished_at": f"{time.time():.3f}"}
     if not settings.private_metadata:
         said |= _data(settings, facts)
     return said

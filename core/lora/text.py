@@ -258,6 +258,12 @@ class TextRecipe:
 
     def export(self, path: Path, steps: int, started: float) -> Path:
         """Writes the LoRA as a PEFT folder with the plain field set, re-reads it and compares its logits."""
+        self.keep(path, steps)
+        self._check(path)
+        return path
+
+    def keep(self, path: Path, steps: int) -> None:
+        """Writes the LoRA as it stands, unchecked."""
         from peft import get_peft_model_state_dict
         from safetensors.torch import save
 
@@ -269,8 +275,6 @@ class TextRecipe:
         write_atomic(path / "adapter_model.safetensors", save(tensors, metadata={"format": "pt"}))
         write_atomic(path / "adapter_config.json", json.dumps(self._config(), indent=2) + "\n")
         write_atomic(path / "chat_template.jinja", self.tokenizer.chat_template)
-        self._check(path)
-        return path
 
     def _config(self) -> dict[str, Any]:
         """The fields of adapter_config.json that every reader knows; older ones refuse newer fields."""

@@ -9,20 +9,22 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core import device
-from core.jobs import Progress
+from core.jobs import Mistake, Progress
 from core.lora import logs, loop
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
 from core.lora.stepper import peak_memory_bytes
 from core.project import lineage, safe_name, write_atomic, write_lineage
-from core.settings import ImageTraining, TextTraining, Training, dump
+from core.settings import ImageTraining, ProofSettings, TextTraining, Training, dump
 
 # What may differ when a run is continued: none of it changes what the LoRA becomes.
-FREE_TO_CHANGE = {"resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps"}
+FREE_TO_CHANGE = {"resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps", "keep_loras"}
+FREE_TO_CHANGE |= {"prove"}
 
 
 def train(settings: Training) -> Iterator[Progress]:
@@ -49,7 +51,8 @@ def train(settings: Training) -> Iterator[Progress]:
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
     yield Progress("Preparing", text=_plan(recipe, settings, steps))
-    yield from loop.run(recipe, settings, settings.output_dir, fingerprint)
+    kept = kept_loras(settings, path, steps)
+    yield from loop.run(recipe, settings, settings.output_dir, fingerprint, kept)
     yield Progress("Saving the LoRA")
     if processes.is_main_process:
         advice = _advice(recipe, settings)
@@ -60,7 +63,20 @@ def train(settings: Training) -> Iterator[Progress]:
     memory = peak_memory_bytes(recipe.device) / device.GIB
     del recipe
     device.free()
+    if isinstance(settings, ImageTraining) and settings.prove and processes.is_main_process:
+        yield from _proof(path)
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
+
+
+def _proof(path: Path) -> Iterator[Progress]:
+    """Proves the finished LoRA; one that can't be proved is finished none the less."""
+    from core.lora.proof import prove
+
+    try:
+        for progress in prove(ProofSettings(lora=path)):
+            yield replace(progress, result=None)
+    except Mistake as mistake:
+        yield Progress("Saving the LoRA", text=str(mistake))
 
 
 def _finish(
@@ -94,6 +110,20 @@ def next_path(settings: Training) -> Path:
     number = max((int(match[1]) for match in found if match), default=0) + 1
     suffix = ".safetensors" if isinstance(settings, ImageTraining) else ""
     return folder / f"lora_v{number}_{name}_r{settings.lora_rank}_ep{settings.epochs}{suffix}"
+
+
+def kept_folder(settings: ImageTraining, path: Path) -> Path:
+    """Where the LoRAs kept along the way to the finished LoRA `path` stand: step-00000060.safetensors, …"""
+    return settings.output_dir / "kept" / path.stem
+
+
+def kept_loras(settings: Training, path: Path, steps: int) -> dict[int, Path]:
+    """LoRAs to be kept along the way of `steps`, evenly spread, by step."""
+    if not isinstance(settings, ImageTraining):
+        return {}
+    parts = settings.keep_loras + 1
+    at = {steps * part // parts for part in range(1, parts)} - {0, steps}
+    return {step: kept_folder(settings, path) / f"step-{step:08d}.safetensors" for step in at}
 
 
 def _fingerprint(settings: Training, facts: dict[str, Any]) -> dict[str, str]:

@@ -17,6 +17,8 @@ from PIL import Image
 
 from core import basemodels, device
 from core.jobs import Clock, Mistake, Progress
+from core.lora import formats
+from core.lora.artist import Sampling, sampling
 from core.project import file_hash, lineage, replacing, unused, write_atomic
 from core.settings import ROOT, ComposeSettings, Style, load_style, read_yaml
 from core.video import check, cover, frames, motion, music, script, sound, storyboard, voice
@@ -83,7 +85,7 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     style = load_style(settings.style)
     script.check_topic(settings.topic, settings.text_base, settings.voice)
     loras = chosen_loras(settings, style)
-    how = frames.recipe(
+    how = sampling(
         settings.image_base,
         loras,
         settings.width,
@@ -206,7 +208,7 @@ def speak(
 
 
 def draw(
-    board: Storyboard, how: frames.Recipe, style: Style, folder: Path
+    board: Storyboard, how: Sampling, style: Style, folder: Path
 ) -> Generator[Progress, None, list[frames.Take]]:
     """Draws every scene at the base's own size, into `folder` as well: 01.png, 02.png, …"""
     yield Progress("Loading the picture model")
@@ -226,9 +228,9 @@ def draw(
     return made
 
 
-def prompts(board: Storyboard, how: frames.Recipe, style: Style) -> list[str]:
+def prompts(board: Storyboard, how: Sampling, style: Style) -> list[str]:
     """What each frame is drawn from."""
-    triggers = list(dict.fromkeys(frames.trigger(path) for path, _ in how.loras))
+    triggers = list(dict.fromkeys(formats.trigger(path) for path, _ in how.loras))
     words = basemodels.vocabulary(how.base)
     return [frames.framed_prompt(scene.prompt, triggers, style.look, words) for scene in board.scenes]
 
@@ -315,7 +317,7 @@ def write_report(
     settings: ComposeSettings,
     style: Style,
     board: Storyboard,
-    how: frames.Recipe,
+    how: Sampling,
     takes: Sequence[frames.Take],
     film: Film,
     measured: tuple[float, float] | None,

@@ -1,7 +1,7 @@
-"""Draws the scenes' frames with a picture base and image LoRAs, and enlarges them for the film.
+"""What the scenes' frames are drawn from (LoRAs with weights, prompts), the best of several takes, enlarging.
 
-Works on prompts and seeds; gives pictures (uint8 [H, W, 3]). Knows nothing about topics, voices or captions.
-Each frame is drawn alone from its own seed, so that drawing one again gives the same picture.
+Works on prompts and pictures (uint8 [H, W, 3]); core.lora.artist draws. Knows nothing about topics, voices
+or captions.
 """
 
 from __future__ import annotations
@@ -14,51 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from core import basemodels, device, families
+from core import basemodels, device
 from core.jobs import Mistake
-from core.lora import formats
+from core.lora.artist import Artist, Sampling
 from core.video.motion import covering
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How frames are drawn: base, LoRAs with weights, size in pixels (width, height), steps, guidance.
-
-    takes: drawings of each frame, of which one is kept.
-    """
-
-    base: str
-    loras: tuple[tuple[Path, float], ...]
-    width: int
-    height: int
-    steps: int
-    guidance: float
-    takes: int = 1
-    prediction: str = "auto"
-
-
-def recipe(
-    base: str,
-    loras: Sequence[tuple[Path, float]],
-    width: int,
-    height: int,
-    steps: int = 0,
-    guidance: float = 0,
-    takes: int = 0,
-    prediction: str = "auto",
-) -> Recipe:
-    """The recipe for a film of `width`×`height`; 0 steps, guidance or takes are the base's own."""
-    own = basemodels.drawing(base)
-    size = own.portrait if height > width else own.landscape if width > height else own.square
-    return Recipe(
-        base,
-        tuple(loras),
-        *size,
-        steps or own.steps,
-        guidance or own.guidance,
-        takes or own.takes,
-        prediction,
-    )
 
 
 def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
@@ -80,11 +39,6 @@ def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
     return found
 
 
-def trigger(path: Path) -> str:
-    """The trigger phrase in a LoRA's metadata, empty where it names none."""
-    return formats.read(path).metadata.get("modelspec.trigger_phrase", "")
-
-
 def framed_prompt(prompt: str, triggers: Sequence[str], look: str, vocabulary: dict[str, list[str]]) -> str:
     """What the base is asked for: trigger words, the scene, the style's look.
 
@@ -97,34 +51,6 @@ def framed_prompt(prompt: str, triggers: Sequence[str], look: str, vocabulary: d
     return ", ".join([*filter(None, triggers), prompt, *parts])
 
 
-class Artist:
-    """A loaded picture base with its LoRAs."""
-
-    def __init__(self, how: Recipe) -> None:
-        place = device.pick()
-        self.how = how
-        self.pipeline: Any = basemodels.load_pipeline(how.base, prediction=how.prediction)
-        self.family = families.of(self.pipeline)
-        self.unused = formats.load_into(self.pipeline, how.loras)
-        number = device.dtype("auto", place)
-        for model in families.models(self.pipeline).values():
-            model.to(dtype=number)
-        self.pipeline.to(place)
-
-    def draw(self, prompt: str, seed: int) -> np.ndarray:
-        """One picture, uint8 [H, W, 3] at the recipe's size.
-
-        The autoencoder decodes in fp32: in bf16 smooth skies show bands.
-        """
-        import torch
-
-        how, family, place = self.how, self.family, self.pipeline.device
-        ids = family.tokenize(self.pipeline, [prompt, ""])
-        with torch.inference_mode():
-            text = family.embed(self.pipeline, {name: rows.to(place) for name, rows in ids.items()})
-        return family.sample(self.pipeline, text, (how.width, how.height), how.steps, how.guidance, seed)
-
-
 @dataclass(frozen=True)
 class Take:
     """One drawing of a frame: uint8 [H, W, 3], its seed, how sure the labeller is that it shows the scene."""
@@ -135,9 +61,9 @@ class Take:
 
 
 class Camera:
-    """Draws a scene as often as its recipe says and keeps the drawing that shows the scene most plainly."""
+    """Draws a scene as often as its sampling says and keeps the drawing that shows the scene most plainly."""
 
-    def __init__(self, how: Recipe) -> None:
+    def __init__(self, how: Sampling) -> None:
         from core.images.tagging import Tagger
 
         self.how, self.artist = how, Artist(how)

@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from assets.build import autoencoder, base, data, judge, labeller, loras, muon, training, upscaler
-from core.video import frames
+from core.lora import formats
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_starter_loras_are_trained_and_judged(built):
     finally:
         sys.argv = before
     for name, starter in loras.STARTERS.items():
-        assert frames.trigger(folder / f"{name}.safetensors") == starter.trigger
+        assert formats.trigger(folder / f"{name}.safetensors") == starter.trigger
     run(built, judge, "--steps", "2", "--loras", str(folder))
     figures = json.loads((built / "models" / "figures.json").read_text(encoding="utf-8"))
     assert {"real", "square", "portrait", "ink-wash", "ink-wash-off", "neon-night"} <= figures.keys()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.jobs import Progress
-from core.lora import image, text
+from core.lora import formats, image, text
 from core.lora.train import train
 from core.settings import ImageTraining, TextTraining, Training
 
@@ -115,3 +115,14 @@ def text_settings(tiny_llm: Path, text_file: Path, tmp_path: Path) -> Callable[.
         return TextTraining(**{**values, **changes})
 
     return make
+
+
+@pytest.fixture
+def sdxl_lora(tmp_path: Path) -> Path:
+    """A strong random LoRA on one attention projection of the small Stable Diffusion XL."""
+    import torch
+
+    key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_v"
+    generator = torch.Generator().manual_seed(0)
+    down, up = torch.randn(2, 192, generator=generator), torch.randn(64, 2, generator=generator)
+    return formats.write(tmp_path / "xl.safetensors", {key: formats.Layer(down, up, 2.0)}, {}, torch.float32)

@@ -12,6 +12,7 @@ import pytest
 from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextTraining
 from tabs import widgets, words
 from tabs.training import recipe_names, shown_as
+from tabs.work import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan"}
@@ -44,7 +45,7 @@ def window_texts() -> set[str]:
         if name_of(call) in SPEAKERS:
             found |= {text for text in literals(call) if text[:1].isupper() or " " in text}
         elif name_of(call) == "build" and len(call.args) > 3:
-            found |= set(literals(call)) - {"label", "image", "text", "compose"}
+            found |= set(literals(call)) - set(KINDS)
     return found
 
 
@@ -65,11 +66,15 @@ def core_texts() -> set[str]:
     return found
 
 
+def proof_texts() -> set[str]:
+    return {text for call in calls("core/lora") if name_of(call) == "say" for text in literals(call)}
+
+
 def places(template: str) -> set[str]:
     return {name.split("[")[0] for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize("texts", [window_texts, settings_texts, core_texts])
+@pytest.mark.parametrize("texts", [window_texts, settings_texts, core_texts, proof_texts])
 def test_every_text_has_its_chinese(texts):
     missing = sorted(text for text in texts() if text not in words.chinese())
     assert missing == []

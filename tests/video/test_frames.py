@@ -1,4 +1,4 @@
-"""Frames from a tiny real pipeline: seeds, LoRAs, sizes; and the cover."""
+"""What frames are drawn from, their sizes for the film; and the cover."""
 
 from __future__ import annotations
 
@@ -8,57 +8,18 @@ import numpy as np
 import pytest
 
 from core.jobs import Mistake
-from core.lora import formats
+from core.lora.artist import sampling
 from core.video import frames
 from core.video.captions import Look
 from core.video.cover import cover, title_case
 
 
-@pytest.fixture(scope="module")
-def lora(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A strong random LoRA on one attention projection of the tiny base."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    down = torch.randn(2, 8, generator=generator)
-    up = torch.randn(8, 2, generator=generator)
-    key = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
-    path = tmp_path_factory.mktemp("loras") / "ink 水墨.safetensors"
-    return formats.write(
-        path, {key: formats.Layer(down, up, 2.0)}, {"modelspec.trigger_phrase": "inkwash"}, torch.float32
-    )
-
-
-def test_a_frame_is_its_seed_whatever_was_drawn_before(tiny_base: Path) -> None:
-    how = frames.recipe(str(tiny_base), [], 108, 192)
-    assert (how.width, how.height, how.steps) == (32, 56, 2)
-    artist = frames.Artist(how)
-    first, other = artist.draw("a boat on a river", 1), artist.draw("a boat on a river", 2)
-    assert first.shape == (56, 32, 3) and first.dtype == np.uint8
-    assert not np.array_equal(first, other)
-    assert np.array_equal(first, artist.draw("a boat on a river", 1))
-    assert np.array_equal(first, frames.Artist(how).draw("a boat on a river", 1))
-
-
-def test_a_lora_changes_the_frame_by_its_weight(tiny_base: Path, lora: Path) -> None:
-    drawn = [
-        frames.Artist(frames.recipe(str(tiny_base), [(lora, weight)], 108, 192))
-        .draw("a boat", 1)
-        .astype(float)
-        for weight in (0.0, 0.5, 2.0)
-    ]
-    assert 0 < np.abs(drawn[1] - drawn[0]).mean() < np.abs(drawn[2] - drawn[0]).mean()
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "size"), [(108, 192, (32, 56)), (192, 108, (56, 32)), (100, 100, (32, 32))]
-)
-def test_the_drawing_has_the_films_shape(
-    tiny_base: Path, width: int, height: int, size: tuple[int, int]
-) -> None:
-    how = frames.recipe(str(tiny_base), [], width, height, steps=7, guidance=3.0)
-    assert (how.width, how.height) == size
-    assert (how.steps, how.guidance) == (7, 3.0)
+@pytest.fixture
+def lora(tmp_path: Path) -> Path:
+    """A file where a LoRA may be."""
+    path = tmp_path / "ink 水墨.safetensors"
+    path.touch()
+    return path
 
 
 def test_loras_are_named_with_and_without_weights(lora: Path) -> None:
@@ -70,7 +31,6 @@ def test_loras_are_named_with_and_without_weights(lora: Path) -> None:
 
 
 def test_prompts_say_the_trigger_first_and_only_known_style_words(lora: Path) -> None:
-    assert frames.trigger(lora) == "inkwash"
     words = {"style": ["watercolor"]}
     look = "watercolor, rice paper"
     assert frames.framed_prompt("a boat", ["inkwash"], look, words) == "inkwash, a boat, watercolor"
@@ -106,7 +66,7 @@ def test_of_several_takes_the_one_that_shows_the_scene_best_is_kept(tiny_base: P
     from PIL import Image
 
     facts = {"object": "boat", "setting": "river"}
-    camera = frames.Camera(frames.recipe(str(tiny_base), [], 108, 192, takes=3))
+    camera = frames.Camera(sampling(str(tiny_base), [], 108, 192, takes=3))
     assert camera.tagger is not None
     kept = camera.take("a boat on a river", 5, facts)
     drawn = {seed: camera.artist.draw("a boat on a river", seed) for seed in (5, 6, 7)}
@@ -116,23 +76,5 @@ def test_of_several_takes_the_one_that_shows_the_scene_best_is_kept(tiny_base: P
 
 
 def test_a_base_that_asks_for_no_takes_is_drawn_once(tiny_base: Path) -> None:
-    camera = frames.Camera(frames.recipe(str(tiny_base), [], 108, 192))
+    camera = frames.Camera(sampling(str(tiny_base), [], 108, 192))
     assert camera.tagger is None and camera.take("a boat", 5, {}).seed == 5
-
-
-def test_stable_diffusion_xl_draws_with_a_lora_on_and_off(sdxl_folder: Path, tmp_path: Path) -> None:
-    import torch
-
-    key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_v"
-    generator = torch.Generator().manual_seed(0)
-    layer = formats.Layer(
-        torch.randn(2, 192, generator=generator), torch.randn(64, 2, generator=generator), 2.0
-    )
-    path = formats.write(tmp_path / "xl.safetensors", {key: layer}, {}, torch.float32)
-    drawn = []
-    for loras in ([], [(path, 1.0)]):
-        how = frames.recipe(str(sdxl_folder), loras, 108, 192)
-        artist = frames.Artist(how)
-        assert artist.unused == []
-        drawn.append(artist.draw("a boat", 1))
-    assert drawn[0].shape == (64, 32, 3) and not np.array_equal(*drawn)

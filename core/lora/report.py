@@ -1,0 +1,234 @@
+"""What a proof found: figures, the advice that follows from them, and the page that shows both.
+
+Works on plain data; knows nothing about models. The page's words go through `say(text, **values)`, which the
+window replaces by its own language's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+
+from core.project import write_atomic
+from core.settings import ROOT
+
+# Chosen by hand. The embedded labeller gives the sample pictures 0.36 with their own names, 0.23 with others.
+PROMPT_LOSS = 0.05  # cosine by which pictures may fit their prompts less than the base's do
+STYLE_SHEET = ROOT / "assets" / "css" / "proof.css"
+
+Say = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of a LoRA at a weight, over all prompts and seeds; of the base where the weight is 0.
+
+    step: of the training, None for the finished LoRA. style: mean cosine to the training pictures; gain: that
+    less the base's, spread: the gain's standard deviation over seeds. prompt: mean cosine to the prompts;
+    kept: that less the base's. nearest: the training picture most like one of these, likeness: their cosine,
+    correlation: the highest of pixels. copies: pictures that repeat a training picture.
+    """
+
+    step: int | None
+    weight: float
+    style: float
+    gain: float
+    spread: float
+    prompt: float
+    kept: float
+    nearest: str
+    likeness: float
+    correlation: float
+    copies: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A LoRA beside its base: the base's figures first, then those of each LoRA at each weight.
+
+    own_style, own_likeness, own_correlation: how alike the training pictures are among themselves, see
+    `core.lora.judge.Judge`.
+    """
+
+    lora: str
+    base: str
+    prompts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    own_style: float
+    own_likeness: float
+    own_correlation: float
+    figures: tuple[Figures, ...]
+
+    @property
+    def advised(self) -> Figures | None:
+        """The most style of those that keep to the prompts and copy nothing; None where none does."""
+        fit = [one for one in self.figures[1:] if one.gain > 0 and one.copies == 0 and _keeps(one)]
+        return max(fit, key=lambda one: one.gain, default=None)
+
+
+def _keeps(one: Figures) -> bool:
+    return one.kept >= -PROMPT_LOSS
+
+
+def folder_of(lora: Path) -> Path:
+    """Where a LoRA's proof stands: proof.html, proof.json and pictures in `x.proof` beside the LoRA."""
+    return lora.with_suffix(".proof")
+
+
+def write(proof: Proof, folder: Path) -> Path:
+    """Writes proof.json and proof.html beside the pictures in `folder`; returns the page."""
+    advised = asdict(proof.advised) if proof.advised else None
+    values = asdict(proof) | {"advice": advice(proof), "advised": advised}
+    write_atomic(folder / "proof.json", json.dumps(values, ensure_ascii=False, indent=1))
+    return write_atomic(folder / "proof.html", page(proof, folder))
+
+
+def read(folder: Path) -> Proof | None:
+    """The proof in a folder; None where there is none."""
+    file = folder / "proof.json"
+    if not file.is_file():
+        return None
+    values = json.loads(file.read_text(encoding="utf-8"))
+    figures = tuple(Figures(**one) for one in values["figures"])
+    plain = {name: values[name] for name in Proof.__dataclass_fields__}
+    return Proof(**plain | {name: tuple(plain[name]) for name in ("prompts", "seeds")} | {"figures": figures})
+
+
+def english(text: str, **values: object) -> str:
+    """The text itself, its places filled."""
+    return text.format(**values) if values else text
+
+
+def advice(proof: Proof, say: Say = english) -> str:
+    """Which LoRA to use at which weight and why, or why none, in one sentence."""
+    best, gaining = proof.advised, [one for one in proof.figures[1:] if one.gain > 0]
+    if best is not None:
+        return say(
+            "Use {name} at weight {weight}: its style score is {gain} above the base's (± {spread} over "
+            "seeds), its prompt score {kept} against it, and no picture repeats a training picture.",
+            name=title(best, say),
+            weight=f"{best.weight:g}",
+            gain=f"{best.gain:.3f}",
+            spread=f"{best.spread:.3f}",
+            kept=f"{best.kept:+.3f}",
+        )
+    if not gaining:
+        return say(
+            "At no weight does it come nearer to your pictures than the base alone; train longer or at a "
+            "higher learning rate."
+        )
+    if all(one.copies for one in gaining):
+        return say(
+            "Wherever it shows the style it repeats training pictures; train fewer epochs or add pictures."
+        )
+    return say(
+        "Wherever it shows the style it loses the prompt; train fewer epochs or at a lower learning rate."
+    )
+
+
+def title(one: Figures, say: Say = english) -> str:
+    """What a row is called: the base, the finished LoRA, the LoRA of a step."""
+    if one.weight == 0:
+        return say("the base alone")
+    return say("the finished LoRA") if one.step is None else say("the LoRA of step {step}", step=one.step)
+
+
+def picture_name(step: int | None, weight: float, prompt: int, seed: int) -> str:
+    """File name of the picture drawn from the prompt of that number at a seed."""
+    lora = "base" if weight == 0 else f"{'final' if step is None else f'step-{step}'}-{weight:g}"
+    return f"{lora}-prompt-{prompt + 1}-seed-{seed}.jpg"
+
+
+def page(proof: Proof, folder: Path) -> str:
+    """The proof as one HTML file with its pictures inside, in English."""
+
+    def inside(picture: str) -> str:
+        return f"data:image/jpeg;base64,{base64.b64encode((folder / picture).read_bytes()).decode()}"
+
+    heading = escape(proof.lora)
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
+        f"content='width=device-width'><title>{heading}</title><style>"
+        f"{STYLE_SHEET.read_text(encoding='utf-8')}</style></head><body class='st-proofpage'>"
+        f"<h1>{heading}</h1>{body(proof, inside)}</body></html>\n"
+    )
+
+
+def body(proof: Proof, address: Callable[[str], str], say: Say = english) -> str:
+    """Advice, figures and pictures as HTML; `address` says where a picture's file is to be had."""
+    loras = list(dict.fromkeys(one.step for one in proof.figures[1:]))
+    best = proof.advised
+    opened = best.step if best else None
+    return (
+        f"<section class='st-proof'><p class='st-advice'>{escape(advice(proof, say))}</p>"
+        + _table(proof, say)
+        + "".join(_pairs(proof, step, step == opened, address, say) for step in loras)
+        + f"<p class='st-rule'>{_rule(proof, say)}</p></section>"
+    )
+
+
+def _table(proof: Proof, say: Say) -> str:
+    heads = [say("LoRA"), say("Weight"), say("Style"), say("Prompt"), say("Nearest training picture")]
+    rows = "".join(_row(one, one == proof.advised, say) for one in proof.figures)
+    return _wide(heads, rows)
+
+
+def _row(one: Figures, advised: bool, say: Say) -> str:
+    plain = one.weight == 0
+    nearest = f"{one.nearest}: {one.likeness:.3f} · {one.correlation:.2f}"
+    cells = [
+        title(one, say),
+        f"{one.weight:g}",
+        f"{one.style:.3f}" + ("" if plain else f" ({one.gain:+.3f} ± {one.spread:.3f})"),
+        f"{one.prompt:.3f}" + ("" if plain else f" ({one.kept:+.3f})"),
+        nearest + (" · " + say("{count} copies", count=one.copies) if one.copies else ""),
+    ]
+    return f"<tr{' class=st-best' if advised else ''}>{_cells('td', cells)}</tr>"
+
+
+def _pairs(proof: Proof, step: int | None, opened: bool, address: Callable[[str], str], say: Say) -> str:
+    """One LoRA's pictures: a row for each prompt and seed, the base's first, then by weight."""
+    shown = [one for one in proof.figures if one.weight == 0 or one.step == step]
+    heads = [say("Prompt and seed"), *(say("base") if not one.weight else f"{one.weight:g}" for one in shown)]
+    rows = ""
+    for number, prompt in enumerate(proof.prompts):
+        for seed in proof.seeds:
+            files = [picture_name(one.step, one.weight, number, seed) for one in shown]
+            pictures = "".join(f"<td><img alt='' src='{escape(address(file))}'></td>" for file in files)
+            rows += f"<tr><th scope='row'>{escape(prompt)}<br>{seed}</th>{pictures}</tr>"
+    heading = f"<summary>{escape(title(shown[-1], say))}</summary>"
+    return f"<details{' open' if opened else ''}>{heading}{_wide(heads, rows, 'st-pairs')}</details>"
+
+
+def _rule(proof: Proof, say: Say) -> str:
+    """How the figures are meant."""
+    return escape(
+        say(
+            "Style: mean similarity to the training pictures; they have {style} among themselves. Prompt: "
+            "similarity to the prompt without the trigger word. Nearest: highest similarity to one training "
+            "picture, and highest correlation of pixels with one; training pictures usually have {likeness} "
+            "and {correlation} with the one most like them. Advised is the most style of those whose prompt "
+            "score falls by {loss} at most and that repeat no training picture. Similarities are cosines of "
+            "the studio's labeller, an open_clip model.",
+            style=f"{proof.own_style:.3f}",
+            likeness=f"{proof.own_likeness:.3f}",
+            correlation=f"{proof.own_correlation:.2f}",
+            loss=f"{PROMPT_LOSS:g}",
+        )
+    )
+
+
+def _wide(heads: Sequence[str], rows: str, kind: str = "") -> str:
+    """A table that may be wider than the page."""
+    table = (
+        f"<table class='{kind}'><thead><tr>{_cells('th', heads)}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+    return f"<div class='st-wide' tabindex='0'>{table}</div>"
+
+
+def _cells(tag: str, texts: Sequence[str]) -> str:
+    return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)

@@ -1,0 +1,80 @@
+"""The proof in the window: in the page's language, pictures from the home folder, linked in the library."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from core.jobs import Mistake
+from core.lora import formats, report
+from core.lora.report import Figures, Proof
+from core.project import write_lineage
+from core.settings import ImageTraining
+from tabs import library, proof
+from tabs.wiring import Page
+
+BASE = Figures(None, 0.0, 0.60, 0.0, 0.0, 0.30, 0.0, "a <b>.png", 0.7, 0.5, 0)
+
+
+@pytest.fixture
+def lora(studio):
+    """A LoRA's file with a proof beside it."""
+    path = studio.project.loras() / "lora_v1_ink_r8_ep2.safetensors"
+    path.write_bytes(b"")
+    best = Figures(None, 1.0, 0.7, 0.1, 0.01, 0.3, 0.0, "1.png", 0.7, 0.5, 0)
+    found = Proof(path.name, "embedded", ("a <boat>",), (7,), 0.8, 0.9, 0.6, (BASE, best))
+    folder = report.folder_of(path)
+    folder.mkdir()
+    for weight in (0.0, 1.0):
+        (folder / report.picture_name(None, weight, 0, 7)).write_bytes(b"jpeg")
+    report.write(found, folder)
+    return path
+
+
+def test_it_is_shown_in_the_pages_language(lora):
+    english, chinese = proof.proof(Page("en"), lora), proof.proof(Page("zh"), lora)
+    assert "Use the finished LoRA at weight 1" in english and "建议使用最终的 LoRA" in chinese
+    assert "a &lt;boat&gt;" in english and "<b>" not in english
+    assert english.count("src='gradio_api/file=") == 2 and "base-prompt-1-seed-7.jpg" in english
+
+
+def test_the_library_links_to_it(lora, studio):
+    other = lora.with_name("lora_v2_ink_r8_ep2.safetensors")
+    other.write_bytes(b"")
+    assert library.shelf(Page("en"), [lora]).count("proof.html") == 1
+    assert "proof.html" not in library.shelf(Page("en"), [other])
+    assert proof.proof(Page("en"), other) == ""
+
+
+def test_only_the_projects_own_are_proved(lora, studio, tmp_path):
+    assert proof.one_of(studio.project, str(lora)) == lora
+    with pytest.raises(Mistake, match="There is no LoRA"):
+        proof.one_of(studio.project, str(tmp_path / "other.safetensors"))
+
+
+def random_lora(project):
+    """A LoRA of random numbers on the tiny base, as if trained on the project's pictures."""
+    import torch
+
+    own = torch.Generator().manual_seed(0)
+    key = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+    layer = formats.Layer(torch.randn(2, 8, generator=own), torch.randn(8, 2, generator=own), 2.0)
+    path = formats.write(project.loras() / "lora_v1_ink_r2_ep1.safetensors", {key: layer}, {}, torch.float32)
+    made = ImageTraining(train_data_dir=project.images(), output_dir=project.runs(), sample_prompts=("tea",))
+    write_lineage(path, {"made": "today", "settings": made.model_dump(mode="json")})
+
+
+def test_one_button_proves_the_newest_lora(served, visit):
+    random_lora(served.studio.project)
+    page = visit()
+    page.locator("#tab-image-button").click()
+    page.locator("#start-proof").click()
+    expect(page.locator("#job-proof .st-pill")).to_have_text("Done")
+    expect(page.locator("#proof .st-advice")).to_be_visible()
+    pictures = page.locator("#proof details").first.locator("img")
+    expect(pictures).to_have_count(2 * (1 + 4))
+    page.locator("#proof summary").first.click()
+    assert page.locator("#proof img").first.evaluate("one => one.decode().then(() => one.naturalWidth)") == 32
+    link = page.locator("#tab-image .st-shelf a, .st-shelf a").first.get_attribute("href")
+    assert "<h1>lora_v1_ink" in page.request.get(f"{served.url}{link}").text()
+    assert page.problems == []

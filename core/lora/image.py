@@ -2,7 +2,8 @@
 
 Pictures are grouped by shape, and what the frozen parts make of them is kept: the posterior's mean and spread
 of each picture (sampled anew each time, which equals encoding anew) and the text encoder's output for each
-caption. Then only the UNet computes. Knows nothing about the loop around it.
+caption, in memory for this run and on disk for the next. Then only the UNet computes. Knows nothing about the
+loop around it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
 from core.images.captions import read_captions
 from core.jobs import Progress
-from core.lora import adapter, formats, metadata
+from core.lora import adapter, cache, formats, metadata
 from core.lora.checkpoints import digest
 from core.lora.pictures import Picture, encode_pictures
 from core.lora.recipe import Group, Sample, order, seed
@@ -403,12 +405,19 @@ def _token_ids(captions: set[str], tokenizer: Any) -> dict[str, torch.Tensor]:
 def _text_outputs(
     words: dict[str, torch.Tensor], encoder: Any, where: torch.device
 ) -> dict[str, torch.Tensor]:
-    """The text encoder's output [L, D] by caption, on the CPU."""
+    """The text encoder's output [L, D] by caption, on the CPU; known ones come from the disk."""
     import torch
 
     encoder.to(where)
+    kept = cache.Cache(encoder, where)
+
+    def output(ids: torch.Tensor) -> torch.Tensor:
+        return encoder(ids[None].to(where))[0][0].cpu()
+
     with torch.inference_mode():
-        return {caption: encoder(ids[None].to(where))[0][0].cpu() for caption, ids in words.items()}
+        outputs = {said: kept.get(ids.numpy().tobytes(), partial(output, ids)) for said, ids in words.items()}
+    cache.trim()
+    return outputs
 
 
 def _tag_counts(captions: Iterator[str] | Generator[str, None, None]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Training pictures as a Stable Diffusion base sees them: cut to a bucket's shape, as posteriors of latents.
 
-Knows the autoencoder; nothing about captions, the UNet or training.
+Knows the autoencoder; nothing about captions, the UNet or training. What it encodes is kept on disk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from core import basemodels
 from core.images.importing import Unreadable, open_picture
 from core.jobs import Mistake, Progress
+from core.lora import cache
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def encode_pictures(
     unit = pipeline.vae_scale_factor * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
     native = (drawing.square, drawing.portrait, drawing.landscape)
     vae = pipeline.vae.to(where)
+    kept = cache.Cache(vae, where)
     pictures: list[Picture] = []
     repeats: list[int] = []
     for number, image in enumerate(images):
@@ -87,14 +89,24 @@ def encode_pictures(
         side = settings.resolution
         size = bucket(opened.size, side * side, unit) if side else nearest(opened.size, native)
         shown = cover(opened, size)
-        posterior = encode(vae, shown)
-        mirrored = encode(vae, _mirror(shown)) if settings.flip else None
+        posterior = _encoded(kept, vae, shown)
+        mirrored = _encoded(kept, vae, _mirror(shown)) if settings.flip else None
         pictures.append(Picture(image.path, image.caption, size, posterior, mirrored))
         repeats.append(image.repeats)
         yield Progress("Encoding the pictures", number + 1, len(images))
+    cache.trim()
+    if kept.found:
+        line = f"{kept.found} of {kept.found + kept.made} encodings are known from an earlier run"
+        yield Progress("Encoding the pictures", len(images), len(images), text=line)
     if not pictures:
         raise Mistake("None of the pictures in {folder} can be opened; put others in it.", folder=folder)
     return pictures, repeats
+
+
+def _encoded(kept: cache.Cache, vae: Any, picture: Image.Image) -> torch.Tensor:
+    """`encode`, or what it gave in an earlier run for the same pixels."""
+    given = f"{picture.width}x{picture.height}".encode() + picture.tobytes()
+    return kept.get(given, lambda: encode(vae, picture))
 
 
 def _mirror(picture: Image.Image) -> Image.Image:
@@ -106,7 +118,7 @@ def _mirror(picture: Image.Image) -> Image.Image:
 def encode(vae: Any, picture: Image.Image) -> torch.Tensor:
     """Mean and spread of a picture's latents as the UNet sees them, [2, C, H/f, W/f], fp32 on the CPU.
 
-    An autoencoder that overflows in half precision (SDXL's does) is turned to fp32 and asked again.
+    An autoencoder that overflows in half precision (SDXL's does) is asked again in fp32.
     """
     import numpy as np
     import torch
@@ -120,5 +132,9 @@ def encode(vae: Any, picture: Image.Image) -> torch.Tensor:
     if not both.isfinite().all():
         if vae.dtype == torch.float32:
             raise Mistake("The base model's autoencoder gives no numbers; get the base model again.")
-        return encode(vae.float(), picture)
+        held = vae.dtype
+        try:
+            return encode(vae.float(), picture)
+        finally:
+            vae.to(held)  # half → float → half is exact: a picture's numbers don't depend on those before it
     return both

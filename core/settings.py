@@ -92,8 +92,9 @@ class Training(Settings):
         0.0, ge=0.0, le=0.9999, description="average the LoRA over its last steps, 0.99 say; 0: no average"
     )
     seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of every random choice")
-    gradient_checkpointing: bool = Field(
-        False, description="less memory, about a third slower: activations are computed twice"
+    gradient_checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="less memory, a third slower: activations computed twice; auto: when memory runs out",
     )
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
         "auto",
@@ -113,6 +114,12 @@ class Training(Settings):
             return value
         parts = value.split(",") if info.field_name == "target_modules" else [value]
         return [part.strip() for part in parts if part.strip()]
+
+    @field_validator("gradient_checkpointing", mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        """YAML reads a bare `on` or `off` as a truth value."""
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
     @property
     def alpha(self) -> float:

@@ -65,13 +65,6 @@ def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> Non
             use_dora=settings.network == "dora",
         )
         inject_adapter_in_model(config, model)
-        if settings.gradient_checkpointing:
-            checkpointing = (
-                model.enable_gradient_checkpointing
-                if model is pipeline.unet
-                else (model.gradient_checkpointing_enable)
-            )
-            checkpointing()
         freeze(model, dtype)
         model.train()
     if settings.continue_from:

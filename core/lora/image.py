@@ -101,6 +101,12 @@ class ImageRecipe:
         middle = (len(batch) + 1) // 2
         return [part for part in (batch[:middle], batch[middle:]) if part]
 
+    def checkpoint_gradients(self) -> None:
+        """Computes each block's activations twice."""
+        self.pipeline.unet.enable_gradient_checkpointing()
+        if self.settings.train_text_encoder:
+            self.pipeline.text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
     def loss(self, batch: tuple[int, ...], epoch: int) -> torch.Tensor:
         """Mean squared error against the noise or the velocity, weighted by min-SNR."""
         return self._loss(self._draw([self.numbers[place] for place in batch], batch, epoch))
@@ -353,7 +359,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     regular = range(own, len(pictures))
     numbers += [regular[at % len(regular)] for at in range(len(numbers))] if regular else []
     schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
-    return ImageRecipe(
+    recipe = ImageRecipe(
         settings=settings,
         pipeline=pipeline,
         schedule=schedule,
@@ -368,6 +374,9 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         dtype=dtype,
         facts=facts,
     )
+    if settings.gradient_checkpointing == "on":
+        recipe.checkpoint_gradients()
+    return recipe
 
 
 def tag_orders(caption: str, settings: ImageTraining, number: int) -> tuple[str, ...]:

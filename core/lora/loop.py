@@ -110,7 +110,7 @@ class Run:
 
     def train(self) -> Iterator[Progress]:
         """All updates that are left, then the last samples."""
-        clock, told, halvings = Clock(self.total), False, 0
+        clock, told, room = Clock(self.total), False, self._room()
         for epoch, update in itertools.islice(self._updates(), self.state.step, self.total):
             if self._enough():
                 break
@@ -125,10 +125,9 @@ class Run:
                 memory = peak_memory_bytes(self.recipe.device) / device.GIB
                 text = f"{left / ahead:.1f} s a step, about {left / 60:.1f} min left, memory {memory:.1f} GB"
                 yield self._report(text=text)
-            if self.stepper.halvings != halvings:
-                halvings = self.stepper.halvings
-                text = f"Memory ran out: each step is now done in {2**halvings} parts, with the same result"
-                yield self._report(text=text)
+            if self._room() != room:
+                room = self._room()
+                yield self._report(text=f"Memory ran out: {room}, with the same result")
             if self._due(self.settings.validate_steps or self.settings.sample_steps):
                 yield from self._look()
             if self._due(self.settings.save_steps):
@@ -152,6 +151,13 @@ class Run:
         for epoch in range(self.settings.epochs):
             for update in self.recipe.epoch(epoch, self.stepper.per_step):
                 yield epoch, update
+
+    def _room(self) -> str:
+        """How a step is done for want of memory, in words."""
+        parts = f" in {2**self.stepper.halvings} parts" if self.stepper.halvings else ""
+        return f"each step is now done{parts}" + (
+            " with gradient checkpointing" if self.stepper.checkpointing else ""
+        )
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.state.step % every == 0 and self.state.step < self.total

@@ -188,6 +188,10 @@ class TextRecipe:
         middle = (len(batch.members) + 1) // 2
         return [Row(part) for part in (batch.members[:middle], batch.members[middle:]) if part]
 
+    def checkpoint_gradients(self) -> None:
+        """Computes each layer's activations twice."""
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
+
     def weight(self, batch: Row) -> float:
         """Supervised tokens."""
         return sum(self.training[member].supervised for member in batch.members)
@@ -347,8 +351,6 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     )
     if settings.continue_from:
         _continue(model, settings, settings.continue_from)
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
     model.to(where).train()
     # Rows carry their own mask, which knows no sliding window: samples stay within it.
     limit = min(settings.max_length, getattr(model.config, "sliding_window", None) or settings.max_length)
@@ -372,7 +374,10 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     line = "{samples} texts to learn from, {held_out} held out, {supervised_tokens} tokens of narration"
     yield Progress("Reading the texts", text=line.format(**facts))
     shared = shared_prefix([*kept, *judged])
-    return TextRecipe(settings, model, tokenizer, kept, judged, topics, where, number_format, shared, facts)
+    recipe = TextRecipe(settings, model, tokenizer, kept, judged, topics, where, number_format, shared, facts)
+    if settings.gradient_checkpointing == "on":
+        recipe.checkpoint_gradients()
+    return recipe
 
 
 def _continue(model: Any, settings: TextTraining, folder: Path) -> None:

@@ -22,7 +22,9 @@ from core.project import lineage, safe_name, write_atomic, write_lineage
 from core.settings import ImageTraining, TextTraining, Training, dump
 
 # What may differ when a run is continued: none of it changes what the LoRA becomes.
-FREE_TO_CHANGE = {"resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps"}
+FREE_TO_CHANGE = {
+    "resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps", "gradient_checkpointing",
+}  # fmt: skip
 
 
 def train(settings: Training) -> Iterator[Progress]:

@@ -104,7 +104,10 @@ class Training(Settings):
     continue_from: Path | None = Field(
         None, description="earlier LoRA to go on from, a file or a PEFT folder; default: a new LoRA"
     )
-    resume: bool = Field(True, description="continue an interrupted run in output_dir with the same settings")
+    resume: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="continue the run in output_dir; auto: if nothing changed; always: with new settings too",
+    )
 
     @field_validator("target_modules", "sample_prompts", "sample_topics", mode="before", check_fields=False)
     @classmethod
@@ -119,7 +122,13 @@ class Training(Settings):
     @classmethod
     def _switched(cls, value: Any) -> Any:
         """YAML reads a bare `on` or `off` as a truth value."""
-        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+        return ("on" if value else "off") if isinstance(value, bool) else value
+
+    @field_validator("resume", mode="before")
+    @classmethod
+    def _resumed(cls, value: Any) -> Any:
+        """Yes and no, as earlier files have it."""
+        return ("auto" if value else "never") if isinstance(value, bool) else value
 
     @property
     def alpha(self) -> float:

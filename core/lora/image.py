@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from core import basemodels, device
 from core.images.captions import read_captions
 from core.jobs import Progress
-from core.lora import adapter, cache, formats, metadata
-from core.lora.checkpoints import digest
+from core.lora import adapter, cache, changes, formats, metadata
 from core.lora.pictures import Picture, encode_pictures
 from core.lora.recipe import Group, Sample, order, seed
 from core.project import replacing
@@ -68,6 +67,7 @@ class ImageRecipe:
     device: torch.device
     dtype: torch.dtype
     facts: dict[str, Any]
+    data: changes.Data
     figures: dict[str, float] = field(default_factory=dict)
     base_samples: list[Image.Image] | None = None
 
@@ -339,6 +339,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     adapter.add_loras(pipeline, settings, dtype)
     pipeline.to(where)
     pipeline.unet.to(memory_format=_memory_format(dtype)).train()
+    data = changes.of_pictures((folder, found.images) for folder, found in sets)
     sizes = sorted({picture.size for picture in pictures})
     facts = {
         "pictures": own,
@@ -350,7 +351,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         "base_hash": _base_hash(settings.base_model),
         "prediction_type": pipeline.scheduler.config.prediction_type,
         "tags": _tag_counts(picture.caption for picture in pictures[:own]),
-        "data": digest([[p.path.name, p.caption, list(p.size), p.posterior.sum().item()] for p in pictures]),
+        "data": changes.digest(data),
     }
     line = f"{own} pictures at {', '.join(facts['sizes'])}"
     yield Progress("Reading the pictures", text=line)
@@ -373,6 +374,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         device=where,
         dtype=dtype,
         facts=facts,
+        data=data,
     )
     if settings.gradient_checkpointing == "on":
         recipe.checkpoint_gradients()

@@ -56,11 +56,11 @@ def count_steps(recipe: Recipe, settings: Training, processes: int = 1) -> int:
     return total
 
 
-def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str, str]) -> Iterator[Progress]:
+def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str, Any]) -> Iterator[Progress]:
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
-    A checkpoint there with the same `fingerprint` is continued when `settings.resume`. Closing the generator
-    saves a checkpoint. Raises Mistake after several updates in a row whose gradients were not finite.
+    A checkpoint there with the same `fingerprint` is continued, as `settings.resume` says. Closing the
+    generator saves a checkpoint. Raises Mistake after several updates in a row with gradients not finite.
     """
     work = Run(recipe, settings, folder, fingerprint)
     try:
@@ -73,7 +73,7 @@ def run(recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str,
 class Run:
     """One run of the loop: the updates, and what is written and told around them."""
 
-    def __init__(self, recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str, str]) -> None:
+    def __init__(self, recipe: Recipe, settings: Training, folder: Path, fingerprint: dict[str, Any]) -> None:
         from accelerate import Accelerator
 
         # Autocast is the step's own, so that the jobs of one process may differ in it.
@@ -81,7 +81,7 @@ class Run:
         self.recipe, self.settings, self.folder = recipe, settings, folder
         self.stepper = Stepper(recipe, settings, self.accelerator)
         self.total = count_steps(recipe, settings, self.accelerator.num_processes)
-        self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint)
+        self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint, settings.resume)
         self.state = State()
         self.saved_at = self.looked_at = 0
         self.best: dict[str, torch.Tensor] = {}
@@ -92,17 +92,15 @@ class Run:
 
     def begin(self) -> Iterator[Progress]:
         """Finds the run's checkpoint and opens the logs."""
-        if not self.settings.resume:
-            self.keeper.set_aside()
         saved = self.keeper.newest()
+        if self.keeper.told:
+            yield self._report(text=self.keeper.told)
         if saved is not None:
             self.stepper.load(saved)
             self.state = State(**saved.state)
-            self.best = saved.part("best")
+            self.best = saved.part("best") if self.state.best else {}
             self.saved_at = self.state.step
             yield self._report(text=f"Continuing after step {self.saved_at} of {self.total}")
-        elif self.keeper.refused:
-            yield self._report(text=self.keeper.refused)
         if self.stepper.note:
             yield self._report(text=self.stepper.note)
         if self.accelerator.is_main_process:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
 from core.jobs import Mistake, Progress
-from core.lora.checkpoints import digest
+from core.lora import changes
 from core.lora.earlier import put, refit
 from core.lora.recipe import Group, Sample, order
 from core.project import write_atomic
@@ -162,6 +162,7 @@ class TextRecipe:
     dtype: torch.dtype
     shared: int
     facts: dict[str, Any]
+    data: changes.Data
     figures: dict[str, float] = field(default_factory=dict)
     base_loss: float | None = None
 
@@ -363,18 +364,21 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if cut:
         yield Progress("Reading the texts", text=f"{cut} long texts are cut to {limit} tokens")
     topics = settings.sample_topics or tuple(s.topic for s in (held_out or training)[:SAMPLE_TOPICS])
+    data = changes.of_texts(found.samples)
     facts = {
         "samples": len(kept),
         "held_out": len(judged),
         "tokens": sum(len(t.ids) for t in kept),
         "supervised_tokens": sum(t.supervised for t in kept),
-        "data": digest([[s.topic, s.reply] for s in (*training, *held_out)]),
+        "data": changes.digest(data),
         "base_model_name": _base_name(settings.base_model),
     }
     line = "{samples} texts to learn from, {held_out} held out, {supervised_tokens} tokens of narration"
     yield Progress("Reading the texts", text=line.format(**facts))
     shared = shared_prefix([*kept, *judged])
-    recipe = TextRecipe(settings, model, tokenizer, kept, judged, topics, where, number_format, shared, facts)
+    recipe = TextRecipe(
+        settings, model, tokenizer, kept, judged, topics, where, number_format, shared, facts, data
+    )
     if settings.gradient_checkpointing == "on":
         recipe.checkpoint_gradients()
     return recipe

@@ -14,17 +14,12 @@ from typing import Any
 
 from core import device
 from core.jobs import Progress
-from core.lora import logs, loop
+from core.lora import changes, logs, loop
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
 from core.lora.stepper import peak_memory_bytes
 from core.project import lineage, safe_name, write_atomic, write_lineage
 from core.settings import ImageTraining, TextTraining, Training, dump
-
-# What may differ when a run is continued: none of it changes what the LoRA becomes.
-FREE_TO_CHANGE = {
-    "resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps", "gradient_checkpointing",
-}  # fmt: skip
 
 
 def train(settings: Training) -> Iterator[Progress]:
@@ -46,7 +41,7 @@ def train(settings: Training) -> Iterator[Progress]:
 
         assert isinstance(settings, TextTraining)
         recipe = yield from text.prepare(settings)
-    path, fingerprint = next_path(settings), _fingerprint(settings, recipe.facts)
+    path, fingerprint = next_path(settings), changes.fingerprint(settings, recipe.data)
     steps = loop.count_steps(recipe, settings, processes.num_processes)
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
@@ -96,12 +91,6 @@ def next_path(settings: Training) -> Path:
     number = max((int(match[1]) for match in found if match), default=0) + 1
     suffix = ".safetensors" if isinstance(settings, ImageTraining) else ""
     return folder / f"lora_v{number}_{name}_r{settings.lora_rank}_ep{settings.epochs}{suffix}"
-
-
-def _fingerprint(settings: Training, facts: dict[str, Any]) -> dict[str, str]:
-    """What must be the same for a run to be continued: settings and data, each as a short text."""
-    chosen = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE)
-    return {name: str(value) for name, value in (chosen | {"data": facts["data"]}).items()}
 
 
 def _plan(recipe: Any, settings: Training, steps: int) -> str:

@@ -59,6 +59,7 @@ def parser(window: Command) -> argparse.ArgumentParser:
     train = add("train", run_train, "train an image or a text LoRA")
     train.add_argument("--config", type=Path, required=True, help="YAML file of settings")
     train.add_argument("--preset", default="", help="a preset under presets/training that the file changes")
+    train.add_argument("--yes", action="store_true", help="ask nothing: changed settings start anew")
     train.add_argument("changes", nargs="*", metavar="key=value", help="settings that go before the file's")
     prove = add("prove", run_prove, "draw with and without an image LoRA, score both, advise a weight")
     prove.add_argument("lora", metavar="FILE", help="the LoRA; its training's .yaml stands beside it")
@@ -125,7 +126,28 @@ def run_train(options: argparse.Namespace) -> int:
     if options.preset:
         values = {**settings.read_yaml(settings.preset("training", options.preset)), **values}
     chosen = settings.training({**values, **settings.parse_changes(options.changes)}, options.config)
-    return promised(terminal.show(train(chosen)))
+    return promised(terminal.show(train(_settled(chosen, options.yes))))
+
+
+def _settled(chosen: settings.Training, yes: bool) -> settings.Training:
+    """The settings, with what shall become of an unfinished run's checkpoint from which they differ.
+
+    Asks only a person at a terminal; else, and with `yes`, the run starts anew and keeps the checkpoint.
+    """
+    from core.lora import changes
+
+    if chosen.resume != "auto" or yes or not sys.stdin.isatty():
+        return chosen
+    found = changes.waiting(chosen)
+    if found is None or not found.differs or found.hindered:
+        return chosen
+    print(f"Since the checkpoint of step {found.step} this changed: {changes.listed(found.differs)}",
+          file=sys.stderr)  # fmt: skip
+    question = "Continue from it with the new settings (c), or start anew and keep it (a)? [c/a] "
+    print(question, end="", file=sys.stderr, flush=True)
+    if not sys.stdin.readline().strip().lower().startswith("c"):
+        return chosen
+    return chosen.model_copy(update={"resume": "always"})
 
 
 def run_prove(options: argparse.Namespace) -> int:

@@ -46,6 +46,16 @@ class Mistake(Exception):
         super().__init__(template.format(**values) if values else template)
 
 
+class Sentence:
+    """Something to tell, made as a Mistake is: a literal English template, and values for its places."""
+
+    def __init__(self, template: str, **values: object) -> None:
+        self.template, self.values = template, values
+
+    def __str__(self) -> str:
+        return self.template.format(**self.values)
+
+
 @dataclass(frozen=True)
 class Progress:
     """One report of a running job.

@@ -95,8 +95,9 @@ class Training(Settings):
         0.0, ge=0.0, le=0.9999, description="average the LoRA over its last steps, 0.99 say; 0: no average"
     )
     seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of every random choice")
-    gradient_checkpointing: bool = Field(
-        False, description="less memory, about a third slower: activations are computed twice"
+    gradient_checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="less memory, a third slower: activations computed twice; auto: when memory runs out",
     )
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
         "auto",
@@ -106,7 +107,10 @@ class Training(Settings):
     continue_from: Path | None = Field(
         None, description="earlier LoRA to go on from, a file or a PEFT folder; default: a new LoRA"
     )
-    resume: bool = Field(True, description="continue an interrupted run in output_dir with the same settings")
+    resume: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="continue the run in output_dir; auto: if nothing changed; always: with new settings too",
+    )
 
     @field_validator("target_modules", "sample_prompts", "sample_topics", mode="before", check_fields=False)
     @classmethod
@@ -116,6 +120,18 @@ class Training(Settings):
             return value
         parts = value.split(",") if info.field_name == "target_modules" else [value]
         return [part.strip() for part in parts if part.strip()]
+
+    @field_validator("gradient_checkpointing", mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        """YAML reads a bare `on` or `off` as a truth value."""
+        return ("on" if value else "off") if isinstance(value, bool) else value
+
+    @field_validator("resume", mode="before")
+    @classmethod
+    def _resumed(cls, value: Any) -> Any:
+        """Yes and no, as earlier files have it."""
+        return ("auto" if value else "never") if isinstance(value, bool) else value
 
     @property
     def alpha(self) -> float:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core.settings import ImageTraining
-from tabs import jobpanel, library, pictures, proof, training, work
+from tabs import jobpanel, library, pictures, proof, training
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
-from tabs.wiring import Page, Studio, connect, watch
+from tabs.wiring import Page, Studio, watch
 
 EXTRA = (
     "resolution",
@@ -71,10 +72,9 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     def word(page: Page, project: str) -> str:
         return pictures.trigger(studio.open(project))
 
-    def train(page: Page, project: str, preset: str, **chosen: Any) -> None:
+    def settings(page: Page, run: Path | None, project: str, preset: str, **chosen: Any) -> ImageTraining:
         mine = studio.open(project)
-        settings = training.asked(page, ImageTraining, mine, preset, chosen, train_data_dir=mine.images())
-        work.submit(studio, "image", page.say("Image LoRA {name}", name=settings.name), settings)
+        return training.asked(page, ImageTraining, mine, preset, chosen, run, train_data_dir=mine.images())
 
     here = {"project": frame.project}
     numbers = {
@@ -88,5 +88,5 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     watch(studio, [*frame.arrivals, *changed], show, inputs=here | numbers, outputs=[seen, shelf])
     watch(studio, [*frame.arrivals, *frame.after("label")], word, inputs=here, outputs=[controls.trigger])
     asked = here | {"preset": controls.recipe} | controls.chosen
-    connect(studio, [controls.start.click], train, inputs=asked)
+    training.starts(studio, controls, "Image LoRA {name}", settings, asked)
     return [panel, proving]

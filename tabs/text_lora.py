@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core.settings import TextTraining
-from tabs import jobpanel, library, scripts, training, work
+from tabs import jobpanel, library, scripts, training
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, connect, watch
@@ -81,10 +82,9 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
             page.warn(problem)
         return None, *show(page, project)
 
-    def train(page: Page, project: str, preset: str, **chosen: Any) -> None:
+    def settings(page: Page, run: Path | None, project: str, preset: str, **chosen: Any) -> TextTraining:
         mine = studio.open(project)
-        settings = training.asked(page, TextTraining, mine, preset, chosen, train_data_path=mine.texts())
-        work.submit(studio, "text", page.say("Text LoRA {name}", name=settings.name), settings)
+        return training.asked(page, TextTraining, mine, preset, chosen, run, train_data_path=mine.texts())
 
     here = {"project": frame.project}
     numbers = {
@@ -95,7 +95,6 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     watch(studio, frame.arrivals, show, inputs=here, outputs=[table, saved])
     watch(studio, [table.input], save, inputs=here | {"rows": table}, outputs=[saved])
     connect(studio, [drop.upload], add, inputs=here | {"files": drop}, outputs=[drop, table, saved])
-    connect(
-        studio, [controls.start.click], train, inputs=here | {"preset": controls.recipe} | controls.chosen
-    )
+    asked = here | {"preset": controls.recipe} | controls.chosen
+    training.starts(studio, controls, "Text LoRA {name}", settings, asked)
     return [panel]

@@ -7,7 +7,9 @@ a person then changes. Knows nothing about pictures or texts.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ import gradio as gr
 
 from core.project import Project
 from core.settings import Training, TrainingT, make, preset, preset_names, read_yaml
+from tabs import work
 from tabs.frame import Frame
 from tabs.widgets import chooser, field, fields
-from tabs.wiring import Page, Studio, watch
+from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import label, static
 
 MAIN = ("lora_rank", "epochs", "learning_rate", "batch_size")
@@ -52,6 +55,9 @@ class Controls:
     recipe: gr.Dropdown
     chosen: dict[str, Any]
     start: gr.Button
+    question: gr.HTML
+    go_on: gr.Button
+    anew: gr.Button
 
     @property
     def trigger(self) -> gr.Textbox:
@@ -90,6 +96,10 @@ def controls(
                 info=static("Calls the style up; from the captions."),
             )
     start = gr.Button(static(button), variant="primary", size="lg", elem_id=f"start-{kind}")
+    question = gr.HTML(visible=False, elem_id=f"question-{kind}")
+    with gr.Row(elem_classes="st-actions"):
+        go_on = gr.Button(static("Continue with these settings"), visible=False, elem_id=f"go-on-{kind}")
+        anew = gr.Button(static("Start anew"), visible=False, elem_id=f"anew-{kind}")
     given = filled(cls, first)
     with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}", elem_classes="st-details"):
         about = "An earlier LoRA that learns on; the result is its next version."
@@ -113,7 +123,66 @@ def controls(
         inputs={"recipe": recipe},
         outputs=list(numbers.values()),
     )
-    return Controls(cls, recipe, chosen, start)
+    return Controls(cls, recipe, chosen, start, question, go_on, anew)
+
+
+def starts(
+    studio: Studio, controls: Controls, title: str, make: Callable[..., Any], inputs: dict[str, Any]
+) -> None:
+    """Wires the main button: it trains, or asks first where a stopped run of the project could go on.
+
+    `make(page, run, **values of inputs)` gives the settings of a run in the folder `run`, None for a new one.
+    """
+    kind = controls.cls.model_fields["kind"].default
+    answers = [controls.question, controls.go_on, controls.anew]
+
+    def submit(page: Page, settings: Any) -> Any:
+        work.submit(studio, kind, page.say(title, name=settings.name), settings)
+        return [gr.update(visible=False)] * len(answers)
+
+    def begin(page: Page, **given: Any) -> Any:
+        run = work.unfinished(studio, kind, given["project"])
+        found = work.waiting(make(page, run, **given)) if run else None
+        if found is None:
+            return submit(page, make(page, None, **given))
+        about = escape(unfinished(page, found))
+        return (
+            gr.update(value=f"<p class='st-plan'>{about}</p>", visible=True),
+            gr.update(visible=not found.hindered),
+            gr.update(visible=True),
+        )
+
+    def go_on(page: Page, **given: Any) -> Any:
+        run = work.unfinished(studio, kind, given["project"])
+        settings = make(page, run, **given)
+        return submit(page, settings.model_copy(update={"resume": "always"}))
+
+    connect(studio, [controls.start.click], begin, inputs=inputs, outputs=answers)
+    connect(studio, [controls.go_on.click], go_on, inputs=inputs, outputs=answers)
+    connect(
+        studio,
+        [controls.anew.click],
+        lambda page, **given: submit(page, make(page, None, **given)),
+        inputs=inputs,
+        outputs=answers,
+    )
+
+
+def unfinished(page: Page, found: Any) -> str:
+    """What changed since a stopped run's checkpoint, in the page's language."""
+    if not found.differs:
+        return page.say(
+            "An unfinished training stopped at step {step}; nothing changed since then.", step=found.step
+        )
+    changes = "; ".join(page.sentence(one) for one in found.differs)
+    said = page.say(
+        "An unfinished training stopped at step {step}. Since then this changed: {changes}.",
+        step=found.step,
+        changes=changes,
+    )
+    if found.hindered:
+        said += " " + page.say("It can't go on with another {names}.", names=", ".join(found.hindered))
+    return said
 
 
 def recipe_names(kind: str) -> list[str]:
@@ -156,14 +225,20 @@ def usable(path: Path) -> bool:
 
 
 def asked(
-    page: Page, cls: type[TrainingT], project: Project, recipe: str, chosen: dict[str, Any], **data: Path
+    page: Page,
+    cls: type[TrainingT],
+    project: Project,
+    recipe: str,
+    chosen: dict[str, Any],
+    run: Path | None,
+    **data: Path,
 ) -> TrainingT:
-    """The settings of a run: preset, what was chosen, the data, and where the run and its LoRA go."""
+    """The settings of a run: preset, what was chosen, the data, and its folder, None for a new one."""
     kind = cls.model_fields["kind"].default
     title = chosen["name"].strip() or f"{project.name}-{DEFAULT_NAMES[kind]}"
     places = {
         "name": title,
-        "output_dir": project.new_run(title),
+        "output_dir": run or project.new_run(title),
         "lora_dir": project.loras(),
         "continue_from": chosen["continue_from"] or None,
     }

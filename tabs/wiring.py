@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from core.jobs import Mistake, Runner
+from core.jobs import Mistake, Runner, Sentence
 from core.project import Home, Project
 from tabs.words import language_of, say
 
@@ -52,10 +52,10 @@ class Page:
         """A text or template in the page's language."""
         return say(self.language, text, **values)
 
-    def sentence(self, mistake: Mistake) -> str:
-        """A mistake in the page's language; a mistake inside it is said in that language too."""
+    def sentence(self, mistake: Mistake | Sentence) -> str:
+        """A mistake or sentence in the page's language; one inside it is said in that language too."""
         values = {
-            name: self.sentence(value) if isinstance(value, Mistake) else value
+            name: self.sentence(value) if isinstance(value, Mistake | Sentence) else value
             for name, value in mistake.values.items()
         }
         return self.say(mistake.template, **values)

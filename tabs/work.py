@@ -97,5 +97,21 @@ def resume(studio: Studio, kind: str) -> None:
     submit(studio, kind, state.title, settings_of(studio, state))
 
 
+def unfinished(studio: Studio, kind: str, project: str) -> Path | None:
+    """The run folder of the newest training of a kind, where it ended early and belongs to the project."""
+    state = studio.runner.newest(kind)
+    if state is None or not can_continue(studio, state):
+        return None
+    settings = settings_of(studio, state)
+    return settings.output_dir if settings.lora_dir == studio.open(project).loras() else None
+
+
+def waiting(settings: ImageTraining | TextTraining) -> Any:
+    """The checkpoint in the settings' run folder, compared with them; None where there is none."""
+    from core.lora import changes
+
+    return changes.waiting(settings)
+
+
 def _settings_file(studio: Studio, job_id: str) -> Path:
     return studio.runner.folder / f"{job_id}.yaml"

@@ -41,7 +41,7 @@ def clip_ids(tokenizer: Any, captions: Sequence[str]) -> torch.Tensor:
 def encode(pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Mean and spread of a picture's latents as the UNet sees them, [2, C, H/f, W/f], fp32 on the CPU.
 
-    An autoencoder that overflows in half precision is turned to fp32 and asked again.
+    An autoencoder that overflows in half precision is asked again in fp32.
     """
     import torch
 
@@ -54,8 +54,12 @@ def encode(pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
         return both
     if vae.dtype == torch.float32:
         raise Mistake("The base model's autoencoder gives no numbers; get the base model again.")
-    vae.float()
-    return encode(pipeline, pixels)
+    held = vae.dtype
+    try:
+        vae.float()
+        return encode(pipeline, pixels)
+    finally:
+        vae.to(held)  # half → float → half is exact: a picture's numbers don't depend on those before it
 
 
 def decode(vae: Any, latents: torch.Tensor) -> np.ndarray:

@@ -69,8 +69,6 @@ def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> Non
             use_dora=settings.network == "dora",
         )
         inject_adapter_in_model(config, model)
-        if settings.gradient_checkpointing:  # diffusers and transformers name it differently
-            (model.enable_gradient_checkpointing if backbone else model.gradient_checkpointing_enable)()
         freeze(model, dtype)
         model.train()
     if settings.continue_from:

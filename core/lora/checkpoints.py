@@ -7,23 +7,18 @@ used. Random states are not among it: the loop draws everything from seeds.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.lora import changes
 from core.project import file_hash, replacing, unused, write_atomic
 
 if TYPE_CHECKING:
     import torch
 
 KEPT = 2
-
-
-def digest(parts: Any) -> str:
-    """The first 16 hex digits of a SHA-256 over plain values: tells whether data is still the same."""
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -41,11 +36,14 @@ class Saved:
 
 
 class Keeper:
-    """Saves and finds the checkpoints in `folder` of the run that `fingerprint` describes."""
+    """Saves and finds the checkpoints in `folder` of the run that `fingerprint` describes.
 
-    def __init__(self, folder: Path, fingerprint: dict[str, str]) -> None:
-        self.folder, self.fingerprint = folder, fingerprint
-        self.refused = ""
+    `resume`: what becomes of checkpoints that are there, as in the settings.
+    """
+
+    def __init__(self, folder: Path, fingerprint: dict[str, Any], resume: str = "auto") -> None:
+        self.folder, self.fingerprint, self.resume = folder, fingerprint, resume
+        self.told = ""
 
     def save(self, tensors: dict[str, torch.Tensor], state: Any, scalars: dict[str, Any]) -> None:
         """Writes a checkpoint of `state.step` unless it holds broken numbers; keeps the newest `KEPT`."""
@@ -62,12 +60,16 @@ class Keeper:
             self.drop(old)
 
     def newest(self) -> Saved | None:
-        """The newest whole checkpoint of this run; None where there is none.
+        """The newest whole checkpoint that this run goes on from; None where there is none.
 
-        Checkpoints of a run with another fingerprint are set aside, and `refused` says what differs.
+        The one place that decides: a run with another fingerprint is gone on from only where `resume` is
+        "always" and nothing hinders it; else its checkpoints are set aside. `told` says what differs.
         """
         from safetensors.torch import load_file
 
+        if self.resume == "never":
+            self._set_aside("")
+            return None
         for note_path in sorted(self.folder.glob("step-*.json"), reverse=True):
             path = note_path.with_suffix(".safetensors")
             try:
@@ -76,10 +78,16 @@ class Keeper:
                     continue
             except (OSError, ValueError, KeyError):
                 continue
-            if note["fingerprint"] != self.fingerprint:
-                self._differs(note["fingerprint"])
+            differs = changes.differences(note["fingerprint"], self.fingerprint)
+            if not differs:
+                return Saved(load_file(path), note["state"], note["scalars"])
+            if self.resume != "always" or changes.hindrances(note["fingerprint"], self.fingerprint):
+                self._set_aside(f", because this changed: {changes.listed(differs)}")
                 return None
-            return Saved(load_file(path), note["state"], note["scalars"])
+            self.told = f"This changed since the checkpoint: {changes.listed(differs)}"
+            # Other held-out samples or another goal: the best look of before is none of now's.
+            state = note["state"] | {"best": {}, "best_step": 0, "worse": 0}
+            return Saved(load_file(path), state, note["scalars"])
         return None
 
     def clear(self) -> None:
@@ -92,18 +100,10 @@ class Keeper:
         note_path.unlink()
         note_path.with_suffix(".safetensors").unlink(missing_ok=True)
 
-    def set_aside(self) -> None:
+    def _set_aside(self, why: str) -> None:
         """Moves the checkpoints there to `checkpoint-before`, so that a new run starts in an empty folder."""
         if not any(self.folder.glob("step-*.json")):
             return
         aside = unused(self.folder.with_name(f"{self.folder.name}-before"))
         self.folder.rename(aside)
-        self.refused = f"Starting anew; the checkpoints of the run before are kept in {aside.name}"
-
-    def _differs(self, other: dict[str, str]) -> None:
-        names = sorted(
-            k for k in self.fingerprint.keys() | other.keys() if self.fingerprint.get(k) != other.get(k)
-        )
-        self.set_aside()
-        changed = "; ".join(f"{name}: {other.get(name)} → {self.fingerprint.get(name)}" for name in names)
-        self.refused += f", because this changed: {changed}"
+        self.told = f"Starting anew; the checkpoints of the run before are kept in {aside.name}{why}"

@@ -2,7 +2,8 @@
 
 Pictures are grouped by shape, and what the frozen parts make of them is kept: the posterior's mean and spread
 of each picture (sampled anew each time, which equals encoding anew) and the text encoders' output for each
-caption. Then only the backbone computes. Knows nothing about the loop around it.
+caption, in memory for this run and on disk for the next. Then only the backbone computes. Knows nothing about
+the loop around it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from core import basemodels, device, families
 from core.families.family import Drawing, Drawn, Family, Tensors
 from core.images.captions import read_captions
 from core.jobs import Progress
-from core.lora import adapter, formats, metadata, wordings
-from core.lora.checkpoints import digest
+from core.lora import adapter, changes, formats, metadata, wordings
 from core.lora.pictures import Picture, encode_pictures
 from core.lora.recipe import Group, Sample, order, seed
 from core.project import replacing
@@ -57,6 +57,7 @@ class ImageRecipe:
     device: torch.device
     dtype: torch.dtype
     facts: dict[str, Any]
+    data: changes.Data
     figures: dict[str, float] = field(default_factory=dict)
     base_samples: list[Image.Image] | None = None
 
@@ -95,6 +96,14 @@ class ImageRecipe:
         """The batch in two, for a device whose memory it is too much for."""
         middle = (len(batch) + 1) // 2
         return [part for part in (batch[:middle], batch[middle:]) if part]
+
+    def checkpoint_gradients(self) -> None:
+        """Computes the activations of each model's blocks twice."""
+        for name, model in families.models(self.pipeline).items():
+            if name == self.family.BACKBONE:  # diffusers and transformers name it differently
+                model.enable_gradient_checkpointing()
+            else:
+                model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def loss(self, batch: tuple[int, ...], epoch: int) -> torch.Tensor:
         """The family's loss, its mean over the batch."""
@@ -272,6 +281,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     adapter.add_loras(pipeline, settings, dtype)
     pipeline.to(where)
     getattr(pipeline, family.BACKBONE).to(memory_format=device.memory_format(dtype)).train()
+    data = changes.of_pictures((folder, found.images) for folder, found in sets)
     sizes = sorted({picture.size for picture in pictures})
     facts = {
         "pictures": own,
@@ -284,7 +294,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         "base_names": family.names(pipeline),
         "prediction_type": pipeline.scheduler.config.get("prediction_type", ""),
         "tags": wordings.tag_counts(picture.caption for picture in pictures[:own]),
-        "data": digest([[p.path.name, p.caption, list(p.size), p.posterior.sum().item()] for p in pictures]),
+        "data": changes.digest(data),
     }
     line = f"{own} pictures at {', '.join(facts['sizes'])}"
     yield Progress("Reading the pictures", text=line)
@@ -292,7 +302,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
     regular = range(own, len(pictures))
     numbers += [regular[at % len(regular)] for at in range(len(numbers))] if regular else []
-    return ImageRecipe(
+    recipe = ImageRecipe(
         settings=settings,
         pipeline=pipeline,
         family=family,
@@ -307,7 +317,11 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         device=where,
         dtype=dtype,
         facts=facts,
+        data=data,
     )
+    if settings.gradient_checkpointing == "on":
+        recipe.checkpoint_gradients()
+    return recipe
 
 
 def kept_out(count: int, settings: ImageTraining) -> list[int]:

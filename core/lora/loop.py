@@ -60,14 +60,14 @@ def run(
     recipe: Recipe,
     settings: Training,
     folder: Path,
-    fingerprint: dict[str, str],
+    fingerprint: dict[str, Any],
     kept: Mapping[int, Path] | None = None,
 ) -> Iterator[Progress]:
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
-    A checkpoint there with the same `fingerprint` is continued when `settings.resume`. Closing the generator
-    saves a checkpoint. `kept`: LoRAs to be written along the way, by step. Raises Mistake after several
-    updates in a row whose gradients were not finite.
+    A checkpoint there with the same `fingerprint` is continued, as `settings.resume` says. Closing the
+    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. Raises Mistake after
+    several updates in a row with gradients not finite.
     """
     work = Run(recipe, settings, folder, fingerprint, kept or {})
     try:
@@ -85,7 +85,7 @@ class Run:
         recipe: Recipe,
         settings: Training,
         folder: Path,
-        fingerprint: dict[str, str],
+        fingerprint: dict[str, Any],
         kept: Mapping[int, Path],
     ) -> None:
         from accelerate import Accelerator
@@ -95,7 +95,7 @@ class Run:
         self.recipe, self.settings, self.folder, self.kept = recipe, settings, folder, kept
         self.stepper = Stepper(recipe, settings, self.accelerator)
         self.total = count_steps(recipe, settings, self.accelerator.num_processes)
-        self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint)
+        self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint, settings.resume)
         self.state = State()
         self.saved_at = self.looked_at = 0
         self.best: dict[str, torch.Tensor] = {}
@@ -106,17 +106,15 @@ class Run:
 
     def begin(self) -> Iterator[Progress]:
         """Finds the run's checkpoint and opens the logs."""
-        if not self.settings.resume:
-            self.keeper.set_aside()
         saved = self.keeper.newest()
+        if self.keeper.told:
+            yield self._report(text=self.keeper.told)
         if saved is not None:
             self.stepper.load(saved)
             self.state = State(**saved.state)
-            self.best = saved.part("best")
+            self.best = saved.part("best") if self.state.best else {}
             self.saved_at = self.state.step
             yield self._report(text=f"Continuing after step {self.saved_at} of {self.total}")
-        elif self.keeper.refused:
-            yield self._report(text=self.keeper.refused)
         if self.stepper.note:
             yield self._report(text=self.stepper.note)
         if self.accelerator.is_main_process:
@@ -124,7 +122,7 @@ class Run:
 
     def train(self) -> Iterator[Progress]:
         """All updates that are left, then the last samples."""
-        clock, told, halvings = Clock(self.total), False, 0
+        clock, told, room = Clock(self.total), False, self._room()
         for epoch, update in itertools.islice(self._updates(), self.state.step, self.total):
             if self._enough():
                 break
@@ -139,10 +137,9 @@ class Run:
                 memory = peak_memory_bytes(self.recipe.device) / device.GIB
                 text = f"{left / ahead:.1f} s a step, about {left / 60:.1f} min left, memory {memory:.1f} GB"
                 yield self._report(text=text)
-            if self.stepper.halvings != halvings:
-                halvings = self.stepper.halvings
-                text = f"Memory ran out: each step is now done in {2**halvings} parts, with the same result"
-                yield self._report(text=text)
+            if self._room() != room:
+                room = self._room()
+                yield self._report(text=f"Memory ran out: {room}, with the same result")
             if self._due(self.settings.validate_steps or self.settings.sample_steps):
                 yield from self._look()
             if self._due(self.settings.save_steps):
@@ -168,6 +165,13 @@ class Run:
         for epoch in range(self.settings.epochs):
             for update in self.recipe.epoch(epoch, self.stepper.per_step):
                 yield epoch, update
+
+    def _room(self) -> str:
+        """How a step is done for want of memory, in words."""
+        parts = f" in {2**self.stepper.halvings} parts" if self.stepper.halvings else ""
+        return f"each step is now done{parts}" + (
+            " with gradient checkpointing" if self.stepper.checkpointing else ""
+        )
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.state.step % every == 0 and self.state.step < self.total

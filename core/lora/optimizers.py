@@ -83,7 +83,7 @@ def load(optimizer: torch.optim.Optimizer, held: Mapping[str, torch.Tensor], res
         number, _, part = name.partition("/")
         whole["state"].setdefault(int(number), {})[part] = value
     for group, values in zip(whole["param_groups"], rest["groups"], strict=True):
-        group.update(values)
+        group.update(values | {"weight_decay": group["weight_decay"]})  # it may have been changed since
     optimizer.load_state_dict(whole)
 
 

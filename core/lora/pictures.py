@@ -1,6 +1,6 @@
 """Training pictures as a picture base sees them: cut to a bucket's shape, as posteriors of latents.
 
-Knows the autoencoder; nothing about captions, the UNet or training.
+Knows the autoencoder; nothing about captions, the UNet or training. What it encodes is kept on disk.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from core import families
 from core.families.family import Drawing
 from core.images.importing import Unreadable, open_picture
 from core.jobs import Mistake, Progress
+from core.lora import cache
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def encode_pictures(
     unit = family.side_unit(pipeline)
     native = (drawing.square, drawing.portrait, drawing.landscape)
     pipeline.vae.to(where)
+    kept = cache.Cache(pipeline, ("vae",), where)
     pictures: list[Picture] = []
     repeats: list[int] = []
     for number, image in enumerate(images):
@@ -102,15 +104,26 @@ def encode_pictures(
         side = settings.resolution
         size = bucket(opened.size, side * side, unit) if side else nearest(opened.size, native)
         shown = cover(opened, size)
-        posterior = family.encode(pipeline, pixels(shown))
-        mirrored = family.encode(pipeline, pixels(shown).flip(-1)) if settings.flip else None
+        posterior = _encoded(kept, pipeline, pixels(shown))
+        mirrored = _encoded(kept, pipeline, pixels(shown).flip(-1)) if settings.flip else None
         cut = framing(opened.size, size)
         pictures.append(Picture(image.path, image.caption, size, cut, posterior, mirrored))
         repeats.append(image.repeats)
         yield Progress("Encoding the pictures", number + 1, len(images))
+    cache.trim()
+    if kept.found:
+        line = f"{kept.found} of {kept.found + kept.made} encodings are known from an earlier run"
+        yield Progress("Encoding the pictures", len(images), len(images), text=line)
     if not pictures:
         raise Mistake("None of the pictures in {folder} can be opened; put others in it.", folder=folder)
     return pictures, repeats
+
+
+def _encoded(kept: cache.Cache, pipeline: Any, shown: torch.Tensor) -> torch.Tensor:
+    """What the family makes of pixels, or made of the same ones in an earlier run."""
+    family = families.of(pipeline)
+    given = {"pixels": shown}
+    return kept.get(given, lambda: {"posterior": family.encode(pipeline, shown)})["posterior"]
 
 
 def pixels(picture: Image.Image) -> torch.Tensor:

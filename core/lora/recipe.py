@@ -52,6 +52,9 @@ class Recipe(Protocol):
     def halves(self, batch: Any) -> list[Any]:
         """The batch as two smaller ones with the same samples; one that can't be halved comes back alone."""
 
+    def checkpoint_gradients(self) -> None:
+        """From now on activations are computed twice, which takes less memory and changes no gradient."""
+
     def weight(self, batch: Any) -> float:
         """How much a batch counts in its update: samples or supervised tokens."""
 

@@ -52,6 +52,7 @@ class Stepper:
         # in bf16 and fp32 its scale stays 1.
         self.scaler = torch.amp.GradScaler(recipe.device.type, init_scale=2.0**16 if self.fp16 else 1.0)
         self.halvings = 0
+        self.checkpointing = settings.gradient_checkpointing == "on"
         self.whole = True  # False only inside the optimizer's step: a state that must not be saved
 
     def update(self, epoch: int, batches: list[Any], step: int, total: int) -> tuple[torch.Tensor, float]:
@@ -96,16 +97,28 @@ class Stepper:
         return batches
 
     def _make_room(self, batches: list[Any]) -> None:
-        """After running out of memory: smaller batches for the same update; Mistake at single samples."""
-        before = len(self._halved(batches))
-        self.halvings += 1
+        """After running out of memory: smaller batches for the same update, then gradient checkpointing.
+
+        Raises Mistake where neither is left.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         device.free()
-        if len(self._halved(batches)) == before:
+        before = len(self._halved(batches))
+        self.halvings += 1
+        if len(self._halved(batches)) > before:
+            return
+        self.halvings -= 1
+        if self.checkpointing:
             raise Mistake(
-                "The memory is not enough for even one sample; lower resolution or max_length, "
-                "or set gradient_checkpointing to true."
+                "The memory is not enough for even one sample; lower resolution, max_length or lora_rank."
             )
+        if self.settings.gradient_checkpointing == "off":
+            raise Mistake(
+                "The memory is not enough for even one sample; set gradient_checkpointing to auto, "
+                "or lower resolution or max_length."
+            )
+        self.recipe.checkpoint_gradients()
+        self.checkpointing = True
 
     def _apply(self, loss: torch.Tensor, step: int, total: int) -> tuple[torch.Tensor, float]:
         import torch
@@ -204,4 +217,7 @@ def peak_memory_bytes(where: torch.device) -> int:
 def _out_of_memory(error: BaseException) -> bool:
     import torch
 
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    # The CPU's allocator has no class of its own: "not enough memory" on Windows, the other elsewhere.
+    return any(said in str(error) for said in ("not enough memory", "can't allocate memory"))

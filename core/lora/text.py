@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
 from core.jobs import Mistake, Progress
-from core.lora.checkpoints import digest
+from core.lora import changes
 from core.lora.earlier import put, refit
 from core.lora.recipe import Group, Sample, order
 from core.project import write_atomic
@@ -162,6 +162,7 @@ class TextRecipe:
     dtype: torch.dtype
     shared: int
     facts: dict[str, Any]
+    data: changes.Data
     figures: dict[str, float] = field(default_factory=dict)
     base_loss: float | None = None
 
@@ -187,6 +188,10 @@ class TextRecipe:
         """The row as two, for a device whose memory it is too much for."""
         middle = (len(batch.members) + 1) // 2
         return [Row(part) for part in (batch.members[:middle], batch.members[middle:]) if part]
+
+    def checkpoint_gradients(self) -> None:
+        """Computes each layer's activations twice."""
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def weight(self, batch: Row) -> float:
         """Supervised tokens."""
@@ -351,8 +356,6 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     )
     if settings.continue_from:
         _continue(model, settings, settings.continue_from)
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
     model.to(where).train()
     # Rows carry their own mask, which knows no sliding window: samples stay within it.
     limit = min(settings.max_length, getattr(model.config, "sliding_window", None) or settings.max_length)
@@ -365,18 +368,24 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if cut:
         yield Progress("Reading the texts", text=f"{cut} long texts are cut to {limit} tokens")
     topics = settings.sample_topics or tuple(s.topic for s in (held_out or training)[:SAMPLE_TOPICS])
+    data = changes.of_texts(found.samples)
     facts = {
         "samples": len(kept),
         "held_out": len(judged),
         "tokens": sum(len(t.ids) for t in kept),
         "supervised_tokens": sum(t.supervised for t in kept),
-        "data": digest([[s.topic, s.reply] for s in (*training, *held_out)]),
+        "data": changes.digest(data),
         "base_model_name": _base_name(settings.base_model),
     }
     line = "{samples} texts to learn from, {held_out} held out, {supervised_tokens} tokens of narration"
     yield Progress("Reading the texts", text=line.format(**facts))
     shared = shared_prefix([*kept, *judged])
-    return TextRecipe(settings, model, tokenizer, kept, judged, topics, where, number_format, shared, facts)
+    recipe = TextRecipe(
+        settings, model, tokenizer, kept, judged, topics, where, number_format, shared, facts, data
+    )
+    if settings.gradient_checkpointing == "on":
+        recipe.checkpoint_gradients()
+    return recipe
 
 
 def _continue(model: Any, settings: TextTraining, folder: Path) -> None:

@@ -15,16 +15,12 @@ from typing import Any
 
 from core import device
 from core.jobs import Mistake, Progress
-from core.lora import logs, loop
+from core.lora import changes, logs, loop
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
 from core.lora.stepper import peak_memory_bytes
 from core.project import lineage, safe_name, write_atomic, write_lineage
 from core.settings import ImageTraining, ProofSettings, TextTraining, Training, dump
-
-# What may differ when a run is continued: none of it changes what the LoRA becomes.
-FREE_TO_CHANGE = {"resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps", "keep_loras"}
-FREE_TO_CHANGE |= {"prove"}
 
 
 def train(settings: Training) -> Iterator[Progress]:
@@ -46,7 +42,7 @@ def train(settings: Training) -> Iterator[Progress]:
 
         assert isinstance(settings, TextTraining)
         recipe = yield from text.prepare(settings)
-    path, fingerprint = next_path(settings), _fingerprint(settings, recipe.facts)
+    path, fingerprint = next_path(settings), changes.fingerprint(settings, recipe.data)
     steps = loop.count_steps(recipe, settings, processes.num_processes)
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
@@ -124,12 +120,6 @@ def kept_loras(settings: Training, path: Path, steps: int) -> dict[int, Path]:
     parts = settings.keep_loras + 1
     at = {steps * part // parts for part in range(1, parts)} - {0, steps}
     return {step: kept_folder(settings, path) / f"step-{step:08d}.safetensors" for step in at}
-
-
-def _fingerprint(settings: Training, facts: dict[str, Any]) -> dict[str, str]:
-    """What must be the same for a run to be continued: settings and data, each as a short text."""
-    chosen = settings.model_dump(mode="json", exclude=FREE_TO_CHANGE)
-    return {name: str(value) for name, value in (chosen | {"data": facts["data"]}).items()}
 
 
 def _plan(recipe: Any, settings: Training, steps: int) -> str:

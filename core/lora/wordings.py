@@ -1,4 +1,4 @@
-"""Captions as training sees them: each in several orders of its tags, encoded once.
+"""Captions as training sees them: each in several orders of its tags, encoded once and kept on disk.
 
 Knows nothing about pictures; what a caption becomes for the base, its family says.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core import families
 from core.families.family import Tensors
+from core.lora import cache
 from core.lora.recipe import order
 from core.settings import ImageTraining
 
@@ -48,17 +50,21 @@ def token_ids(pipeline: Any, captions: Iterable[str]) -> dict[str, Tensors]:
 
 
 def embedded(pipeline: Any, words: dict[str, Tensors], where: torch.device) -> dict[str, Tensors]:
-    """What the backbone is told for each caption, from its token ids, on the CPU."""
+    """What the backbone is told for each caption, by its token ids, on the CPU; known ones from the disk."""
     import torch
 
     family = families.of(pipeline)
     for name in family.TEXT_ENCODERS:
         getattr(pipeline, name).to(where)
+    kept = cache.Cache(pipeline, family.TEXT_ENCODERS, where)
+
+    def told(ids: Tensors) -> Tensors:
+        return {name: rows[0].cpu() for name, rows in family.embed(pipeline, batch([ids], where)).items()}
+
     with torch.inference_mode():
-        told = {caption: family.embed(pipeline, batch([ids], where)) for caption, ids in words.items()}
-        return {
-            caption: {name: rows[0].cpu() for name, rows in text.items()} for caption, text in told.items()
-        }
+        made = {caption: kept.get(ids, partial(told, ids)) for caption, ids in words.items()}
+    cache.trim()
+    return made
 
 
 def batch(samples: list[Tensors], where: torch.device) -> Tensors:

@@ -274,3 +274,66 @@ def test_held_out_pictures_are_judged_and_never_trained_on(recipe_of, image_sett
     for _ in loop.run(recipe, chosen, chosen.output_dir, {}):
         pass
     assert recipe.figures["held_out_loss"] < before["base_held_out_loss"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"train_text_encoder": True}, {"network": "dora", "dropout": 0.2}])
+def test_checkpointing_changes_no_gradient(recipe_of, image_settings, changes):
+    def gradients(switch):
+        recipe = recipe_of(image_settings(gradient_checkpointing=switch, **changes))
+        torch.manual_seed(1)  # dropout's
+        recipe.loss((0, 1), 0).backward()
+        return {name: p.grad for group in recipe.groups() for name, p in group.parameters.items()}
+
+    plain, checkpointed = gradients("off"), gradients(True)
+    assert any(grad.any() for grad in plain.values())
+    for name, grad in plain.items():
+        torch.testing.assert_close(checkpointed[name], grad, rtol=1e-4, atol=1e-7)
+
+
+class Scarce:
+    """A loss that finds no memory until the batch is as small and as checkpointed as asked."""
+
+    def __init__(self, recipe, most, checkpointed):
+        self.recipe, self.true, self.most, self.checkpointed = recipe, recipe.loss, most, checkpointed
+        self.asked = []
+
+    def __call__(self, batch, epoch):
+        twice = self.recipe.pipeline.unet.is_gradient_checkpointing
+        self.asked.append((len(batch), twice))
+        if len(batch) > self.most or twice < self.checkpointed:
+            torch.empty(2**60)  # a true error of the allocator
+        return self.true(batch, epoch)
+
+
+def test_out_of_memory_halves_then_checkpoints_and_the_run_goes_on(recipe_of, image_settings, tmp_path):
+    chosen = image_settings(batch_size=4, epochs=2)
+    plain, recipe = recipe_of(chosen), recipe_of(chosen)
+    list(loop.run(plain, chosen, tmp_path / "plain", {}))
+    recipe.loss = Scarce(recipe, 1, True)
+    lines = [p.text for p in loop.run(recipe, chosen, tmp_path / "scarce", {}) if p.text]
+    assert recipe.loss.asked[:4] == [(4, False), (2, False), (1, False), (1, True)]
+    said = (
+        "Memory ran out: each step is now done in 4 parts with gradient checkpointing, with the same result"
+    )
+    assert lines.count(said) == 1
+    for a, b in zip(
+        plain.groups()[0].parameters.values(), recipe.groups()[0].parameters.values(), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("switch", "tries", "said"),
+    [
+        ("auto", [(2, False), (1, False), (1, True)], "lower resolution, max_length or lora_rank"),
+        ("off", [(2, False), (1, False)], "set gradient_checkpointing to auto"),
+        ("on", [(2, True), (1, True)], "lower resolution, max_length or lora_rank"),
+    ],
+)
+def test_nothing_left_to_save_is_a_mistake(recipe_of, image_settings, tmp_path, switch, tries, said):
+    chosen = image_settings(gradient_checkpointing=switch)
+    recipe = recipe_of(chosen)
+    recipe.loss = Scarce(recipe, 0, True)
+    with pytest.raises(Mistake, match=said):
+        list(loop.run(recipe, chosen, tmp_path / "run", {}))
+    assert recipe.loss.asked == tries

@@ -144,6 +144,38 @@ def test_changed_settings_start_anew_and_keep_the_old_checkpoint(text_settings, 
     assert list((tmp_path / "voice" / "checkpoint-before").glob("*.safetensors"))
 
 
+def test_changed_settings_and_data_are_told_and_go_on_where_asked(text_settings, text_file, tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text(text_file.read_text())
+    running = train(text_settings(epochs=4, train_data_path=mine))
+    steps_of(running, 3)
+    running.close()
+    mine.write_text("\n".join(mine.read_text().splitlines()[1:]))
+    lines = [
+        p.text
+        for p in train(
+            text_settings(
+                epochs=4, train_data_path=mine, learning_rate=0.005, weight_decay=0.2, resume="always"
+            )
+        )
+        if p.text
+    ]
+    expected = "weight_decay: 0.01 → 0.2; 1 texts removed"
+    assert any(line.endswith(f"learning_rate: 0.01 → 0.005; {expected}") for line in lines)
+    assert any(line.startswith("Continuing after step 3 ") for line in lines)
+    assert next(rate for step, _, rate in metrics(tmp_path / "voice") if step == 4) < 0.005
+    assert not (tmp_path / "voice" / "checkpoint-before").exists()
+
+
+def test_what_a_checkpoint_is_bound_to_starts_anew_even_where_going_on_is_asked(text_settings, tmp_path):
+    running = train(text_settings(epochs=4))
+    steps_of(running, 3)
+    running.close()
+    lines = [p.text for p in train(text_settings(epochs=4, lora_rank=2, resume="always")) if p.text]
+    assert any(line.startswith("Starting anew") and "lora_rank: 4 → 2" in line for line in lines)
+    assert list((tmp_path / "voice" / "checkpoint-before").glob("*.safetensors"))
+
+
 def test_one_broken_gradient_is_passed_over_and_many_stop_the_run(text_settings, monkeypatch):
     true_loss, calls = text.TextRecipe.loss, []
 

@@ -153,6 +153,20 @@ def test_the_unet_is_told_how_a_picture_was_cut(recipe_of, xl_settings):
     assert same[0] == same[1] != recipe.loss((0,), 0).item()
 
 
+def test_checkpointing_changes_no_gradient_of_any_model(recipe_of, xl_settings):
+    def gradients(switch):
+        recipe = recipe_of(xl_settings(gradient_checkpointing=switch, train_text_encoder=True))
+        for model in families.models(recipe.pipeline).values():
+            assert model.is_gradient_checkpointing == (switch == "on")
+        recipe.loss((0, 1), 0).backward()
+        return {name: p.grad for group in recipe.groups() for name, p in group.parameters.items()}
+
+    plain, checkpointed = gradients("off"), gradients("on")
+    assert any(grad.any() for grad in plain.values())
+    for name, grad in plain.items():
+        torch.testing.assert_close(checkpointed[name], grad, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("owner", ["unet", "text_encoder", "text_encoder_2"])
 def test_a_file_with_diffusers_names_finds_its_layers(sdxl_folder, tmp_path, owner):
     pipeline = basemodels.load_pipeline(str(sdxl_folder))

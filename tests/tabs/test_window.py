@@ -99,6 +99,34 @@ def test_training_stops_and_continues(page, served):
     ended(page, "image", "Stopped")
 
 
+def test_changed_settings_are_named_and_the_person_chooses(page, served):
+    """The run that the test before stopped; Train asks, and either answer is what is done."""
+    turn_to(page, "image")
+    page.locator("#details-image button").first.click()
+    set_number(page, "image", "Epochs", "400")
+    folders = len(list(served.studio.project.runs().iterdir()))
+    stopped_at = served.studio.runner.newest("image").progress.step
+    page.locator("#start-image").click()
+    expect(page.locator("#question-image")).to_contain_text("epochs: 500 → 400")
+    assert not served.studio.runner.active()
+    page.locator("#go-on-image").click()
+    expect(page.locator("#question-image")).to_be_hidden()
+    ended(page, "image", "Running")
+    expect(page.locator("#job-image .st-now")).to_contain_text("loss")
+    assert served.studio.runner.newest("image").progress.step > stopped_at
+    assert len(list(served.studio.project.runs().iterdir())) == folders
+    page.locator("#stop-image").click()
+    ended(page, "image", "Stopped")
+    page.locator("#start-image").click()
+    expect(page.locator("#question-image")).to_contain_text("nothing changed since then")
+    page.locator("#anew-image").click()
+    ended(page, "image", "Running")
+    expect(page.locator("#job-image .st-now")).to_contain_text("loss")
+    assert len(list(served.studio.project.runs().iterdir())) == folders + 1
+    page.locator("#stop-image").click()
+    ended(page, "image", "Stopped")
+
+
 def test_a_corrected_caption_is_kept(page, served):
     cell = page.get_by_test_id("cell-0-1")
     cell.dblclick()

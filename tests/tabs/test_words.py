@@ -15,7 +15,7 @@ from tabs.training import recipe_names, shown_as
 from tabs.work import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan"}
+SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan", "starts"}
 SETTINGS = (LabelSettings, ImageTraining, TextTraining, ComposeSettings)
 
 
@@ -61,7 +61,7 @@ def settings_texts() -> set[str]:
 def core_texts() -> set[str]:
     found: set[str] = set()
     for call in (*calls("core"), *calls("tabs")):
-        if name_of(call) in {"Mistake", "Unreadable", "Progress"} and call.args:
+        if name_of(call) in {"Mistake", "Unreadable", "Progress", "Sentence"} and call.args:
             found |= set(literals(call, first_only=True))
     return found
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,22 @@ PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
+# The parts of a picture base, with diffusers' own defaults for what a config.json may leave out.
+PARTS: dict[str, dict[str, Any]] = {
+    "unet": {
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": [320, 640, 1280, 1280],
+        "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
+        "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
+        "layers_per_block": 2,
+        "cross_attention_dim": 1280,
+    },
+    "vae": {"block_out_channels": [64], "latent_channels": 4},
+    "text_encoder": {"hidden_size": 512, "num_hidden_layers": 12, "max_position_embeddings": 77},
+}
+
+
 @dataclass(frozen=True)
 class Drawing:
     """How a base model draws best: sizes in pixels (width, height), steps, guidance scale."""
@@ -38,6 +55,16 @@ class Drawing:
     landscape: tuple[int, int]
     steps: int
     guidance: float
+
+
+@dataclass(frozen=True)
+class Config:
+    """A picture base's configuration as diffusers has it, and how many numbers its parts hold."""
+
+    unet: dict[str, Any]
+    vae: dict[str, Any]
+    text_encoder: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,6 +165,33 @@ def drawing(name: str) -> Drawing:
         steps=values.get("steps", 20),
         guidance=values.get("guidance", 7.0),
     )
+
+
+def image_config(name: str) -> Config | None:
+    """A picture base's configuration without its weights; None where it isn't here, or isn't to be read."""
+    from core.singlefile import configs
+
+    source = image_base(name)
+    if isinstance(source, str):
+        return None
+    if source.is_file():
+        read, numbers = configs(source)
+    else:
+        try:
+            read = {part: json.loads((source / part / "config.json").read_text("utf-8")) for part in PARTS}
+        except (OSError, ValueError):  # the loading says what is wrong with it
+            return None
+        numbers = {part: _numbers(source / part) for part in PARTS}
+    unet, vae, text_encoder = (PARTS[part] | read[part] for part in PARTS)
+    return Config(unet, vae, text_encoder, numbers)
+
+
+def _numbers(folder: Path) -> int:
+    """How many numbers a folder's weights are, from their headers; other variants (`.fp16.`) are left out."""
+    from core.singlefile import read_shapes
+
+    files = [file for file in folder.glob("*.safetensors") if file.name.count(".") == 1]
+    return sum(math.prod(shape) for file in files for shape in read_shapes(file).values())
 
 
 def vocabulary(name: str) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import struct
 import tempfile
 from pathlib import Path
@@ -89,6 +90,33 @@ def load_single_file(path: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
     """The checkpoint as a pipeline on the CPU; raises Mistake for anything but Stable Diffusion 1.x."""
     from diffusers import StableDiffusionPipeline
 
+    shapes = _sd1_shapes(path)
+    with tempfile.TemporaryDirectory() as folder:
+        write_config(Path(folder), shapes)
+        return StableDiffusionPipeline.from_single_file(
+            str(path), config=folder, local_files_only=True, safety_checker=None, dtype=dtype
+        )
+
+
+def configs(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+    """The configuration of each part of a Stable Diffusion 1.x file, and how many numbers each holds.
+
+    Raises Mistake for anything else.
+    """
+    shapes = _sd1_shapes(path)
+    starts = {"unet": UNET, "vae": VAE, "text_encoder": TEXT}
+    numbers = {
+        part: sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(start))
+        for part, start in starts.items()
+    }
+    return _parts(shapes), numbers
+
+
+def _parts(shapes: Shapes) -> dict[str, dict[str, Any]]:
+    return {"unet": _unet(shapes), "vae": _vae(shapes), "text_encoder": _text_encoder(shapes)}
+
+
+def _sd1_shapes(path: Path) -> Shapes:
     shapes = read_shapes(path)
     kind = kind_of(shapes)
     if kind != "sd1":
@@ -97,16 +125,12 @@ def load_single_file(path: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
             path=path,
             what=NAMES[kind],
         )
-    with tempfile.TemporaryDirectory() as folder:
-        write_config(Path(folder), shapes)
-        return StableDiffusionPipeline.from_single_file(
-            str(path), config=folder, local_files_only=True, safety_checker=None, dtype=dtype
-        )
+    return shapes
 
 
 def write_config(folder: Path, shapes: Shapes) -> None:
     """Writes the diffusers configuration of a Stable Diffusion 1.x file with these tensors."""
-    parts = {"unet": _unet(shapes), "vae": _vae(shapes), "text_encoder": _text_encoder(shapes)}
+    parts = _parts(shapes)
     for part, config in parts.items():
         (folder / part).mkdir()
         (folder / part / "config.json").write_text(json.dumps(config))

@@ -30,14 +30,19 @@ ALL_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", 
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
+def wanted_targets(settings: ImageTraining) -> list[str]:
+    """The settings' layers by the UNet's own names, whether it has them or not."""
+    wanted = [KNOWN_TARGETS.get(name, name) for name in settings.target_modules]
+    return list(dict.fromkeys(ALL_TARGETS if "all" in wanted else wanted))
+
+
 def targets(settings: ImageTraining, unet: Any) -> list[str]:
     """Names of the UNet's layers that get a LoRA; `all` means attention, feed-forward and convolutions.
 
     Raises Mistake for a name that no layer has.
     """
     names = [module for module, _ in unet.named_modules()]
-    wanted = [KNOWN_TARGETS.get(name, name) for name in settings.target_modules]
-    wanted = list(dict.fromkeys(ALL_TARGETS if "all" in wanted else wanted))
+    wanted = wanted_targets(settings)
     for name in wanted:
         if not any(module.endswith(f".{name}") for module in names) and name not in ALL_TARGETS:
             raise Mistake(

@@ -19,7 +19,7 @@ from core import basemodels, device
 from core.images.captions import read_captions
 from core.jobs import Progress
 from core.lora import adapter, cache, changes, formats, metadata
-from core.lora.pictures import Picture, encode_pictures
+from core.lora.pictures import HELD_OUT_EPOCH, Picture, encode_pictures, kept_out, seen
 from core.lora.recipe import Group, Sample, order, seed
 from core.project import replacing
 from core.settings import ImageTraining
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 SAMPLES = 1  # drawing one takes as long as some ten steps
 LOOKS = 4  # steps at which a held-out picture is judged
 ORDERS = 8  # that a shuffled caption is seen in: each one's text is encoded once
-HELD_OUT_EPOCH = 2**32  # seeds of held-out noise lie past those of any epoch
 EXPORT_ERROR = 1e-3
 
 
@@ -355,17 +354,14 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     }
     line = f"{own} pictures at {', '.join(facts['sizes'])}"
     yield Progress("Reading the pictures", text=line)
-    held_out = _kept_out(own, settings)
-    numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
-    regular = range(own, len(pictures))
-    numbers += [regular[at % len(regular)] for at in range(len(numbers))] if regular else []
+    held_out, regular = kept_out(own, settings), range(own, len(pictures))
     schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
     recipe = ImageRecipe(
         settings=settings,
         pipeline=pipeline,
         schedule=schedule,
         pictures=pictures,
-        numbers=numbers,
+        numbers=seen(repeats, held_out, regular),
         held_out=held_out,
         orders=orders,
         regular=frozenset(regular),
@@ -392,12 +388,6 @@ def tag_orders(caption: str, settings: ImageTraining, number: int) -> tuple[str,
         for again in range(ORDERS - 1)
     ]
     return tuple(dict.fromkeys([caption, *(", ".join(front + tags) for tags in shuffled)]))
-
-
-def _kept_out(count: int, settings: ImageTraining) -> list[int]:
-    """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
-    wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
-    return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])
 
 
 def _token_ids(captions: set[str], tokenizer: Any) -> dict[str, torch.Tensor]:

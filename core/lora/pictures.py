@@ -15,12 +15,14 @@ from core import basemodels
 from core.images.importing import Unreadable, open_picture
 from core.jobs import Mistake, Progress
 from core.lora import cache
+from core.lora.recipe import order
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+HELD_OUT_EPOCH = 2**32  # seeds of held-out pictures and noise lie past those of any epoch
 WIDEST = 2.0  # a bucket's longer side against its shorter
 
 
@@ -54,6 +56,31 @@ def nearest(size: tuple[int, int], choices: Sequence[tuple[int, int]]) -> tuple[
     return min(choices, key=lambda other: abs(math.log(size[0] * other[1] / (size[1] * other[0]))))
 
 
+def unit_of(base: basemodels.Config) -> int:
+    """Pixels that a picture's sides are multiples of: autoencoder's factor times the UNet's."""
+    levels = len(base.vae["block_out_channels"]) - 1 + len(base.unet["block_out_channels"]) - 1
+    return int(2**levels)
+
+
+def fitted(size: tuple[int, int], side: int, unit: int, drawing: basemodels.Drawing) -> tuple[int, int]:
+    """The size at which a picture is trained: its bucket at `side`, or with 0 the base's nearest own size."""
+    if side:
+        return bucket(size, side * side, unit)
+    return nearest(size, (drawing.square, drawing.portrait, drawing.landscape))
+
+
+def kept_out(count: int, settings: ImageTraining) -> list[int]:
+    """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
+    wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
+    return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])
+
+
+def seen(repeats: Sequence[int], held_out: Sequence[int], regular: Sequence[int]) -> list[int]:
+    """Numbers of the pictures of one epoch, each as often as it repeats, and as many regular ones."""
+    numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
+    return numbers + ([regular[at % len(regular)] for at in range(len(numbers))] if regular else [])
+
+
 def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The picture scaled until it covers `size`, its middle cut out."""
     from PIL import ImageOps
@@ -74,8 +101,7 @@ def encode_pictures(
 
     Raises Mistake where no picture of `folder` can be opened.
     """
-    unit = pipeline.vae_scale_factor * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
-    native = (drawing.square, drawing.portrait, drawing.landscape)
+    unit = unit_of(basemodels.Config(pipeline.unet.config, pipeline.vae.config))
     vae = pipeline.vae.to(where)
     kept = cache.Cache(vae, where)
     pictures: list[Picture] = []
@@ -86,8 +112,7 @@ def encode_pictures(
         except Unreadable as problem:
             yield Progress("Encoding the pictures", number + 1, len(images), text=str(problem))
             continue
-        side = settings.resolution
-        size = bucket(opened.size, side * side, unit) if side else nearest(opened.size, native)
+        size = fitted(opened.size, settings.resolution, unit, drawing)
         shown = cover(opened, size)
         posterior = _encoded(kept, vae, shown)
         mirrored = _encoded(kept, vae, _mirror(shown)) if settings.flip else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import families, singlefile
-from core.families.family import Drawing, Family
+from core.families.family import Configs, Drawing, Family
 from core.jobs import Mistake
 from core.project import Home
 from core.settings import ROOT
@@ -29,6 +30,15 @@ EMBEDDED = "embedded"
 MODELS = ROOT / "assets" / "models"
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A picture base without its weights: the configuration of its parts, and how many numbers each holds."""
+
+    family: Family
+    parts: Configs
+    numbers: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -143,10 +153,12 @@ def family_of(name: str) -> Family:
 
 def _pipeline_class(name: str, source: Path | str) -> str:
     """The class in a folder's or a hub model's model_index.json."""
-    from diffusers import DiffusionPipeline
-
     try:
-        return DiffusionPipeline.load_config(source, local_files_only=isinstance(source, Path))["_class_name"]
+        if isinstance(source, Path):
+            return json.loads((source / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
+        from diffusers import DiffusionPipeline
+
+        return DiffusionPipeline.load_config(source)["_class_name"]
     except (OSError, ValueError, LookupError) as error:
         raise _not_loaded(name, source, error) from error
 
@@ -167,6 +179,39 @@ def drawing(name: str) -> Drawing:
         values["guidance"],
         values.get("takes", 1),
     )
+
+
+def image_config(name: str) -> Config | None:
+    """A picture base without its weights; None where it isn't here, or isn't to be read.
+
+    Raises Mistake where it is of no family that the studio knows.
+    """
+    source = image_base(name)
+    if isinstance(source, str):
+        return None
+    family = family_of(name)
+    parts = (family.BACKBONE, "vae", *family.TEXT_ENCODERS)
+    read: Configs
+    if source.is_file():
+        shapes = singlefile.read_shapes(source)
+        read = family.read_configs(shapes)
+        numbers = {
+            part: sum(math.prod(shape) for key, shape in shapes.items() if key.startswith(start))
+            for part, start in family.STARTS.items()
+        }
+    else:
+        try:
+            read = {part: json.loads((source / part / "config.json").read_text("utf-8")) for part in parts}
+        except (OSError, ValueError):  # the loading says what is wrong with it
+            return None
+        numbers = {part: _numbers(source / part) for part in parts}
+    return Config(family, {part: {**family.DEFAULTS[part], **read[part]} for part in parts}, numbers)
+
+
+def _numbers(folder: Path) -> int:
+    """How many numbers a folder's weights are, from their headers; other variants (`.fp16.`) are left out."""
+    files = [file for file in folder.glob("*.safetensors") if file.name.count(".") == 1]
+    return sum(math.prod(shape) for file in files for shape in singlefile.read_shapes(file).values())
 
 
 def vocabulary(name: str) -> dict[str, list[str]]:

@@ -59,6 +59,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     train = add("train", run_train, "train an image or a text LoRA")
     train.add_argument("--config", type=Path, required=True, help="YAML file of settings")
     train.add_argument("--preset", default="", help="a preset under presets/training that the file changes")
+    train.add_argument(
+        "--preflight", action="store_true", help="say what it takes (steps, time, memory, disk), and end"
+    )
     train.add_argument("--yes", action="store_true", help="ask nothing: changed settings start anew")
     train.add_argument("changes", nargs="*", metavar="key=value", help="settings that go before the file's")
     prove = add("prove", run_prove, "draw with and without an image LoRA, score both, advise a weight")
@@ -126,6 +129,11 @@ def run_train(options: argparse.Namespace) -> int:
     if options.preset:
         values = {**settings.read_yaml(settings.preset("training", options.preset)), **values}
     chosen = settings.training({**values, **settings.parse_changes(options.changes)}, options.config)
+    if options.preflight:
+        from core.lora import preflight
+
+        print("\n".join(map(str, preflight.asked(chosen))))
+        return 0
     return promised(terminal.show(train(_settled(chosen, options.yes))))
 
 

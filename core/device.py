@@ -81,6 +81,16 @@ def memory_bytes() -> int:
     return total
 
 
+def available_bytes(place: torch.device) -> int:
+    """Memory that a new job can have: a GPU's free one, else the system's, at most a container's limit."""
+    import psutil
+    import torch
+
+    if place.type == "cuda":
+        return torch.cuda.mem_get_info(place)[0]
+    return min(psutil.virtual_memory().available, memory_bytes())
+
+
 def _physical_bytes() -> int:
     if sys.platform == "win32":
         import ctypes
@@ -95,8 +105,12 @@ def peak_memory_bytes() -> int:
     """The most memory this process has held so far, in bytes; 0 where the system doesn't tell."""
     if sys.platform == "win32":
         return 0
+    import contextlib
     import resource
 
+    with contextlib.suppress(OSError, StopIteration):  # Linux; getrusage there counts in who started us
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -14,7 +14,7 @@ import json
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -89,17 +89,26 @@ def what(shapes: Shapes) -> str:
     return "no Stable Diffusion checkpoint"
 
 
+def configs(name: str, own: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The configuration of parts (`unet`, `scheduler`, …) under assets/configs, with a file's own values."""
+    return {
+        part: json.loads(_config_file(CONFIGS / name, part).read_text(encoding="utf-8")) | dict(values)
+        for part, values in own.items()
+    }
+
+
 @contextlib.contextmanager
-def configuration(name: str) -> Iterator[Path]:
-    """A copy of a configuration under assets/configs, a diffusers folder without weights, for a `with`."""
+def configuration(name: str, parts: Mapping[str, Mapping[str, Any]]) -> Iterator[Path]:
+    """A copy of a diffusers folder without weights under assets/configs, with other parts, for a `with`."""
     with tempfile.TemporaryDirectory() as place:
-        yield shutil.copytree(CONFIGS / name, Path(place) / name)
+        folder = shutil.copytree(CONFIGS / name, Path(place) / name)
+        for part, config in parts.items():
+            _config_file(folder, part).write_text(json.dumps(config), encoding="utf-8")
+        yield folder
 
 
-def set_config(folder: Path, part: str, **values: Any) -> None:
-    """Changes values in the configuration of a part: `unet`, `scheduler`, …"""
-    path = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
-    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
+def _config_file(folder: Path, part: str) -> Path:
+    return folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
 
 
 def vae_config(shapes: Shapes) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core.settings import ImageTraining
-from tabs import jobpanel, library, pictures, proof, training
+from tabs import jobpanel, library, pictures, proof, training, work
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, watch
@@ -29,6 +30,26 @@ EXTRA = (
     "keep_loras",
     "prove",
     "private_metadata",
+)
+# A change of these changes what a training takes.
+COUNTED = (
+    "base_model",
+    "batch_size",
+    "dropout",
+    "ema",
+    "epochs",
+    "flip",
+    "gradient_accumulation",
+    "gradient_checkpointing",
+    "holdout",
+    "keep_loras",
+    "lora_rank",
+    "max_steps",
+    "network",
+    "optimizer",
+    "precision",
+    "resolution",
+    "train_text_encoder",
 )
 
 
@@ -54,13 +75,18 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 heading("Finished image LoRAs", "They can be used in Compose, and in other programs.")
                 shelf = gr.HTML()
 
-    def show(page: Page, project: str, **values: Any) -> Any:
+    def settings(page: Page, run: Path | None, project: str, preset: str, **chosen: Any) -> ImageTraining:
+        mine = studio.open(project)
+        return training.asked(page, ImageTraining, mine, preset, chosen, run, train_data_dir=mine.images())
+
+    def show(page: Page, project: str, **chosen: Any) -> Any:
         mine = studio.open(project)
         listed = pictures.listed(mine)
         unlabelled = sum(not one.caption for one in listed)
-        about = training.plan(page, len(listed), "pictures", values) or empty(
-            page.say("No pictures yet"), page.say("Drop some under Label first.")
-        )
+        about = empty(page.say("No pictures yet"), page.say("Drop some under Label first."))
+        if listed:
+            needs = work.preflight(lambda: settings(page, mine.runs(), project, **chosen))
+            about = f"<p class='st-plan'>{'<br>'.join(escape(page.sentence(one)) for one in needs)}</p>"
         if listed and unlabelled:
             about += (
                 "<p class='st-note'>"
@@ -72,21 +98,14 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     def word(page: Page, project: str) -> str:
         return pictures.trigger(studio.open(project))
 
-    def settings(page: Page, run: Path | None, project: str, preset: str, **chosen: Any) -> ImageTraining:
-        mine = studio.open(project)
-        return training.asked(page, ImageTraining, mine, preset, chosen, run, train_data_dir=mine.images())
-
     here = {"project": frame.project}
-    numbers = {
-        name: controls.chosen[name] for name in ("batch_size", "epochs", "gradient_accumulation", "max_steps")
-    }
+    asked = here | {"preset": controls.recipe} | controls.chosen
     changed = [
         *frame.shown,
         *frame.after("label", "image", "proof"),
-        *(widget.change for widget in numbers.values()),
+        *(controls.chosen[name].change for name in COUNTED),
     ]
-    watch(studio, [*frame.arrivals, *changed], show, inputs=here | numbers, outputs=[seen, shelf])
+    watch(studio, [*frame.arrivals, *changed], show, inputs=asked, outputs=[seen, shelf])
     watch(studio, [*frame.arrivals, *frame.after("label")], word, inputs=here, outputs=[controls.trigger])
-    asked = here | {"preset": controls.recipe} | controls.chosen
     training.starts(studio, controls, "Image LoRA {name}", settings, asked)
     return [panel, proving]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.jobs import Job, JobState, Mistake
+from core.jobs import Job, JobState, Mistake, Sentence
 from core.project import write_atomic
 from core.settings import (
     ComposeSettings,
@@ -104,6 +104,16 @@ def unfinished(studio: Studio, kind: str, project: str) -> Path | None:
         return None
     settings = settings_of(studio, state)
     return settings.output_dir if settings.lora_dir == studio.open(project).loras() else None
+
+
+def preflight(make: Callable[[], ImageTraining]) -> list[Sentence | Mistake]:
+    """What a training of the settings that `make` gives will take; what is wrong with them, where it is."""
+    from core.lora import preflight
+
+    try:
+        return list(preflight.lines(make()))
+    except Mistake as mistake:
+        return [mistake]
 
 
 def waiting(settings: ImageTraining | TextTraining) -> Any:

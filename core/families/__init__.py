@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.families import sdxl, stable_diffusion
-from core.families.family import Family
+from core.families.family import Configs, Family
 
 FAMILIES: tuple[Family, ...] = (stable_diffusion, sdxl)
 
@@ -36,3 +36,8 @@ def models(pipeline: Any) -> dict[str, Any]:
     family = of(pipeline)
     named = {name: getattr(pipeline, name) for name in (family.BACKBONE, *family.TEXT_ENCODERS)}
     return {name: model for name, model in named.items() if model is not None}
+
+
+def configs(pipeline: Any) -> Configs:
+    """The configurations of a pipeline's backbone and autoencoder."""
+    return {name: getattr(pipeline, name).config for name in (of(pipeline).BACKBONE, "vae")}

@@ -6,11 +6,12 @@ scheduler's `prediction_type` says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core import device
-from core.families.family import Drawn, Tensors
+from core.families import unet
+from core.families.family import Block, Configs, Drawn, Tensors
 from core.jobs import Mistake
 
 if TYPE_CHECKING:
@@ -20,11 +21,48 @@ if TYPE_CHECKING:
 CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "proj_in", "proj_out")
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", *CONVOLUTIONS)
 TEXT_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
+CLIP_DEFAULTS = {"hidden_size": 512, "num_hidden_layers": 12, "max_position_embeddings": 77}
+DEFAULTS: Configs = {  # diffusers' and transformers' own
+    "unet": {
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": [320, 640, 1280, 1280],
+        "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
+        "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
+        "layers_per_block": 2,
+        "cross_attention_dim": 1280,
+    },
+    "vae": {"block_out_channels": [64], "latent_channels": 4},
+    "text_encoder": CLIP_DEFAULTS,
+    "text_encoder_2": CLIP_DEFAULTS,
+}
 
 
-def side_unit(pipeline: Any) -> int:
+def side_unit(configs: Configs) -> int:
     """A picture's side is halved by the autoencoder and again by the UNet, a whole number of times."""
-    return pipeline.vae_scale_factor * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
+    return int(_factor(configs) * 2 ** (len(configs["unet"]["block_out_channels"]) - 1))
+
+
+def _factor(configs: Configs) -> int:
+    return int(2 ** (len(configs["vae"]["block_out_channels"]) - 1))
+
+
+def latents(configs: Configs, size: tuple[int, int]) -> tuple[int, int, int]:
+    """Channels, height and width of a picture's latents."""
+    width, height = size
+    return configs["vae"]["latent_channels"], height // _factor(configs), width // _factor(configs)
+
+
+def blocks(configs: Configs, size: tuple[int, int]) -> Iterator[Block]:
+    """The UNet's, where captions have the first text encoder's length."""
+    _, height, width = latents(configs, size)
+    tokens = configs["text_encoder"]["max_position_embeddings"]
+    return unet.blocks(configs["unet"], (width, height), tokens)
+
+
+def text_layers(count: int) -> list[str]:
+    """The attention of a text encoder's first `count` layers."""
+    return [f"layers.{at}.self_attn.{name}" for at in range(count) for name in TEXT_LAYERS]
 
 
 def clip_ids(tokenizer: Any, captions: Sequence[str]) -> torch.Tensor:

@@ -7,7 +7,7 @@ its own target into `loss`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 Tensors: TypeAlias = "dict[str, torch.Tensor]"
+Configs: TypeAlias = Mapping[str, Mapping[str, Any]]  # of a pipeline's parts, by their names in it
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,32 @@ class Drawn:
     captions: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A layer: what it keeps for the backward pass, and its shape where a LoRA can be put on it.
+
+    keeps, keeps_half: numbers kept in fp32 and with autocast. places: positions it works on. area: of the
+    kernel. own: whether its LoRA keeps an input that nothing else keeps.
+    """
+
+    name: str
+    keeps: int = 0
+    keeps_half: int = 0
+    fan_in: int = 0
+    fan_out: int = 0
+    places: int = 0
+    area: int = 1
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers that gradient checkpointing computes again, from `entry` numbers; those with 0 are never."""
+
+    layers: tuple[Layer, ...]
+    entry: int = 0
+
+
 class Family(Protocol):
     """The names that a family's module holds."""
 
@@ -61,9 +88,14 @@ class Family(Protocol):
     BACKBONE: str  # the pipeline's attribute of the model that is trained
     TEXT_ENCODERS: tuple[str, ...]  # the attributes of its text encoders
     LAYERS: tuple[str, ...]  # the backbone's layers that `all` means
+    DEFAULTS: Configs  # what a part's config.json may leave out
+    STARTS: Mapping[str, str]  # how the names of a part's tensors begin in a single file
 
     def recognises(self, shapes: Shapes) -> bool:
         """Whether a single file with tensors of these shapes is a whole base of this family."""
+
+    def read_configs(self, shapes: Shapes) -> Configs:
+        """The configuration of a single file's parts."""
 
     def load_file(self, path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
         """A single file in the original layout as a pipeline, with no network."""
@@ -80,11 +112,17 @@ class Family(Protocol):
         `model` is the pipeline's attribute, `layer` the path in it.
         """
 
-    def text_layers(self, model: str, encoder: Any) -> list[str]:
-        """The layers of a text encoder that get a LoRA: those whose output is used."""
+    def text_layers(self, model: str, config: Mapping[str, Any]) -> list[str]:
+        """The layers of a text encoder that get a LoRA: square ones, and those whose output is used."""
 
-    def side_unit(self, pipeline: Any) -> int:
+    def side_unit(self, configs: Configs) -> int:
         """Sides of training pictures are multiples of so many pixels."""
+
+    def latents(self, configs: Configs, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Channels, height and width of the latents of a picture of `size` pixels (width, height)."""
+
+    def blocks(self, configs: Configs, size: tuple[int, int]) -> Iterable[Block]:
+        """The backbone's layers for a picture of `size` pixels, in the order of its forward pass."""
 
     def tokenize(self, pipeline: Any, captions: Sequence[str]) -> Tensors:
         """Token ids [N, L] by the text encoder they go to."""

@@ -6,13 +6,13 @@ pooled vector. Its autoencoder overflows in fp16.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import singlefile
 from core.families import diffusion
-from core.families.family import Drawing, Drawn, Tensors
+from core.families.family import Configs, Drawing, Drawn, Tensors
 from core.families.keys import TEXT_ENCODER_1, TEXT_ENCODER_2, UNET, original, text_encoder_key, unet_key
 from core.singlefile import Shapes
 
@@ -28,10 +28,18 @@ TEXT_ENCODERS: tuple[str, ...] = ("text_encoder", "text_encoder_2")
 LAYERS: tuple[str, ...] = diffusion.LAYERS
 CLIP = "conditioner.embedders.0.transformer.text_model."
 OPEN_CLIP = "conditioner.embedders.1.model."
+DEFAULTS: Configs = diffusion.DEFAULTS
+STARTS: Mapping[str, str] = {
+    "unet": singlefile.UNET,
+    "vae": singlefile.VAE,
+    "text_encoder": CLIP,
+    "text_encoder_2": OPEN_CLIP,
+}
 FRAMING = 6  # numbers that tell how a picture was cut
 HEAD = 64  # width of an attention head
 
-side_unit, encode = diffusion.side_unit, diffusion.encode
+side_unit, latents, blocks = diffusion.side_unit, diffusion.latents, diffusion.blocks
+encode = diffusion.encode
 schedule, time = diffusion.schedule, diffusion.time
 
 
@@ -41,19 +49,28 @@ def recognises(shapes: Shapes) -> bool:
     return both and singlefile.is_text_to_image(shapes)
 
 
+def read_configs(shapes: Shapes) -> Configs:
+    """Those of SDXL 1.0, with the widths of the file's own tensors; `v_pred` and `ztsnr` are heeded."""
+    text, text_2 = singlefile.clip_config(shapes, CLIP), singlefile.open_clip_config(shapes, OPEN_CLIP)
+    own = {
+        "unet": _unet_config(shapes, text_2["projection_dim"]),
+        "vae": singlefile.vae_config(shapes),
+        "text_encoder": text,
+        "text_encoder_2": text_2,
+        "scheduler": _scheduler_config(shapes),
+    }
+    return singlefile.configs("sdxl", own)
+
+
 def load_file(path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
-    """A checkpoint of any width as a pipeline on the CPU; its `v_pred` and `ztsnr` keys are heeded."""
+    """A checkpoint of any width as a pipeline on the CPU."""
     from diffusers import StableDiffusionXLPipeline
 
-    text, text_2 = singlefile.clip_config(shapes, CLIP), singlefile.open_clip_config(shapes, OPEN_CLIP)
-    with singlefile.configuration("sdxl") as folder:
-        singlefile.set_config(folder, "unet", **_unet_config(shapes, text_2["projection_dim"]))
-        singlefile.set_config(folder, "vae", **singlefile.vae_config(shapes))
-        singlefile.set_config(folder, "text_encoder", **text)
-        singlefile.set_config(folder, "text_encoder_2", **text_2)
-        singlefile.set_config(folder, "scheduler", **_scheduler_config(shapes))
-        singlefile.write_clip_tokenizer(folder / "tokenizer", text["vocab_size"] - 514)
-        singlefile.write_clip_tokenizer(folder / "tokenizer_2", text_2["vocab_size"] - 514, pad="!")
+    configs = read_configs(shapes)
+    with singlefile.configuration("sdxl", configs) as folder:
+        words, words_2 = (configs[name]["vocab_size"] for name in TEXT_ENCODERS)
+        singlefile.write_clip_tokenizer(folder / "tokenizer", words - 514)
+        singlefile.write_clip_tokenizer(folder / "tokenizer_2", words_2 - 514, pad="!")
         return StableDiffusionXLPipeline.from_single_file(
             str(path), config=str(folder), local_files_only=True, dtype=dtype
         )
@@ -106,10 +123,9 @@ def keys(model: str, layer: str) -> tuple[str, ...]:
     return (text_encoder_key(layer, TEXT_ENCODER_2),)
 
 
-def text_layers(model: str, encoder: Any) -> list[str]:
+def text_layers(model: str, config: Mapping[str, Any]) -> list[str]:
     """The attention of every layer but the first encoder's last, whose output nothing uses."""
-    used = encoder.config.num_hidden_layers - (model == "text_encoder")
-    return [f"layers.{at}.self_attn.{name}" for at in range(used) for name in diffusion.TEXT_LAYERS]
+    return diffusion.text_layers(config["num_hidden_layers"] - (model == "text_encoder"))
 
 
 def tokenize(pipeline: Any, captions: Sequence[str]) -> Tensors:

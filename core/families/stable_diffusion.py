@@ -5,13 +5,13 @@ Single files are read for 1.x; 2.x comes as a diffusers folder or from the hub.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import singlefile
 from core.families import diffusion
-from core.families.family import Drawing, Drawn, Tensors
+from core.families.family import Configs, Drawing, Drawn, Tensors
 from core.families.keys import text_encoder_key, unet_key
 from core.singlefile import Shapes
 
@@ -25,9 +25,12 @@ BACKBONE = "unet"
 TEXT_ENCODERS: tuple[str, ...] = ("text_encoder",)
 LAYERS: tuple[str, ...] = diffusion.LAYERS
 CLIP = "cond_stage_model.transformer.text_model."
+DEFAULTS: Configs = diffusion.DEFAULTS
+STARTS: Mapping[str, str] = {"unet": singlefile.UNET, "vae": singlefile.VAE, "text_encoder": CLIP}
 SD2_WIDTH = 1024  # of its text encoder's output; 1.x has 768
 
-side_unit, encode, sample = diffusion.side_unit, diffusion.encode, diffusion.sample
+side_unit, latents, blocks = diffusion.side_unit, diffusion.latents, diffusion.blocks
+encode, sample = diffusion.encode, diffusion.sample
 schedule, time = diffusion.schedule, diffusion.time
 
 
@@ -36,20 +39,24 @@ def recognises(shapes: Shapes) -> bool:
     return singlefile.is_text_to_image(shapes) and f"{CLIP}final_layer_norm.weight" in shapes
 
 
+def read_configs(shapes: Shapes) -> Configs:
+    """Those of 1.5, with the widths of the file's own tensors."""
+    block = f"{singlefile.UNET}input_blocks"
+    widths = [shapes[f"{block}.{number}.0.out_layers.3.weight"][0] for number in (1, 4, 7, 10)]
+    text = singlefile.clip_config(shapes, CLIP)
+    unet = {"block_out_channels": widths, "cross_attention_dim": text["hidden_size"]}
+    own = {"unet": unet, "vae": singlefile.vae_config(shapes), "text_encoder": text}
+    return singlefile.configs("sd15", own)
+
+
 def load_file(path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
     """A 1.x checkpoint of any width as a pipeline on the CPU."""
     from diffusers import StableDiffusionPipeline
 
-    block = f"{singlefile.UNET}input_blocks"
-    widths = [shapes[f"{block}.{number}.0.out_layers.3.weight"][0] for number in (1, 4, 7, 10)]
-    text = singlefile.clip_config(shapes, CLIP)
-    with singlefile.configuration("sd15") as folder:
-        singlefile.set_config(
-            folder, "unet", block_out_channels=widths, cross_attention_dim=text["hidden_size"]
-        )
-        singlefile.set_config(folder, "vae", **singlefile.vae_config(shapes))
-        singlefile.set_config(folder, "text_encoder", **text)
-        singlefile.write_clip_tokenizer(folder / "tokenizer", text["vocab_size"] - 514)
+    configs = read_configs(shapes)
+    with singlefile.configuration("sd15", configs) as folder:
+        words = configs["text_encoder"]["vocab_size"]
+        singlefile.write_clip_tokenizer(folder / "tokenizer", words - 514)
         return StableDiffusionPipeline.from_single_file(
             str(path), config=str(folder), local_files_only=True, safety_checker=None, dtype=dtype
         )
@@ -77,9 +84,9 @@ def keys(model: str, layer: str) -> tuple[str, ...]:
     return (unet_key(layer) if model == BACKBONE else text_encoder_key(layer),)
 
 
-def text_layers(model: str, encoder: Any) -> list[str]:
+def text_layers(model: str, config: Mapping[str, Any]) -> list[str]:
     """The attention of every layer."""
-    return list(diffusion.TEXT_LAYERS)
+    return diffusion.text_layers(config["num_hidden_layers"])
 
 
 def tokenize(pipeline: Any, captions: Sequence[str]) -> Tensors:

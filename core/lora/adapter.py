@@ -30,14 +30,19 @@ KNOWN_TARGETS = {
 DOWN = ".lora_A.default.weight"  # how peft ends the name of a `down` matrix
 
 
+def meant(wanted: Sequence[str], layers: Sequence[str]) -> list[str]:
+    """Target modules by the backbone's own names, whether it has them or not; `all`: all of `layers`."""
+    named = [KNOWN_TARGETS.get(name, name) for name in wanted]
+    return list(dict.fromkeys(layers if "all" in named else named))
+
+
 def targets(wanted: Sequence[str], backbone: Any, layers: Sequence[str]) -> list[str]:
     """Names of the backbone's layers that get a LoRA; `all` means all of the family's `layers`.
 
     Raises Mistake for a name that no layer has.
     """
     names = [module for module, _ in backbone.named_modules()]
-    wanted = [KNOWN_TARGETS.get(name, name) for name in wanted]
-    wanted = list(dict.fromkeys(layers if "all" in wanted else wanted))
+    wanted = meant(wanted, layers)
     for name in wanted:
         if not any(module.endswith(f".{name}") for module in names) and name not in layers:
             raise Mistake(
@@ -65,7 +70,7 @@ def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> Non
             lora_dropout=settings.dropout,
             target_modules=targets(settings.target_modules, model, family.LAYERS)
             if backbone
-            else family.text_layers(name, model),
+            else family.text_layers(name, model.config.to_dict()),
             use_dora=settings.network == "dora",
         )
         inject_adapter_in_model(config, model)

@@ -84,7 +84,7 @@ def _read(path: Path) -> Tensors | None:
             return None
         os.utime(path)
         return tensors
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, RuntimeError):  # torch's own, where another process just removed it
         return None
 
 

@@ -19,7 +19,7 @@ from core.families.family import Drawing, Drawn, Family, Tensors
 from core.images.captions import read_captions
 from core.jobs import Progress
 from core.lora import adapter, changes, formats, metadata, wordings
-from core.lora.pictures import Picture, encode_pictures
+from core.lora.pictures import HELD_OUT_EPOCH, Picture, encode_pictures, kept_out, seen
 from core.lora.recipe import Group, Sample, order, seed
 from core.project import replacing
 from core.settings import ImageTraining
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 1  # drawing one takes as long as some ten steps
 LOOKS = 4  # steps at which a held-out picture is judged
-HELD_OUT_EPOCH = 2**32  # seeds of held-out noise lie past those of any epoch
 EXPORT_ERROR = 1e-3
 
 
@@ -298,17 +297,14 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     }
     line = f"{own} pictures at {', '.join(facts['sizes'])}"
     yield Progress("Reading the pictures", text=line)
-    held_out = kept_out(own, settings)
-    numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
-    regular = range(own, len(pictures))
-    numbers += [regular[at % len(regular)] for at in range(len(numbers))] if regular else []
+    held_out, regular = kept_out(own, settings), range(own, len(pictures))
     recipe = ImageRecipe(
         settings=settings,
         pipeline=pipeline,
         family=family,
         schedule=family.schedule(pipeline),
         pictures=pictures,
-        numbers=numbers,
+        numbers=seen(repeats, held_out, regular),
         held_out=held_out,
         orders=orders,
         regular=frozenset(regular),
@@ -322,12 +318,6 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     if settings.gradient_checkpointing == "on":
         recipe.checkpoint_gradients()
     return recipe
-
-
-def kept_out(count: int, settings: ImageTraining) -> list[int]:
-    """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
-    wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
-    return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])
 
 
 def _base_hash(name: str) -> str:

@@ -16,12 +16,14 @@ from core.families.family import Drawing
 from core.images.importing import Unreadable, open_picture
 from core.jobs import Mistake, Progress
 from core.lora import cache
+from core.lora.recipe import order
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+HELD_OUT_EPOCH = 2**32  # seeds of held-out pictures and noise lie past those of any epoch
 WIDEST = 2.0  # a bucket's longer side against its shorter
 
 
@@ -57,6 +59,25 @@ def nearest(size: tuple[int, int], choices: Sequence[tuple[int, int]]) -> tuple[
     return min(choices, key=lambda other: abs(math.log(size[0] * other[1] / (size[1] * other[0]))))
 
 
+def fitted(size: tuple[int, int], side: int, unit: int, drawing: Drawing) -> tuple[int, int]:
+    """The size at which a picture is trained: its bucket at `side`, or with 0 the base's nearest own size."""
+    if side:
+        return bucket(size, side * side, unit)
+    return nearest(size, (drawing.square, drawing.portrait, drawing.landscape))
+
+
+def kept_out(count: int, settings: ImageTraining) -> list[int]:
+    """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
+    wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
+    return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])
+
+
+def seen(repeats: Sequence[int], held_out: Sequence[int], regular: Sequence[int]) -> list[int]:
+    """Numbers of the pictures of one epoch, each as often as it repeats, and as many regular ones."""
+    numbers = [n for n, times in enumerate(repeats) if n not in held_out for _ in range(times)]
+    return numbers + ([regular[at % len(regular)] for at in range(len(numbers))] if regular else [])
+
+
 def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The picture scaled until it covers `size`, its middle cut out."""
     from PIL import ImageOps
@@ -88,9 +109,7 @@ def encode_pictures(
 
     Raises Mistake where no picture of `folder` can be opened.
     """
-    family = families.of(pipeline)
-    unit = family.side_unit(pipeline)
-    native = (drawing.square, drawing.portrait, drawing.landscape)
+    unit = families.of(pipeline).side_unit(families.configs(pipeline))
     pipeline.vae.to(where)
     kept = cache.Cache(pipeline, ("vae",), where)
     pictures: list[Picture] = []
@@ -101,8 +120,7 @@ def encode_pictures(
         except Unreadable as problem:
             yield Progress("Encoding the pictures", number + 1, len(images), text=str(problem))
             continue
-        side = settings.resolution
-        size = bucket(opened.size, side * side, unit) if side else nearest(opened.size, native)
+        size = fitted(opened.size, settings.resolution, unit, drawing)
         shown = cover(opened, size)
         posterior = _encoded(kept, pipeline, pixels(shown))
         mirrored = _encoded(kept, pipeline, pixels(shown).flip(-1)) if settings.flip else None

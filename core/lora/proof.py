@@ -20,10 +20,10 @@ from core.images.captions import CaptionedImage, read_captions
 from core.images.importing import open_picture, picture_size
 from core.images.tagging import Tagger
 from core.jobs import Clock, Mistake, Progress
-from core.lora import formats, image, report
+from core.lora import formats, report
 from core.lora.artist import Artist, Sampling, sampling
 from core.lora.judge import Judge, Score
-from core.lora.pictures import cover, nearest
+from core.lora.pictures import cover, kept_out, nearest
 from core.lora.report import Figures, Proof
 from core.lora.train import kept_folder
 from core.project import read_lineage, write_atomic
@@ -127,7 +127,7 @@ def _prompts(images: Sequence[CaptionedImage], training: ImageTraining | None) -
     """The training's sample prompts, else captions of held-out pictures, else some of all, evenly spread."""
     if training and training.sample_prompts:
         return training.sample_prompts[:PROMPTS]
-    held_out = image.kept_out(len(images), training) if training else []
+    held_out = kept_out(len(images), training) if training else []
     chosen = [images[number] for number in held_out] or images
     captions = list(dict.fromkeys(one.caption for one in chosen if one.caption))
     count = min(PROMPTS, len(captions))

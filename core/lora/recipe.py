@@ -7,6 +7,7 @@ noise as one with the same effective batch, and drawing samples in between distu
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,6 @@ def seed(*numbers: int) -> int:
 
 def order(count: int, *seeds: int) -> list[int]:
     """The numbers below `count` in an order that follows from the seeds alone."""
-    import torch
-
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed(*seeds))).tolist()
+    numbers = list(range(count))
+    random.Random(seed(*seeds)).shuffle(numbers)
+    return numbers

@@ -15,7 +15,7 @@ from typing import Any
 
 from core import device
 from core.jobs import Mistake, Progress
-from core.lora import changes, logs, loop
+from core.lora import changes, logs, loop, measured
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
 from core.lora.stepper import peak_memory_bytes
@@ -34,8 +34,10 @@ def train(settings: Training) -> Iterator[Progress]:
     started, processes = time.time(), PartialState(cpu=device.pick().type == "cpu")
     yield Progress("Preparing")
     if isinstance(settings, ImageTraining):
-        from core.lora import image
+        from core.lora import image, preflight
 
+        said = preflight.lines(settings, processes.num_processes)
+        yield from (Progress("Preparing", text=str(line)) for line in said)
         recipe: Any = yield from image.prepare(settings)
     else:
         from core.lora import text
@@ -46,14 +48,17 @@ def train(settings: Training) -> Iterator[Progress]:
     steps = loop.count_steps(recipe, settings, processes.num_processes)
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
-    yield Progress("Preparing", text=_plan(recipe, settings, steps))
-    kept = kept_loras(settings, path, steps)
-    yield from loop.run(recipe, settings, settings.output_dir, fingerprint, kept)
+    if isinstance(settings, TextTraining):
+        yield Progress("Preparing", text=_plan(recipe, settings, steps))
+    kept, taken = kept_loras(settings, path, steps), list[float]()
+    yield from measured.timed(loop.run(recipe, settings, settings.output_dir, fingerprint, kept), taken)
     yield Progress("Saving the LoRA")
     if processes.is_main_process:
         advice = _advice(recipe, settings)
         yield from (Progress("Saving the LoRA", text=line) for line in advice)
         _finish(recipe, settings, path, steps, started, advice)
+        if isinstance(settings, ImageTraining):
+            preflight.remember(settings, recipe.numbers, [p.size for p in recipe.pictures], taken)
         Keeper(settings.output_dir / "checkpoint", fingerprint).clear()
     processes.wait_for_everyone()
     memory = peak_memory_bytes(recipe.device) / device.GIB

@@ -180,7 +180,7 @@ def test_stopping_keeps_what_was_judged(trained, tmp_path):
 def test_prompts_are_held_out_captions_and_have_the_trigger_once(image_settings):
     images = [proof.CaptionedImage(Path(f"{n}.png"), f"inkwash, thing {n}") for n in range(10)]
     chosen = image_settings(holdout=0.3)
-    held_out = {f"inkwash, thing {n}" for n in proof.image.kept_out(10, chosen)}
+    held_out = {f"inkwash, thing {n}" for n in proof.kept_out(10, chosen)}
     assert set(proof._prompts(images, chosen)) == held_out
     assert proof._prompts(images, image_settings(sample_prompts=("tea",))) == ("tea",)
     assert proof._called("tea", "inkwash") == "inkwash, tea"

@@ -1,0 +1,294 @@
+"""What training an image LoRA will take, before anything is loaded: steps, time, memory and disk.
+
+Works on the settings, the pictures' headers and the base's configuration. Steps are those that the loop will
+do; memory and disk are counted from the shapes; time is known from the second run on. Reads no weights.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import basemodels, device, families
+from core.jobs import Mistake, Sentence
+from core.lora import adapter, checkpoints, footprint, measured, pictures
+from core.settings import ImageTraining, Training
+
+if TYPE_CHECKING:
+    import torch
+
+# Measured: a process that has torch, diffusers, transformers and peft loaded and has trained (Linux, x86).
+LIBRARIES_BYTES = 1_000_000_000
+FP32, FP16 = 4, 2
+# Numbers that an optimizer keeps beside each trained one, in fp32.
+OPTIMIZER_STATES = {"adamw": 2.0, "adamw8bit": 0.5, "prodigy": 4.0, "adafactor": 0.1}
+DECODER_TEMPORARIES = 4  # of its widest layer, while a sample is decoded
+TEXT_KEPT = 24  # numbers that a text encoder's layer keeps for each of its width and each token
+HALVES = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run takes; None where the base's configuration isn't here to tell. Bytes, and seconds."""
+
+    pictures: int
+    steps: int
+    seconds: float | None
+    memory: int | None
+    memory_free: int
+    disk: int | None
+    disk_free: int
+
+
+def needs(settings: ImageTraining, processes: int = 1) -> Needs:
+    """What a run of these settings takes. Raises Mistake where they can't be trained with."""
+    where = device.pick()
+    base = basemodels.image_config(settings.base_model)
+    data = _data(settings)
+    own = len(data.trained)
+    if base:
+        drawing, unit = basemodels.drawing(settings.base_model), base.family.side_unit(base.parts)
+    else:  # a hub's base isn't asked for; all group pictures alike
+        drawing, unit = families.FAMILIES[0].DRAWING, 64
+    sizes = [  # of all pictures, the trained ones first
+        pictures.fitted(size, settings.resolution, unit, drawing)
+        for size, _ in (*data.trained, *data.regular)
+    ]
+    repeats = [times for _, times in data.trained]
+    numbers = pictures.seen(repeats, pictures.kept_out(own, settings), range(own, len(sizes)))
+    counts = Counter(sizes[number] for number in numbers)
+    updates = updates_an_epoch(counts, settings, processes)
+    steps = min(settings.epochs * updates, settings.max_steps or settings.epochs * updates)
+    taken = measured.known(step_key(settings, sizes, where))
+    return Needs(
+        pictures=own,
+        steps=steps,
+        seconds=taken * len(numbers) / updates * steps if taken else None,
+        memory=memory_bytes(settings, base, counts, where) if base else None,
+        memory_free=device.available_bytes(where),
+        disk=disk_bytes(settings, base, sizes) if base else None,
+        disk_free=shutil.disk_usage(_existing(settings.output_dir)).free,
+    )
+
+
+def updates_an_epoch(sizes: Counter[tuple[int, int]], settings: ImageTraining, processes: int = 1) -> int:
+    """Updates in one pass: pictures of one size share a batch, batches share an update."""
+    batches = sum(math.ceil(count / settings.batch_size) for count in sizes.values())
+    return math.ceil(batches / (settings.gradient_accumulation * processes))
+
+
+def step_key(settings: ImageTraining, sizes: list[tuple[int, int]], where: torch.device) -> str:
+    """What decides a step's time: machine, base, number format, pictures' size, layers, checkpointing."""
+    area = round(math.sqrt(sum(width * height for width, height in sizes) / len(sizes)))
+    precision = str(device.dtype(settings.precision, where)).removeprefix("torch.")
+    layers = ",".join(sorted(settings.target_modules)) + f" {settings.network}"
+    checkpointing = " checkpointing" if settings.gradient_checkpointing == "on" else ""
+    text = " text encoder" if settings.train_text_encoder else ""
+    return (
+        f"{device.describe()} | {settings.base_model} | {precision} {area} px | {layers}{text}{checkpointing}"
+    )
+
+
+def remember(
+    settings: ImageTraining, numbers: list[int], sizes: list[tuple[int, int]], seconds_a_step: list[float]
+) -> None:
+    """Notes how long a finished run's steps took, for the next one."""
+    updates = updates_an_epoch(Counter(sizes[number] for number in numbers), settings)
+    measured.note(step_key(settings, sizes, device.pick()), seconds_a_step, len(numbers) / updates)
+
+
+def memory_bytes(
+    settings: ImageTraining, base: basemodels.Config, sizes: Counter[tuple[int, int]], where: torch.device
+) -> int:
+    """Memory at its height: the process's own, weights, LoRA, and a step or a drawn sample."""
+    import torch
+
+    half = device.dtype(settings.precision, where) != torch.float32
+    weight = FP16 if half else FP32
+    step = max(_step_bytes(settings, base, size, count, half) for size, count in sizes.items())
+    held = sum(
+        base.numbers[name] for name in (base.family.BACKBONE, "vae", *_trained_encoders(settings, base))
+    )
+    widest, (width, height) = base.parts["vae"]["block_out_channels"][:2][-1], max(sizes, key=math.prod)
+    decoding = DECODER_TEMPORARIES * widest * width * height * weight
+    trained = _lora_numbers(settings, base) * FP32 * (3 + _states(settings))  # itself, gradient, best look
+    training = held * weight + trained + max(step, decoding)
+    if where.type != "cpu":
+        return round(training)
+    whole = sum(base.numbers.values()) * weight  # before the text encoders are let go
+    return round(LIBRARIES_BYTES + max(whole, training))
+
+
+def _trained_encoders(settings: ImageTraining, base: basemodels.Config) -> tuple[str, ...]:
+    return base.family.TEXT_ENCODERS if settings.train_text_encoder else ()
+
+
+def _step_bytes(
+    settings: ImageTraining, base: basemodels.Config, size: tuple[int, int], count: int, half: bool
+) -> int:
+    kept = footprint.kept(
+        list(base.family.blocks(base.parts, size)),
+        adapter.meant(settings.target_modules, base.family.LAYERS),
+        settings.lora_rank,
+        half,
+        settings.gradient_checkpointing == "on",
+        settings.network == "dora",
+        settings.train_text_encoder,
+    )
+    encoders = [base.parts[name] for name in _trained_encoders(settings, base)]
+    text = TEXT_KEPT * sum(said["num_hidden_layers"] * _words(said) for said in encoders)
+    whole = min(settings.batch_size, count) * (kept.sample + kept.temporary + text) + kept.once
+    return whole * (FP16 if half else FP32)
+
+
+def _words(said: Mapping[str, Any]) -> int:
+    """Numbers that a text encoder of this configuration gives for a caption."""
+    return int(said["hidden_size"] * said["max_position_embeddings"])
+
+
+def _lora_numbers(settings: ImageTraining, base: basemodels.Config) -> int:
+    family, rank, dora = base.family, settings.lora_rank, settings.network == "dora"
+    layers = adapter.meant(settings.target_modules, family.LAYERS)
+    count = footprint.lora_numbers(list(family.blocks(base.parts, (64, 64))), layers, rank, dora)
+    for name in _trained_encoders(settings, base):
+        said = base.parts[name]
+        count += len(family.text_layers(name, said)) * said["hidden_size"] * (2 * rank + dora)
+    return count
+
+
+def _states(settings: ImageTraining) -> float:
+    return OPTIMIZER_STATES[settings.optimizer] + (1 if settings.ema else 0)
+
+
+def disk_bytes(settings: ImageTraining, base: basemodels.Config, sizes: list[tuple[int, int]]) -> int:
+    """Checkpoints (those kept and the one being written), the LoRAs, and the encodings not yet known."""
+    count = _lora_numbers(settings, base)
+    best = 1 if settings.keep_best and settings.holdout else 0
+    checkpoint = count * FP32 * (1 + best + _states(settings))
+    latents = sum(math.prod(base.family.latents(base.parts, size)) for size in sizes)
+    encodings = 2 * latents * FP32 * (2 if settings.flip else 1)
+    encodings += len(sizes) * sum(_words(base.parts[name]) for name in base.family.TEXT_ENCODERS) * FP32
+    loras = (1 + settings.keep_loras) * count * FP16
+    return round((checkpoints.KEPT + 1) * checkpoint + loras + encodings)
+
+
+def lines(settings: ImageTraining, processes: int = 1) -> Iterator[Sentence]:
+    """The needs in plain words, and last what to change where they are more than there is."""
+    found = needs(settings, processes)
+    yield Sentence(
+        "{count} pictures × {epochs} passes, {batch} at a time: {steps} steps",
+        count=found.pictures,
+        epochs=settings.epochs,
+        batch=settings.batch_size,
+        steps=found.steps,
+    )
+    if found.seconds is None:
+        yield Sentence("time: unknown until the first run with this base and size")
+    else:
+        yield Sentence(
+            "time: about {minutes} min, as the last run went", minutes=math.ceil(found.seconds / 60)
+        )
+    if found.memory is None or found.disk is None:
+        yield Sentence("memory and disk: unknown until the base model is on this machine")
+        return
+    yield Sentence(
+        "memory: about {needed} of {free} free", needed=_size(found.memory), free=_size(found.memory_free)
+    )
+    yield Sentence(
+        "disk: about {needed} of {free} free", needed=_size(found.disk), free=_size(found.disk_free)
+    )
+    advice = advise(settings, found)
+    if advice:
+        yield advice
+
+
+def _size(size: float) -> str:
+    gib = size / device.GIB
+    return f"{gib:.1f} GB" if gib >= 0.1 else f"{math.ceil(1024 * gib)} MB"
+
+
+def advise(settings: ImageTraining, found: Needs) -> Sentence | None:
+    """The first change that makes a run fit; None where it fits."""
+    if found.disk is not None and found.disk > found.disk_free:
+        return Sentence("The disk is too full for it: choose another output_dir, or make room.")
+    if found.memory is None or found.memory <= found.memory_free:
+        return None
+    for changes in _smaller(settings):
+        changed = settings.model_copy(update=changes)
+        if (needs(changed).memory or 0) <= found.memory_free:
+            said = ", ".join(f"{name}={value}" for name, value in changes.items())
+            return Sentence("It may not fit into memory: set {changes}.", changes=said)
+    return Sentence("It may not fit into memory: choose a smaller base_model, or close other programs.")
+
+
+def _smaller(settings: ImageTraining) -> Iterator[dict[str, object]]:
+    """Ways to need less memory, those that cost least first; the effective batch stays."""
+    batches = [size for size in HALVES[::-1] if size < settings.batch_size]
+    whole = settings.batch_size * settings.gradient_accumulation
+    smaller: dict[str, object] = {}
+    for size in batches:
+        smaller = {"batch_size": size, "gradient_accumulation": math.ceil(whole / size)}
+        yield smaller
+    if settings.gradient_checkpointing != "on":
+        smaller = smaller | {"gradient_checkpointing": "on"}
+        yield smaller
+    side = settings.resolution or basemodels.drawing(settings.base_model).square[0]
+    yield from (smaller | {"resolution": round(side * share / 64) * 64 or 64} for share in (0.75, 0.5))
+
+
+@dataclass(frozen=True)
+class _Data:
+    """(size in pixels, repeats) of each training and each regular picture."""
+
+    trained: tuple[tuple[tuple[int, int], int], ...]
+    regular: tuple[tuple[tuple[int, int], int], ...]
+
+
+def _data(settings: ImageTraining) -> _Data:
+    others = settings.reg_data_dir
+    return _Data(
+        _sizes(
+            settings.train_data_dir,
+            settings.metadata_path,
+            _stamp(settings.train_data_dir, settings.metadata_path),
+        ),
+        _sizes(others, None, _stamp(others)) if others else (),
+    )
+
+
+@lru_cache(maxsize=8)
+def _sizes(
+    folder: Path, metadata: Path | None, stamp: tuple[object, ...]
+) -> tuple[tuple[tuple[int, int], int], ...]:
+    """Opens the pictures once for each state of the folder, as a page asks at every change of a setting."""
+    from core.images.captions import read_captions
+    from core.images.importing import picture_size
+
+    found = read_captions(folder, metadata)
+    return tuple((picture_size(image.path), image.repeats) for image in found.images)
+
+
+def _stamp(folder: Path, metadata: Path | None = None) -> tuple[object, ...]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files += [metadata] if metadata and metadata.is_file() else []
+    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+
+
+def _existing(folder: Path) -> Path:
+    """The nearest folder that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+
+
+def asked(settings: Training) -> Iterator[Sentence]:
+    """`lines` for a command. Raises Mistake for a text LoRA, whose rows are known only to its tokenizer."""
+    if not isinstance(settings, ImageTraining):
+        raise Mistake(
+            "Only an image LoRA's needs can be told beforehand; start the training to see the steps."
+        )
+    return lines(settings)

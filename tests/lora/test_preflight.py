@@ -1,0 +1,289 @@
+"""Told and true agree: steps exactly, memory and disk within a tolerance, time once a run was measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from conftest import last  # type: ignore[import-not-found]
+from PIL import Image
+
+from core import basemodels, device, families
+from core.families import unet as layers_of
+from core.jobs import Progress
+from core.lora import adapter, footprint, loop, measured, preflight
+from core.lora.train import train
+from core.settings import ROOT, ImageTraining, dump
+from core.singlefile import CONFIGS
+
+SD15 = {
+    "in_channels": 4, "out_channels": 4, "block_out_channels": [32, 64, 128, 128], "layers_per_block": 2,
+    "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
+    "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3, "cross_attention_dim": 76,
+    "attention_head_dim": 8,
+}  # fmt: skip
+SD21 = SD15 | {
+    "use_linear_projection": True,
+    "attention_head_dim": [4, 8, 16, 16],
+    "cross_attention_dim": 102,
+}
+SDXL = json.loads((CONFIGS / "sdxl" / "unet" / "config.json").read_text()) | {
+    "block_out_channels": [32, 64, 64],
+    "attention_head_dim": [1, 2, 2],
+    "transformer_layers_per_block": [1, 2, 3],
+    "cross_attention_dim": 110,
+    "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 16 + 6 * 8,
+}
+EMBEDDED = json.loads((ROOT / "assets" / "models" / "base" / "unet" / "config.json").read_text())
+
+
+def others(folder, count: int):
+    """A folder of pictures of two shapes, with captions."""
+    folder.mkdir()
+    for number in range(count):
+        Image.new("RGB", (96, 96) if number % 2 else (96, 170), (0, number, 0)).save(folder / f"{number}.png")
+    rows = "".join(f"{number}.png,a field\n" for number in range(count))
+    (folder / "metadata.csv").write_text(f"file_name,text\n{rows}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"batch_size": 4, "epochs": 7},
+        {"batch_size": 1, "gradient_accumulation": 4},
+        {"gradient_accumulation": 2, "batch_size": 3, "holdout": 0.4},
+        {"holdout": 0.2, "seed": 7, "batch_size": 3},
+        {"max_steps": 5},
+        {"max_steps": 500},
+        {"resolution": 48, "batch_size": 5},
+        {"batch_size": 4, "regular": 3},
+    ],
+)
+def test_steps_are_those_of_the_loop(changes, recipe_of, image_settings, tmp_path):
+    changes = dict(changes)
+    if count := changes.pop("regular", 0):
+        changes["reg_data_dir"] = others(tmp_path / "others", count)
+    chosen = image_settings(**changes)
+    assert preflight.needs(chosen).steps == loop.count_steps(recipe_of(chosen), chosen)
+    for processes in (2, 3):
+        expected = loop.count_steps(recipe_of(chosen), chosen, processes)
+        assert preflight.needs(chosen, processes).steps == expected
+
+
+def kept_bytes(unet, size: tuple[int, int], tokens: int, dtype: torch.dtype) -> int:
+    """What autograd truly keeps of a forward pass for two samples, the weights left out."""
+    weights = {p.untyped_storage().data_ptr() for p in unet.parameters()}
+    found: dict[int, torch.Tensor] = {}
+
+    def keep(tensor):
+        if tensor.untyped_storage().data_ptr() not in weights:
+            found.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    noisy = torch.randn(2, unet.config.in_channels, *size[::-1], dtype=dtype)
+    text = torch.randn(2, tokens, unet.config.cross_attention_dim, dtype=dtype)
+    told = {"text_embeds": torch.zeros(2, 16, dtype=dtype), "time_ids": torch.zeros(2, 6)}  # SDXL's
+    half = dtype != torch.float32
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t),
+        torch.autocast("cpu", dtype, enabled=half),
+    ):
+        unet(noisy, torch.tensor([500, 20]), text, added_cond_kwargs=told).sample.float().square().mean()
+    return sum(tensor.untyped_storage().nbytes() for tensor in found.values())
+
+
+def bare(unet) -> Any:
+    """A pipeline that holds a UNet alone."""
+    kind = "StableDiffusionXLPipeline" if unet.config.addition_embed_type else "StableDiffusionPipeline"
+    parts = {"unet": unet, "text_encoder": None, "text_encoder_2": None, "vae": torch.nn.Identity()}
+    return type(kind, (), parts)()
+
+
+@pytest.mark.parametrize("config", [EMBEDDED, SD15, SD21, SDXL], ids=["embedded", "sd15", "sd21", "sdxl"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"target_modules": ("all",), "lora_rank": 16},
+        {"network": "dora"},
+        {"target_modules": ("to_q", "to_v")},
+    ],
+    ids=["attention", "all", "dora", "q and v"],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_what_a_step_keeps_and_a_lora_holds(config, changes, dtype):
+    from diffusers import UNet2DConditionModel
+
+    chosen, size, tokens = ImageTraining(**changes), (16, 24), 20
+    unet = UNet2DConditionModel.from_config(config)
+    pipeline = bare(unet)
+    adapter.add_loras(pipeline, chosen, dtype)
+    unet.to(memory_format=torch.contiguous_format if dtype == torch.float32 else torch.channels_last)
+    blocks = list(layers_of.blocks(config, size, tokens))
+    targets = adapter.meant(chosen.target_modules, families.of(pipeline).LAYERS)
+    dora, half = chosen.network == "dora", dtype != torch.float32
+    held = sum(p.numel() for p in unet.parameters() if p.requires_grad)
+    assert footprint.lora_numbers(blocks, targets, chosen.lora_rank, dora) == held
+    kept = footprint.kept(blocks, targets, chosen.lora_rank, half, dora=dora)
+    counted = (2 * kept.sample + kept.once) * dtype.itemsize
+    assert counted == pytest.approx(kept_bytes(unet, size, tokens, dtype), rel=0.15)
+
+
+def test_checkpointing_keeps_less(image_settings):
+    blocks = list(layers_of.blocks(EMBEDDED, (16, 24), 40))
+    plain, less = (footprint.kept(blocks, ["to_q"], 8, True, checkpointing=on) for on in (False, True))
+    assert less.sample < plain.sample / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"base_model": "embedded"},
+        {
+            "base_model": "embedded", "resolution": 256, "batch_size": 12,
+            "train_data_dir": ROOT / "assets" / "sample" / "pictures",
+        },
+    ],
+    ids=["tiny", "embedded", "large"],
+)  # fmt: skip
+def test_memory_is_that_of_a_true_run(changes, image_settings, tmp_path):
+    """A process of its own, whose highest resident memory the kernel tells."""
+    chosen = image_settings(**{"max_steps": 2, "batch_size": 4} | changes)
+    (tmp_path / "run.yaml").write_text(dump(chosen), encoding="utf-8")
+    code = (
+        "import sys; from pathlib import Path; from core import device, settings;"
+        "from core.lora.train import train;"
+        "s = settings.training(settings.read_yaml(Path(sys.argv[1]))); list(train(s));"
+        "print(device.peak_memory_bytes())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run.yaml")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    true = int(done.stdout.split()[-1])
+    print(f"told {preflight.needs(chosen).memory / 1e6:.0f} MB, measured {true / 1e6:.0f} MB")
+    assert preflight.needs(chosen).memory == pytest.approx(true, rel=0.15)
+
+
+def test_disk_is_what_a_run_leaves_at_its_height(image_settings, own_cache):
+    chosen = image_settings(lora_rank=64, target_modules=("all",), save_steps=2, epochs=3)
+    most = 0
+    for _ in train(chosen):
+        files = [path for folder in (chosen.output_dir, own_cache) for path in folder.rglob("*.safetensors")]
+        most = max(most, sum(path.stat().st_size for path in files))
+    one = max(path.stat().st_size for path in [*chosen.output_dir.rglob("*.safetensors")])
+    assert 0.7 * most < preflight.needs(chosen).disk < 1.6 * most + one
+
+
+def test_time_is_unknown_until_a_run_and_then_of_its_order(image_settings, tmp_path):
+    chosen = image_settings(epochs=4)
+    assert preflight.needs(chosen).seconds is None
+    assert "time: unknown until the first run with this base and size" in map(str, preflight.lines(chosen))
+    last(chosen)
+    known = preflight.needs(chosen)
+    lines = [json.loads(line) for line in (chosen.output_dir / "metrics.jsonl").read_text().splitlines()]
+    assert 0 < known.seconds < 3 * (lines[-1]["time"] - lines[0]["time"]) + 1
+    assert preflight.needs(image_settings(epochs=8)).seconds == pytest.approx(2 * known.seconds)
+    assert preflight.needs(image_settings(resolution=64)).seconds is None
+    measured.file().write_text("{damaged")
+    assert preflight.needs(chosen).seconds is None
+
+
+def test_only_plain_steps_are_timed():
+    reports = [
+        Progress("Training", 1, 4, loss=0.1), Progress("Training", 2, 4, loss=0.1),
+        Progress("Drawing samples", 2, 4, loss=0.1, text="x"), Progress("Training", 3, 4, loss=0.1),
+        Progress("Training", 4, 4, loss=0.1),
+    ]  # fmt: skip
+    seconds: list[float] = []
+    assert list(measured.timed((one for one in reports), seconds)) == reports
+    assert len(seconds) == 2
+
+
+def test_closing_a_timed_job_closes_the_job():
+    closed = []
+
+    def job():
+        try:
+            yield Progress("Training", 1, 2)
+        finally:
+            closed.append(True)
+
+    steps = measured.timed(job(), [])
+    next(steps)
+    steps.close()
+    assert closed == [True]
+
+
+def test_what_does_not_fit_is_said_with_the_setting_that_helps(image_settings, monkeypatch):
+    chosen = image_settings(batch_size=4, base_model="embedded", resolution=512)
+    needed = preflight.needs(chosen).memory
+    smaller = chosen.model_copy(update={"batch_size": 2, "gradient_accumulation": 2})
+    free = preflight.needs(smaller).memory
+    assert free < needed
+    monkeypatch.setattr(device, "available_bytes", lambda where: free)
+    said = [str(line) for line in preflight.lines(chosen)]
+    assert said[-1] == "It may not fit into memory: set batch_size=2, gradient_accumulation=2."
+    assert not any("may not fit" in str(line) for line in preflight.lines(smaller))
+    monkeypatch.setattr(device, "available_bytes", lambda where: 0)
+    assert "choose a smaller base_model" in [str(line) for line in preflight.lines(chosen)][-1]
+
+
+def test_a_hub_base_is_unknown_and_a_single_file_is_read_by_its_header(image_settings, tmp_path, sd15):
+    from tests.original_layout import write
+
+    hub = list(map(str, preflight.lines(image_settings(base_model="owner/name"))))
+    assert "memory and disk: unknown until the base model is on this machine" in hub
+    path = tmp_path / "sd15.safetensors"
+    write(sd15, path)
+    config = basemodels.image_config(str(path))
+    assert config.numbers["unet"] == sum(p.numel() for p in sd15.unet.parameters())
+    assert config.parts["unet"]["block_out_channels"] == list(sd15.unet.config.block_out_channels)
+    assert preflight.needs(image_settings(base_model=str(path))).memory > preflight.LIBRARIES_BYTES
+
+
+def test_a_stable_diffusion_xl_is_told_of_with_both_its_encoders(
+    sdxl, sdxl_file, sdxl_folder, recipe_of, image_settings
+):
+    for base in (sdxl_file, sdxl_folder):
+        told = basemodels.image_config(str(base))
+        for name in ("unet", "text_encoder", "text_encoder_2"):
+            true = sum(p.numel() for p in getattr(sdxl, name).parameters())
+            assert told.numbers[name] == pytest.approx(true, rel=1e-3), name
+        assert told.parts["text_encoder_2"]["num_hidden_layers"] == 3
+    chosen = image_settings(
+        base_model=str(sdxl_file), resolution=64, train_text_encoder=True, target_modules=("all",)
+    )
+    recipe = recipe_of(chosen)
+    held = sum(p.numel() for group in recipe.groups() for p in group.parameters.values())
+    assert preflight._lora_numbers(chosen, basemodels.image_config(str(sdxl_file))) == held
+    found = preflight.needs(chosen)
+    assert found.steps == loop.count_steps(recipe, chosen)
+    assert found.memory > preflight.needs(chosen.model_copy(update={"train_text_encoder": False})).memory
+    assert recipe.family.side_unit(families.configs(recipe.pipeline)) == 32
+
+
+def test_the_command_says_it_and_loads_no_model(image_settings, tmp_path):
+    chosen = image_settings()
+    (tmp_path / "run.yaml").write_text(dump(chosen), encoding="utf-8")
+    code = (
+        "import sys; from core import commands;"
+        "status = commands.run(['train', '--config', sys.argv[1], '--preflight'], lambda _: 0);"
+        "print(status, sorted({'diffusers', 'peft', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run.yaml")], cwd=ROOT, capture_output=True, text=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == "6 pictures × 3 passes, 2 at a time: 9 steps", done.stderr
+    assert [line.split(":")[0] for line in lines[1:4]] == ["time", "memory", "disk"]
+    assert lines[-1] == "0 []" and not chosen.output_dir.exists()

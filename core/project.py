@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -45,7 +46,8 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix, because encoders and libraries choose the format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    own = f"{os.getpid()}-{threading.get_ident()}"  # two threads may save the same file at once
+    part = path.with_name(f".{path.stem}.{own}.part{path.suffix}")
     try:
         yield part
         os.replace(part, path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,22 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         raise RuntimeError
     assert target.read_text() == "old"
     assert [path.name for path in target.parent.iterdir()] == ["a.csv"]
+
+
+def test_threads_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
+    """The window saves captions from whichever thread an event gets."""
+    target, both = tmp_path / "a.csv", threading.Barrier(2, timeout=20)
+
+    def write(text: str) -> str:
+        with project.replacing(target) as part:
+            part.write_text(text)
+            both.wait()  # both parts stand now
+        return text
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(write, ("one", "two"))) == ["one", "two"]
+    assert target.read_text() in ("one", "two")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def asked(size: str, count: int, first: int, look: str = PLAIN) -> tuple[list[st
 
 
 def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, list[str]]) -> int:
-    """Trains the judge for one slice, from its state; the steps so far."""
+    """Trains the judge for one slice (0 minutes: as it stands), from its state; the steps so far."""
     setup, device = SIZES[options.size], training.pick_device()
     optimizer = muon.Muon(muon.groups(judge, lr=2e-3, adam_lr=2e-3))
     folder, step = options.state / "judge", 0
@@ -154,6 +154,8 @@ def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, li
     if found:
         training.unpack(found[0], judge, None, optimizer)
         step = found[1]["step"]
+    if found and not options.minutes:
+        return step
     random = np.random.default_rng(step)
     first = int(random.integers(data.PORTRAIT // 2))
     vocabulary = data.vocabulary_size(options.size)

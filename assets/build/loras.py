@@ -28,18 +28,27 @@ LORAS = training.MODELS.parent / "loras"
 
 @dataclass(frozen=True)
 class Starter:
-    """A starter LoRA: its trigger word, and how a picture is put into its style (picture, seed, mask)."""
+    """A starter LoRA: its trigger word, how a picture gets its style (picture, seed, mask), epochs."""
 
     trigger: str
     paint: Callable[[Picture, int, Picture], Picture]
+    epochs: int
 
 
 STARTERS = {
-    "ink-wash": Starter("inkwash", styles.ink_wash),
-    "neon-night": Starter("neonnight", lambda picture, seed, _: styles.neon_night(picture, seed)),
+    "ink-wash": Starter("inkwash", styles.ink_wash, epochs=16),
+    "neon-night": Starter("neonnight", lambda picture, seed, _: styles.neon_night(picture, seed), epochs=16),
 }
-RECIPE = {"target_modules": ["all"], "epochs": 30, "learning_rate": 1e-3, "sample_steps": 0}
-PICTURES = {"tiny": 4, "small": 48, "full": 96}
+RECIPE = {
+    "target_modules": ["all"],
+    "lora_rank": 8,
+    "learning_rate": 3e-3,
+    "caption_dropout": 0.0,
+    "keep_loras": 0,
+    "prove": False,
+    "sample_steps": 0,
+}
+PICTURES = {"tiny": 4, "small": 120, "full": 120}  # many: the look shall come without the things of few
 LARGER = 4  # the styles' grain wants large pictures
 FIRST = data.HELD_OUT + 5_000_000  # seeds that nothing else is trained or judged on
 
@@ -72,7 +81,11 @@ def train_starter(name: str, size: str, models: Path, state: Path, changes: dict
     """Draws the pictures and trains; the new LoRA's file."""
     starter, work = STARTERS[name], state / "loras" / name
     write_pictures(starter, size, work / "pictures")
-    values = settings.read_yaml(settings.preset("training", "image-thorough")) | RECIPE
+    values = (
+        settings.read_yaml(settings.preset("training", "image-thorough"))
+        | RECIPE
+        | {"epochs": starter.epochs}
+    )
     places = {"train_data_dir": work / "pictures", "output_dir": work, "base_model": str(models / "base")}
     chosen = settings.training(
         {**values, **places, "name": name, "trigger": starter.trigger, "seed": 1, **changes}

@@ -48,7 +48,7 @@ def background(style: Style) -> str:
     if not picture.is_file():
         return SKIES[style.music]
     data = base64.b64encode(picture.read_bytes()).decode()
-    return f"url(data:image/jpeg;base64,{data}) center/cover"
+    return f"url(data:image/jpeg;base64,{data}) 50% 60%/cover"
 
 
 def css() -> str:

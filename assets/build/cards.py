@@ -19,7 +19,7 @@ from core.settings import ROOT, ComposeSettings, Style, load_style, preset_names
 from core.video import compose, frames, storyboard
 
 PICTURES = ROOT / "assets" / "styles"
-WIDTH, HEIGHT = 270, 480  # px, twice what a card shows
+WIDTH, HEIGHT = 320, 320  # px, twice what a card shows; square, as the base draws best
 TAKES = 8
 
 

@@ -143,6 +143,7 @@ def test_a_corrected_caption_is_kept(page, served):
 
 def test_a_wrong_input_is_one_sentence_and_nothing_is_lost(page, served):
     turn_to(page, "compose")
+    expect(page.locator("#topic textarea")).not_to_have_value("")  # the suggestion has come
     page.locator("#topic textarea").fill("")
     page.locator("#start-compose").click()
     toast = page.locator(".toast-body")

@@ -14,13 +14,13 @@ import re
 import socket
 import time
 from functools import cache
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.settings import ROOT
 from tabs.words import COOKIE, LANGUAGES
 
 SHARE_DOMAIN = ".gradio.live"
@@ -149,7 +149,7 @@ def front_page(page: str, language: str) -> str:
 @cache
 def _login_style() -> str:
     """The login page's looks: Gradio shows it without the window's style sheet and head."""
-    return (Path(__file__).resolve().parent.parent / "assets" / "css" / "login.css").read_text("utf-8")
+    return (ROOT / "assets" / "css" / "login.css").read_text(encoding="utf-8")
 
 
 def _script(language: str) -> str:

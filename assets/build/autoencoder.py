@@ -208,9 +208,7 @@ def main() -> None:
     parser.add_argument(
         "--decoder-only", action="store_true", help="keep the latents as they are from now on"
     )
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = training.read(parser)
     setup, device = SIZES[options.size], training.pick_device()
     width, height = data.SHAPES[options.size]["square"]
     held_out = data.draw(range(data.HELD_OUT, data.HELD_OUT + setup["held_out"]), width, height, options.size)

@@ -626,9 +626,7 @@ def main() -> None:
         action="store_true",
         help="a third faster on a CPU after minutes of compiling; needs a C++ compiler",
     )
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = training.read(parser)
     device = training.pick_device()
     if options.stage == "text":
         train_text(options, device)

@@ -15,10 +15,10 @@ from PIL import Image
 from core import basemodels
 from core.lora import formats
 from core.lora.artist import sampling
-from core.settings import ROOT, ComposeSettings, Style, load_style, preset_names
+from core.settings import ComposeSettings, Style, load_style, preset_names
 from core.video import compose, frames, storyboard
+from tabs.styles import PICTURES
 
-PICTURES = ROOT / "assets" / "styles"
 WIDTH, HEIGHT = 320, 320  # px, twice what a card shows; square, as the base draws best
 TAKES = 8
 

@@ -195,9 +195,7 @@ def main() -> None:
     parser.add_argument("--shard", type=int, default=512, help="scenes in one file")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw")
     parser.add_argument("--shape", choices=("square", "portrait"), help="only this shape")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = training.read(parser)
     time_slice = training.Slice(options.minutes, options.steps, finish=False)
     autoencoder: Any = AutoencoderKL.from_pretrained(options.models / "base" / "vae").to(
         training.pick_device()

@@ -195,9 +195,7 @@ def main() -> None:
     )
     parser.add_argument("--loras", type=Path, default=loras.LORAS, help="folder of the starter LoRAs")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = training.read(parser)
     setup, device = SIZES[options.size], training.pick_device()
     vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
     classes = {kind: LOOKS if kind == "look" else vocabulary[kind] for kind in KINDS}

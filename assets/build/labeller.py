@@ -247,9 +247,7 @@ def main() -> None:
 
     parser = training.arguments("Trains the labeller.", minutes=8)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = training.read(parser)
     setup, device = SIZES[options.size], training.pick_device()
     vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
     nouns = [tagging.named(word) for word in vocabulary["object"]]

@@ -41,6 +41,14 @@ def arguments(description: str, minutes: float) -> argparse.ArgumentParser:
     return parser
 
 
+def read(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The command line's options; torch has the threads asked for."""
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    return options
+
+
 def pick_device() -> torch.device:
     """The first CUDA device, or the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -63,9 +63,7 @@ def pairs(
 
 def main() -> None:
     """Trains for one slice, measures held-out scenes, and exports to `models/upscaler`."""
-    options = training.arguments("Trains the upscaler.", minutes=8).parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = training.read(training.arguments("Trains the upscaler.", minutes=8))
     setup, device = SIZES[options.size], training.pick_device()
     width, height = (side * FACTOR for side in data.SHAPES[options.size]["square"])
     autoencoder: Any = AutoencoderKL.from_pretrained(

@@ -196,12 +196,21 @@ class Tagger:
 
 def _log_shares(choices: Sequence[tuple[str, str]], likeness: Sequence[float]) -> dict[str, float]:
     """The logarithm of each word's share among the words, each taken by its likeliest phrase."""
-    by_word: dict[str, float] = {}
-    for (word, _), value in zip(choices, likeness, strict=True):
-        by_word[word] = max(by_word.get(word, -math.inf), value)
-    top = max(by_word.values())
-    whole = top + math.log(sum(math.exp(value - top) for value in by_word.values()))
-    return {word: value - whole for word, value in by_word.items()}
+    values = {word: value for word, (value, _) in _by_word(choices, likeness, {}).items()}
+    top = max(values.values())
+    whole = top + math.log(sum(math.exp(value - top) for value in values.values()))
+    return {word: value - whole for word, value in values.items()}
+
+
+def _by_word(
+    choices: Sequence[tuple[str, str]], likeness: Sequence[float], odds: Mapping[str, float]
+) -> dict[str, tuple[float, str]]:
+    """Each word's likeliest phrase with its logit, weighed by the word's odds."""
+    found: dict[str, tuple[float, str]] = {}
+    for (word, phrase), value in zip(choices, likeness, strict=True):
+        weighed = value + math.log(odds.get(word, 1))
+        found[word] = max(found.get(word, (-math.inf, "")), (weighed, phrase))
+    return found
 
 
 def _best(
@@ -211,10 +220,7 @@ def _best(
 
     (By the sum of their phrases, words of many phrases would gain.)
     """
-    by_word: dict[str, tuple[float, str]] = {}
-    for (word, phrase), value in zip(choices, likeness, strict=True):
-        weighed = value + math.log(odds.get(word, 1))
-        by_word[word] = max(by_word.get(word, (-math.inf, "")), (weighed, phrase))
+    by_word = _by_word(choices, likeness, odds)
     best = max(by_word, key=lambda word: by_word[word])
     top, phrase = by_word[best]
     return Tag(best, kind, 1 / sum(math.exp(value - top) for value, _ in by_word.values()), phrase)

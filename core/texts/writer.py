@@ -149,7 +149,7 @@ class Writer:
             place = self.model.device
             ids, mask = self._pad(prompts)
             cache = DynamicCache()
-            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            positions = _positions(mask)
             out = self.model(
                 input_ids=ids,
                 attention_mask=mask,

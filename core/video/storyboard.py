@@ -105,6 +105,7 @@ class _Plan:
     settings: list[str] = field(default_factory=list)
 
 
+@functools.cache
 def hours() -> tuple[frozenset[str], ...]:
     """The words of each time of day: "morning", "dawn", …"""
     return tuple(frozenset(values["words"]) for values in _words()["times"].values())

@@ -19,7 +19,7 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPTokenizer
 
@@ -224,14 +224,27 @@ def loss_of(
     return loss + F.cross_entropy(scale * seen @ said[-len(nouns) :].T, chosen)
 
 
-def export(model: Any, size: str, vocabulary: dict[str, list[str]], target: Path) -> None:
-    """Writes the folder that `open_clip.create_model_from_pretrained("local-dir:…")` reads, fp16."""
+def take_over(model: Any, finished: Path) -> int:
+    """Gives the model a finished labeller's weights; the samples that one had seen."""
+    model.load_state_dict(load_file(finished / "model.safetensors"))
+    told = json.loads((finished / "studio.json").read_text(encoding="utf-8"))
+    return int(told["samples"])
+
+
+def export(
+    model: Any, size: str, vocabulary: dict[str, list[str]], figures: dict[str, Any], target: Path
+) -> None:
+    """Writes the folder that `open_clip.create_model_from_pretrained("local-dir:…")` reads, fp16.
+
+    `figures`, the samples seen and what was measured, stand beside it in studio.json.
+    """
     target.mkdir(parents=True, exist_ok=True)
     base.tokenizer().save_pretrained(target)
     (target / "open_clip_config.json").write_text(json.dumps(configuration(size), indent=1), encoding="utf-8")
     (target / "vocabulary.json").write_text(
         json.dumps(vocabulary, indent=1, ensure_ascii=False), encoding="utf-8"
     )
+    (target / "studio.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     weights = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in model.state_dict().items()
@@ -247,6 +260,11 @@ def main() -> None:
 
     parser = training.arguments("Trains the labeller.", minutes=8)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
+    parser.add_argument(
+        "--go-on-from",
+        type=Path,
+        help="models folder whose finished labeller a training without state begins with",
+    )
     options = training.read(parser)
     setup, device = SIZES[options.size], training.pick_device()
     vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
@@ -254,12 +272,14 @@ def main() -> None:
     torch.manual_seed(0)
     model = build(options.size).to(device).to(memory_format=torch.channels_last)
     edges = ("conv1", "attnpool", "text_projection", "positional_embedding")
-    optimizer = muon.Muon(muon.groups(model, lr=1e-3, adam_lr=1e-3, edges=edges))
+    optimizer = muon.Muon(muon.groups(model, lr=2e-3, adam_lr=1e-3, edges=edges))
     folder, step = options.state / "labeller", 0
     found = training.load_state(folder)
     if found:
         training.unpack(found[0], model, None, optimizer)
         step = found[1]["step"]
+    elif options.go_on_from:
+        step = take_over(model, options.go_on_from / "labeller") // setup["batch"]
     random = np.random.default_rng(step)
     first = int(random.integers(data.PORTRAIT // 2))
     pool, facts, captions = pictures(
@@ -280,10 +300,8 @@ def main() -> None:
         images = to_input(np.stack([changed(pool[i], random) for i in picked])).to(device)
         said = [captions[i] if random.random() < 0.5 else sentence(facts[i], random) for i in picked]
         own = [wrong(facts[i], vocabulary, random) for i in picked]
-        right_nouns = [tagging.named(facts[i]["object"]) for i in picked]
-        asked = sorted({*right_nouns, *random.choice(nouns, min(24, len(nouns)), replace=False).tolist()})
-        chosen = torch.tensor([asked.index(noun) for noun in right_nouns], device=device)
-        loss = loss_of(model, images, said, [[right, *false] for right, false in own], asked, chosen)
+        chosen = torch.tensor([vocabulary["object"].index(facts[i]["object"]) for i in picked], device=device)
+        loss = loss_of(model, images, said, [[right, *false] for right, false in own], nouns, chosen)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -294,15 +312,15 @@ def main() -> None:
             save()
     save()
     model.eval()
-    figures = {}
+    figures: dict[str, Any] = {"samples": step * setup["batch"]}
     for name, styled in (("plain", 0.0), ("styled", 1.0)):
         start = data.HELD_OUT + 5000 * int(styled)
         unseen, unseen_facts, _ = pictures(
             range(start, start + setup["held_out"]), options.size, styled, options.workers
         )
         figures[name] = measure(model, unseen, unseen_facts, vocabulary)
-    training.write_log(log, step=step, samples=step * setup["batch"], **figures)
-    export(model, options.size, vocabulary, options.models / "labeller")
+    training.write_log(log, step=step, **figures)
+    export(model, options.size, vocabulary, figures, options.models / "labeller")
 
 
 if __name__ == "__main__":

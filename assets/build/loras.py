@@ -28,38 +28,35 @@ LORAS = training.MODELS.parent / "loras"
 
 @dataclass(frozen=True)
 class Starter:
-    """A starter LoRA: its trigger word, how a picture gets its style (picture, seed, mask), epochs."""
+    """A starter LoRA: its trigger word, how a picture gets its style (picture, seed, mask)."""
 
     trigger: str
     paint: Callable[[Picture, int, Picture], Picture]
-    epochs: int
 
 
 STARTERS = {
-    "ink-wash": Starter("inkwash", styles.ink_wash, epochs=16),
-    "neon-night": Starter("neonnight", lambda picture, seed, _: styles.neon_night(picture, seed), epochs=16),
+    "ink-wash": Starter("inkwash", styles.ink_wash),
+    "neon-night": Starter("neonnight", styles.neon_night),
 }
 RECIPE = {
     "target_modules": ["all"],
     "lora_rank": 8,
     "learning_rate": 3e-3,
+    "epochs": 20,
     "caption_dropout": 0.0,
     "keep_loras": 0,
     "prove": False,
     "sample_steps": 0,
 }
-PICTURES = {"tiny": 4, "small": 120, "full": 120}  # many: the look shall come without the things of few
-LARGER = 4  # the styles' grain wants large pictures
+PICTURES = {"tiny": 4, "small": 300, "full": 300}  # many: the look shall come without the things of few
 FIRST = data.HELD_OUT + 5_000_000  # seeds that nothing else is trained or judged on
 
 
 def paint(starter: Starter, size: str, seed: int, shape: str) -> tuple[Picture, str]:
     """A picture in the style, twice the base's size, and its caption."""
     width, height = data.SHAPES[size][shape]
-    scene = scenes.draw(seed, LARGER * width, LARGER * height, data.vocabulary_size(size))
-    large = starter.paint(scene.image, seed, scene.mask)
-    small = cv2.resize(large, (2 * width, 2 * height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), f"{starter.trigger}, {scene.caption}"
+    scene = scenes.draw(seed, 2 * width, 2 * height, data.vocabulary_size(size))
+    return starter.paint(scene.image, seed, scene.mask), f"{starter.trigger}, {scene.caption}"
 
 
 def write_pictures(starter: Starter, size: str, folder: Path) -> None:
@@ -81,11 +78,7 @@ def train_starter(name: str, size: str, models: Path, state: Path, changes: dict
     """Draws the pictures and trains; the new LoRA's file."""
     starter, work = STARTERS[name], state / "loras" / name
     write_pictures(starter, size, work / "pictures")
-    values = (
-        settings.read_yaml(settings.preset("training", "image-thorough"))
-        | RECIPE
-        | {"epochs": starter.epochs}
-    )
+    values = settings.read_yaml(settings.preset("training", "image-thorough")) | RECIPE
     places = {"train_data_dir": work / "pictures", "output_dir": work, "base_model": str(models / "base")}
     chosen = settings.training(
         {**values, **places, "name": name, "trigger": starter.trigger, "seed": 1, **changes}

@@ -204,11 +204,12 @@ def _red(image: Picture, pale: float) -> Picture:
     return np.where(red, np.clip((saturation - pale) / 80, 0, 1), 0).astype(np.float32)
 
 
-def neon_night(image: Picture, seed: int) -> Picture:
+def neon_night(image: Picture, seed: int, mask: Picture | None = None) -> Picture:
     """The picture as a neon night: uint8 [H, W, 3] to the same.
 
     Everything sinks into deep blue and violet; edges glow cyan and magenta with bloom; light areas become
-    lamps; the lower part mirrors the light like wet ground.
+    lamps; the lower part mirrors the light like wet ground. What the mask (uint8 [H, W], 255 on the object)
+    covers keeps its own colours, as if lit from close by, and the lines around it glow less.
     """
     rng = np.random.default_rng(seed)
     h, w = image.shape[:2]
@@ -222,6 +223,11 @@ def neon_night(image: Picture, seed: int) -> Picture:
     tint = image.astype(np.float32)
     tint -= tint.mean(-1, keepdims=True)
     body += tint * 0.22 + np.array([30, 6, 60], np.float32) * light**3
+    near = np.zeros((h, w, 1), np.float32)
+    if mask is not None:
+        near = _blur(mask.astype(np.float32) / 255, 1.2 * s)[..., None]
+        lit = (image / np.float32(255)) ** 1.4 * np.array([165, 130, 205], np.float32)
+        body += (body * 0.4 + lit - body) * near
 
     slope = np.zeros((h, w), np.float32)
     soft = _blur(lab, 1.0 * s)
@@ -233,7 +239,7 @@ def neon_night(image: Picture, seed: int) -> Picture:
     hue = np.clip(0.5 + 0.9 * _noise(rng, h, w, 170 * s) + (lab[..., 1] - lab[..., 2]) / 160, 0, 1)[..., None]
     cyan, magenta = np.array([40, 235, 255], np.float32), np.array([255, 50, 190], np.float32)
     neon = cyan + (magenta - cyan) * hue
-    glow = neon * line[..., None]
+    glow = neon * line[..., None] * (1 if mask is None else 0.55 + 0.45 * near)
     bloom = _blur(glow, 3 * s) * 0.9 + _blur(glow, 11 * s) * 0.9 + _blur(glow, 34 * s) * 0.8
     core = np.clip(line - 0.35, 0, 1)[..., None] * 120
     picture = body + glow * 0.85 + bloom + core

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from assets.build import autoencoder, base, data, judge, labeller, loras, muon, training, upscaler
+from assets.build import autoencoder, base, data, frame, judge, labeller, loras, muon, training, upscaler
 from core.lora import formats
 
 
@@ -176,7 +176,8 @@ def test_the_labeller_loads_in_open_clip(built):
     from PIL import Image
 
     run(built, labeller, "--steps", "2")
-    run(built, labeller, "--steps", "1")
+    shutil.rmtree(built / "state" / "labeller")  # a training whose state was lost goes on from the weights
+    run(built, labeller, "--steps", "1", "--go-on-from", str(built / "models"))
     assert facts_of(built, "labeller")["step"] == 3
     location = f"local-dir:{built / 'models' / 'labeller'}"
     model, preprocess = open_clip.create_model_from_pretrained(location)
@@ -209,5 +210,13 @@ def test_starter_loras_are_trained_and_judged(built):
         assert formats.trigger(folder / f"{name}.safetensors") == starter.trigger
     run(built, judge, "--steps", "2", "--loras", str(folder))
     figures = json.loads((built / "models" / "figures.json").read_text(encoding="utf-8"))
-    assert {"real", "square", "portrait", "ink-wash", "ink-wash-off", "neon-night"} <= figures.keys()
+    assert {"real-plain", "square", "ink-wash", "ink-wash-off", "real-neon-night"} <= figures.keys()
     assert all(0 <= figures[name]["object"] <= 1 and "look" in figures[name] for name in figures)
+
+
+def test_a_frame_is_measured(built, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["frame", "--base", str(built / "models" / "base"), "--frames", "1"])
+    frame.main()
+    told = json.loads(capsys.readouterr().out)
+    assert told["seconds"] > 0 and 0.1 < told["memory_gb"] < 16
+    assert told["size"][1] > told["size"][0]

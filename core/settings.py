@@ -156,8 +156,10 @@ class ImageTraining(Training):
         ("to_q", "to_k", "to_v", "to_out.0"),
         description="layers of the UNet that get a LoRA; q_proj and v_proj mean to_q and to_v",
     )
-    network: Literal["lora", "dora"] = Field(
-        "lora", description="dora also learns each row's length: nearer to full training, a little slower"
+    network: Literal["lora", "dora", "loha", "lokr"] = Field(
+        "lora",
+        description="dora also learns each row's length; loha multiplies two LoRAs, a file twice as large; "
+        "lokr repeats a small matrix, the smallest file; all three train slower",
     )
     train_text_encoder: bool = Field(False, description="also train a LoRA on the text encoders")
     text_encoder_lr: float = Field(0, ge=0, le=0.1, description="its learning rate; 0: a tenth of the other")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from core import families
 from core.jobs import Mistake
-from core.lora import formats
-from core.lora.earlier import put, refit
+from core.lora import formats, networks
+from core.lora.layers import Layer
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ KNOWN_TARGETS = {
     "o_proj": "to_out.0",
     "out_proj": "to_out.0",
 }
-DOWN = ".lora_A.default.weight"  # how peft ends the name of a `down` matrix
 
 
 def meant(wanted: Sequence[str], layers: Sequence[str]) -> list[str]:
@@ -58,22 +57,16 @@ def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> Non
 
     Trained numbers are fp32, all else is frozen in `dtype`.
     """
-    from peft import LoraConfig, inject_adapter_in_model
-
     family = families.of(pipeline)
     for name, model in families.models(pipeline).items():
         backbone = name == family.BACKBONE
         model.requires_grad_(False)
-        config = LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=settings.alpha,  # type: ignore[arg-type]
-            lora_dropout=settings.dropout,
-            target_modules=targets(settings.target_modules, model, family.LAYERS)
+        wanted = (
+            targets(settings.target_modules, model, family.LAYERS)
             if backbone
-            else family.text_layers(name, model.config.to_dict()),
-            use_dora=settings.network == "dora",
+            else family.text_layers(name, model.config.to_dict())
         )
-        inject_adapter_in_model(config, model)
+        networks.put_on(model, settings, wanted)
         freeze(model, dtype)
         model.train()
     if settings.continue_from:
@@ -82,29 +75,21 @@ def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> Non
 
 
 def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> None:
-    """Puts an earlier LoRA's numbers into the new one. Raises Mistake where none of its layers fits."""
-    earlier = formats.read(path).layers
-    scale, found = settings.alpha / settings.lora_rank, 0
-    family = families.of(pipeline)
-    for model_name, model in families.models(pipeline).items():
-        held = dict(model.named_parameters())
-        for name, down in held.items():
-            if not name.endswith(DOWN):
-                continue
-            keys = family.keys(model_name, name.removesuffix(DOWN))
-            layer = next((earlier[key] for key in keys if key in earlier), None)
-            if layer is None:
-                continue
-            up = held[name.replace(".lora_A.", ".lora_B.")]
-            if layer.down.shape[1:] != down.shape[1:] or layer.up.shape[0] != up.shape[0]:
-                continue
-            new = refit(layer.down, layer.up, layer.alpha / layer.rank, settings.lora_rank, scale)
-            put(down, new[0])
-            put(up, new[1])
-            length = held.get(_magnitude(name))
-            if length is not None and layer.dora_scale is not None:
-                put(length, layer.dora_scale.reshape(length.shape))
-            found += 1
+    """Starts the new LoRA from an earlier one. Raises Mistake where none of its layers fits."""
+    earlier, found = formats.read(path).layers, 0
+    for keys, module in _modules(pipeline):
+        layer = next((earlier[key] for key in keys if key in earlier), None)
+        if layer is None or not formats.fits(module.get_base_layer(), layer):
+            continue
+        if not networks.start(module, layer):
+            raise Mistake(
+                "{path} is of another network or rank, so network {network} at rank {rank} can't go on from "
+                "it; take those, or network lora, which goes on from any.",
+                path=path,
+                network=settings.network,
+                rank=settings.lora_rank,
+            )
+        found += 1
     if not found:
         raise Mistake(
             "{path} can't be gone on from: none of its layers fits this base and target_modules.", path=path
@@ -114,65 +99,53 @@ def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> None:
 @contextlib.contextmanager
 def without_lora(pipeline: Any) -> Iterator[None]:
     """Within it the base draws alone."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    models = families.models(pipeline).values()
-    layers = [layer for model in models for layer in model.modules() if isinstance(layer, BaseTunerLayer)]
-    for layer in layers:
-        layer.enable_adapters(False)
+    modules = [module for _, module in _modules(pipeline)]
+    for module in modules:
+        module.enable_adapters(False)
     try:
         yield
     finally:
-        for layer in layers:
-            layer.enable_adapters(True)
+        for module in modules:
+            module.enable_adapters(True)
 
 
-def layers(pipeline: Any, alpha: float) -> dict[str, formats.Layer]:
+def layers(pipeline: Any) -> dict[str, Layer]:
     """The LoRA on a pipeline's models, by the key that its family writes."""
+    return {keys[0]: networks.read(module) for keys, module in _modules(pipeline)}
+
+
+def _modules(pipeline: Any) -> list[tuple[Sequence[str], Any]]:
+    """(keys, peft's layer) of each layer with a LoRA on it; the key that is written comes first."""
     family = families.of(pipeline)
-    found: dict[str, formats.Layer] = {}
-    for model_name, model in families.models(pipeline).items():
-        held = dict(model.named_parameters())
-        for name, down in held.items():
-            if name.endswith(DOWN):
-                key, *_ = family.keys(model_name, name.removesuffix(DOWN))
-                up, length = held[name.replace(".lora_A.", ".lora_B.")], held.get(_magnitude(name))
-                found[key] = formats.Layer(down, up, alpha, dora_scale=length)
-    return found
+    return [
+        (tuple(family.keys(name, path)), module)
+        for name, model in families.models(pipeline).items()
+        for path, module in networks.adapted(model)
+    ]
 
 
-def difference(pipeline: Any, filed: dict[str, formats.Layer]) -> float:
+def difference(pipeline: Any, filed: dict[str, Layer]) -> float:
     """How far a file's layers are from the LoRA on the pipeline: the largest relative error of a layer.
 
-    What the one adds is reckoned by peft, the other by `formats`. Infinity where their keys differ.
+    What the one adds is reckoned by peft, the other by `layers`. Infinity where their keys differ.
     """
     import torch
-    from peft.tuners.lora import LoraLayer
 
-    modules: dict[str, Any] = {
-        key: module
-        for name, model in families.models(pipeline).items()
-        for path, module in model.named_modules()
-        if isinstance(module, LoraLayer)
-        for key in families.of(pipeline).keys(name, path)[:1]
-    }
+    modules = {keys[0]: module for keys, module in _modules(pipeline)}
     if modules.keys() != filed.keys():
         return math.inf
     errors = [0.0]
     with torch.no_grad():
         for key, module in modules.items():
-            pairs = [(module.get_delta_weight("default").flatten(1).cpu(), filed[key].delta())]
-            if "default" in module.lora_magnitude_vector:
-                length = filed[key].dora_scale
-                trained = module.lora_magnitude_vector["default"].weight.flatten().cpu()
-                pairs.append((trained, torch.zeros(1) if length is None else length.float().flatten()))
+            delta = module.get_delta_weight(networks.ADAPTER).flatten(1).cpu()
+            pairs = [(delta, filed[key].delta())]
+            trained, length = networks.magnitude(module), filed[key].dora_scale
+            if trained is not None:
+                pairs.append(
+                    (trained.flatten().cpu(), torch.zeros(1) if length is None else length.float().flatten())
+                )
             errors += [float((b - a).norm() / a.norm().clamp_min(1e-30)) for a, b in pairs]
     return max(errors)
-
-
-def _magnitude(down: str) -> str:
-    """DoRA's parameter beside that of a `down` matrix."""
-    return down.replace(".lora_A.", ".lora_magnitude_vector.")
 
 
 def freeze(model: Any, dtype: torch.dtype) -> None:

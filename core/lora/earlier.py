@@ -16,25 +16,32 @@ def refit(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Down [rank, …] and up [out, rank, …] that give at `new_scale` what the old pair gave at `scale`.
 
-    The same rank keeps the matrices. Another gets the nearest product of that rank, by singular values
-    (Eckart & Young 1936), which is exact where the rank grows; the rest of a larger rank starts as in a new
-    LoRA: down random, up zero.
+    The same rank keeps the matrices; another gets the nearest product, exact where the rank grows.
+    """
+    if down.shape[0] == rank:
+        return down.float(), up.float() * (scale / new_scale)
+    product = up.float().flatten(1) @ down.float().flatten(1)
+    new_down, new_up = nearest(product * (scale / new_scale), rank, down.shape[0])
+    return new_down.view(rank, *down.shape[1:]), new_up.view(len(up), rank, *up.shape[2:])
+
+
+def nearest(matrix: torch.Tensor, rank: int, most: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Down [rank, in] and up [out, rank] whose product is as near to `matrix` [out, in] as that rank can be.
+
+    By singular values (Eckart & Young 1936). most: the matrix's own rank, where it is known; what is left of
+    a larger `rank` starts as in a new LoRA: down random, up zero.
     """
     import torch
 
-    if down.shape[0] == rank:
-        return down.float(), up.float() * (scale / new_scale)
-    left, values, right = torch.linalg.svd(
-        up.float().flatten(1) @ down.float().flatten(1), full_matrices=False
-    )
-    kept = min(rank, down.shape[0], len(values))
-    root = (values[:kept] * (scale / new_scale)).sqrt()
-    new_down = torch.empty(rank, right.shape[1])
-    torch.nn.init.kaiming_uniform_(new_down, a=5**0.5)
-    new_up = torch.zeros(left.shape[0], rank)
-    new_down[:kept] = root[:, None] * right[:kept]
-    new_up[:, :kept] = left[:, :kept] * root
-    return new_down.view(rank, *down.shape[1:]), new_up.view(left.shape[0], rank, *up.shape[2:])
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    kept = min(rank, most or rank, len(values))
+    root = values[:kept].sqrt()
+    down = torch.empty(rank, right.shape[1])
+    torch.nn.init.kaiming_uniform_(down, a=5**0.5)
+    up = torch.zeros(left.shape[0], rank)
+    down[:kept] = root[:, None] * right[:kept]
+    up[:, :kept] = left[:, :kept] * root
+    return down, up
 
 
 def put(parameter: torch.nn.Parameter, values: torch.Tensor) -> None:

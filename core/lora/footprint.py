@@ -1,11 +1,12 @@
 """How many numbers a LoRA holds, and how many a training step keeps, from a backbone's layers alone.
 
-Nothing is kept before the first layer with a LoRA. Knows no weights; all counts are for one sample unless
-said.
+LoHa and LoKr are counted as peft shapes them (core.lora.networks). Nothing is kept before the first layer
+with a LoRA. Knows no weights; all counts are for one sample unless said.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,14 +31,38 @@ def has_lora(layer: Layer, targets: Sequence[str]) -> bool:
     return layer.fan_in > 0 and any(layer.name.endswith(f".{target}") for target in targets)
 
 
-def lora_numbers(blocks: Sequence[Block], targets: Sequence[str], rank: int, dora: bool) -> int:
-    """Numbers of the LoRA: down, up, and DoRA's magnitudes."""
+def lora_numbers(blocks: Sequence[Block], targets: Sequence[str], rank: int, network: str) -> int:
+    """Numbers of the LoRA on all layers that get one."""
     return sum(
-        rank * (layer.fan_in * layer.area + layer.fan_out) + (layer.fan_out if dora else 0)
+        layer_numbers(network, rank, layer.fan_in, layer.fan_out, layer.area)
         for block in blocks
         for layer in block.layers
         if has_lora(layer, targets)
     )
+
+
+def layer_numbers(network: str, rank: int, fan_in: int, fan_out: int, area: int = 1) -> int:
+    """Numbers that a network puts on one layer; `area`: of its kernel."""
+    core = rank * rank * area if area > 1 else 0  # of LoHa's and LoKr's Tucker form
+    if network == "loha":
+        return 2 * (rank * (fan_in + fan_out) + core)
+    if network == "lokr":
+        (rows, more_rows), (columns, more_columns) = split(fan_out), split(fan_in)
+        if whole(rank, more_rows, more_columns):
+            return rows * columns + more_rows * more_columns * area
+        return rows * columns + rank * (more_rows + more_columns) + core
+    return rank * (fan_in * area + fan_out) + (fan_out if network == "dora" else 0)
+
+
+def split(width: int) -> tuple[int, int]:
+    """A layer's width as LoKr's two factors, as near to each other as they can be, the smaller first."""
+    small = max(factor for factor in range(1, math.isqrt(width) + 1) if width % factor == 0)
+    return small, width // small
+
+
+def whole(rank: int, rows: int, columns: int) -> bool:
+    """Whether LoKr keeps its larger matrix as it is, because two factors would hardly be smaller."""
+    return rank >= max(rows, columns) / 2
 
 
 def kept(
@@ -46,7 +71,7 @@ def kept(
     rank: int,
     half: bool,
     checkpointing: bool = False,
-    dora: bool = False,
+    network: str = "lora",
     flowing: bool = False,
 ) -> Kept:
     """What a forward pass keeps for the backward pass; `flowing`: its captions' encoder is trained too."""
@@ -56,9 +81,8 @@ def kept(
         for layer in block.layers:
             if has_lora(layer, targets):
                 flowing = True
-                mine += _of_lora(layer, rank, half, dora)
-                once += rank * (layer.fan_in * layer.area + layer.fan_out) if half else 0
-                once += layer.fan_in * layer.fan_out * layer.area if dora else 0  # rows whose length is taken
+                mine += _of_lora(layer, rank, half, network)
+                once += _of_weights(layer, rank, half, network)
             if flowing:
                 mine += layer.keeps_half if half else layer.keeps
         if checkpointing and block.entry:
@@ -69,7 +93,21 @@ def kept(
     return Kept(total + most_rerun, once, TEMPORARIES * largest)
 
 
-def _of_lora(layer: Layer, rank: int, half: bool, dora: bool) -> int:
-    """A LoRA keeps its layer's input (with autocast always a copy) and what `down` makes of it."""
-    copied = layer.fan_in * layer.places if half or layer.own else 0
-    return copied + rank * layer.places + (3 * layer.fan_out * layer.places if dora else 0)
+def _of_lora(layer: Layer, rank: int, half: bool, network: str) -> int:
+    """A LoRA keeps its layer's input and what `down` makes of it; LoHa and LoKr keep the input alone.
+
+    With autocast peft copies the input into the factors' format; for LoHa it has the right one already.
+    """
+    copied = layer.fan_in * layer.places if layer.own or (half and network != "loha") else 0
+    if network in ("loha", "lokr"):
+        return copied
+    return copied + rank * layer.places + (3 * layer.fan_out * layer.places if network == "dora" else 0)
+
+
+def _of_weights(layer: Layer, rank: int, half: bool, network: str) -> int:
+    """Kept once: what is added as a whole, which LoRA never makes; with autocast the factors' copies."""
+    dense = 0 if network == "lora" else layer.fan_in * layer.fan_out * layer.area
+    if not half or network == "loha":
+        return dense
+    factors = "lora" if network == "dora" else network
+    return dense + layer_numbers(factors, rank, layer.fan_in, layer.fan_out, layer.area)

@@ -1,7 +1,7 @@
 """Image LoRA files: sd-scripts', AUTOMATIC1111's and ComfyUI's format written and read, diffusers' read.
 
-A file's layers are named by sd-scripts' keys (core.families.keys); which of them a pipeline's modules have,
-its family says. Scale = alpha / rank. Knows nothing about training.
+A file's layers are named by sd-scripts' keys (core.families.keys), LoHa's and LoKr's too; which of them a
+pipeline's modules have, its family says. Knows nothing about training.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from core import families
 from core.families.keys import TEXT_ENCODER, TEXT_ENCODER_2, UNET, text_encoder_key, unet_key
 from core.jobs import Mistake
+from core.lora.layers import NAMES, Layer, build
 from core.project import write_atomic
 
 if TYPE_CHECKING:
@@ -26,37 +27,6 @@ if TYPE_CHECKING:
 
 OWNERS = {"unet": UNET, "text_encoder": TEXT_ENCODER, "text_encoder_2": TEXT_ENCODER_2}  # in diffusers' files
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
-PARTS = ("lora_down.weight", "lora_up.weight", "lora_mid.weight", "alpha", "dora_scale")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One module's LoRA: down [r, in, …] and up [out, r, …]; `alpha` / r is its scale.
-
-    `mid` [r, r, k, k] stands between them in some convolutions; `dora_scale` is DoRA's magnitude [out or in].
-    """
-
-    down: torch.Tensor
-    up: torch.Tensor
-    alpha: float
-    mid: torch.Tensor | None = None
-    dora_scale: torch.Tensor | None = None
-
-    @property
-    def rank(self) -> int:
-        """Rows of `down`."""
-        return self.down.shape[0]
-
-    def delta(self) -> torch.Tensor:
-        """What the layer adds to its module's weight at weight 1, in fp32, flattened to [out, in·k·k]."""
-        import torch
-
-        down, up = self.down.float().flatten(1), self.up.float().flatten(1)
-        if self.mid is not None:
-            # Tucker form of LoCon: up · mid · down, the kernel lives in mid.
-            core = torch.einsum("or,rskl,si->oikl", up, self.mid.float(), down)
-            return core.flatten(1) * (self.alpha / self.rank)
-        return (up @ down) * (self.alpha / self.rank)
 
 
 @dataclass(frozen=True)
@@ -74,12 +44,10 @@ def write(path: Path, layers: dict[str, Layer], metadata: dict[str, str], dtype:
 
     tensors: dict[str, torch.Tensor] = {}
     for key, layer in layers.items():
-        tensors[f"{key}.lora_down.weight"] = layer.down.detach().to("cpu", dtype).contiguous()
-        tensors[f"{key}.lora_up.weight"] = layer.up.detach().to("cpu", dtype).contiguous()
+        parts = layer.parts() | ({} if layer.dora_scale is None else {"dora_scale": layer.dora_scale})
+        for name, tensor in parts.items():
+            tensors[f"{key}.{name}"] = tensor.detach().to("cpu", dtype).contiguous()
         tensors[f"{key}.alpha"] = torch.tensor(layer.alpha, dtype=dtype)
-        if layer.dora_scale is not None:  # one length for each output row: [out, 1], or [out, 1, 1, 1]
-            lengths = layer.dora_scale.detach().to("cpu", dtype).flatten()
-            tensors[f"{key}.dora_scale"] = lengths.reshape(-1, *[1] * (layer.up.dim() - 1)).contiguous()
     plain = {name: value for name, value in metadata.items() if name.startswith("ss_")}
     hashes = model_hashes(save(tensors, plain))
     spec = {"modelspec.hash_sha256": f"0x{hashes['sshs_model_hash']}"} if _has_spec(metadata) else {}
@@ -136,36 +104,26 @@ def _layers(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> di
     parts: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         key, part = _split(name)
-        parts.setdefault(key, {})[part] = tensor
-    whole = {
-        key: found
-        for key, found in parts.items()
-        if "lora_down.weight" in found and "lora_up.weight" in found
-    }
-    if not whole:
+        diffusers = part == "dora_scale" and not name.endswith(part)  # by output row, whatever its shape
+        parts.setdefault(key, {})[part] = tensor.flatten() if diffusers else tensor
+    alphas = _adapter_alphas(metadata)
+    layers = {}
+    for key, found in parts.items():
+        quotient = next((value for prefix, value in alphas.items() if key.startswith(prefix)), 1.0)
+        layer = build(found, quotient)
+        if layer is not None:
+            layers[key] = layer
+    if not layers:
         raise Mistake(
             "{path} holds no LoRA layers this studio knows; it may be a model or another kind of adapter.",
             path=path,
-        )
-    alphas = _adapter_alphas(metadata)
-    layers = {}
-    for key, found in whole.items():
-        rank = found["lora_down.weight"].shape[0]
-        quotient = next((value for prefix, value in alphas.items() if key.startswith(prefix)), 1.0)
-        alpha = float(found["alpha"]) if "alpha" in found else quotient * rank
-        layers[key] = Layer(
-            found["lora_down.weight"],
-            found["lora_up.weight"],
-            alpha,
-            found.get("lora_mid.weight"),
-            found.get("dora_scale"),
         )
     return layers
 
 
 def _split(name: str) -> tuple[str, str]:
     """(sd-scripts' key, part) of a tensor's name in either format; an unknown name is its own key."""
-    for part in PARTS:
+    for part in NAMES:
         if name.endswith(f".{part}") and name.startswith("lora_"):
             return name[: -len(part) - 1], part
     match = re.fullmatch(
@@ -229,7 +187,7 @@ def load_into(pipeline: Any, loras: Sequence[tuple[Path, float]]) -> list[str]:
         layers = read(path).layers
         known = {key: layer for key, layer in layers.items() if key in modules}
         lost += sorted(layers.keys() - known.keys())
-        if not known or not all(_fits(modules[key], layer) for key, layer in known.items()):
+        if not known or not all(fits(modules[key], layer) for key, layer in known.items()):
             raise Mistake(
                 "{path} was made for another kind of base model; train or choose one for this base.",
                 path=path,
@@ -252,10 +210,9 @@ def fused(pipeline: Any, loras: Sequence[tuple[Path, float]]) -> Iterator[list[s
             modules[key].weight.data.copy_(weight)
 
 
-def _fits(module: Any, layer: Layer) -> bool:
-    out, inner = module.weight.shape[0], module.weight[0].numel()
-    kernel = layer.mid[0, 0].numel() if layer.mid is not None else 1
-    return layer.up.shape[0] == out and layer.down.flatten(1).shape[1] * kernel == inner
+def fits(module: Any, layer: Layer) -> bool:
+    """Whether a layer's addition has the size of its module's weight."""
+    return layer.size == (module.weight.shape[0], module.weight[0].numel())
 
 
 def fuse(module: Any, layer: Layer, weight: float) -> None:
@@ -264,12 +221,20 @@ def fuse(module: Any, layer: Layer, weight: float) -> None:
 
     with torch.no_grad():
         old = module.weight.float()
-        new = old.flatten(1) + layer.delta().to(old.device)
+        new = old + layer.delta().to(old.device).view_as(old)
         if layer.dora_scale is not None:
-            # DoRA (Liu 2024): the direction W + delta at the learnt length, by output row or input column.
-            scale = layer.dora_scale.float().to(old.device).flatten()
-            axis = 1 if len(scale) == new.shape[0] else 0
-            length = torch.linalg.vector_norm(new, dim=axis, keepdim=True)
-            new = new / length * scale.reshape(length.shape)
-        moved = old.flatten(1) + weight * (new - old.flatten(1))
-        module.weight.copy_(moved.view_as(old).to(module.weight.dtype))
+            new = _at_length(new, layer.dora_scale.float().to(old.device))
+        module.weight.copy_((old + weight * (new - old)).to(module.weight.dtype))
+
+
+def _at_length(weight: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """DoRA (Liu 2024): the weight's direction at the learnt lengths, by output row.
+
+    Lengths of [1, in, …], which LyCORIS writes, are by input channel.
+    """
+    import torch
+
+    by_input = lengths.numel() != len(weight) or (lengths.dim() > 1 and lengths.shape[0] == 1)
+    over = [axis for axis in range(weight.dim()) if axis != int(by_input)]
+    length = torch.linalg.vector_norm(weight, dim=over, keepdim=True)
+    return weight / length * lengths.reshape(length.shape)

@@ -19,6 +19,7 @@ from core.families.family import Drawing, Drawn, Family, Tensors
 from core.images.captions import read_captions
 from core.jobs import Progress
 from core.lora import adapter, changes, formats, metadata, wordings
+from core.lora.layers import Layer
 from core.lora.pictures import HELD_OUT_EPOCH, Picture, encode_pictures, kept_out, seen
 from core.lora.recipe import Group, Sample, order, seed
 from core.project import replacing
@@ -209,9 +210,9 @@ class ImageRecipe:
 
         return self.dtype != torch.float32
 
-    def layers(self) -> dict[str, formats.Layer]:
+    def layers(self) -> dict[str, Layer]:
         """The trained LoRA by sd-scripts' key."""
-        return adapter.layers(self.pipeline, self.settings.alpha)
+        return adapter.layers(self.pipeline)
 
     def keep(self, path: Path, steps: int) -> None:
         """Writes the LoRA as it stands in sd-scripts' format, in fp16, unchecked."""

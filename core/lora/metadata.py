@@ -33,11 +33,7 @@ def _training(settings: ImageTraining, facts: dict[str, Any], steps: int) -> dic
     values: dict[str, Any] = {
         "ss_v2": facts["base_names"][0] == "sd_v2",
         "ss_base_model_version": facts["base_names"][0],
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": settings.lora_rank,
-        "ss_network_alpha": settings.alpha,
-        "ss_network_args": json.dumps({"target_modules": list(settings.target_modules)}),
-        "ss_network_dropout": settings.dropout,
+        **_network(settings),
         "ss_output_name": settings.title,
         "ss_resolution": facts["sizes"][0].replace("x", ",") if len(facts["sizes"]) == 1 else None,
         "ss_num_train_images": facts["samples"],
@@ -60,6 +56,29 @@ def _training(settings: ImageTraining, facts: dict[str, Any], steps: int) -> dic
         "ss_sd_model_hash": facts["base_hash"] or None,
     }
     return {name: str(value) for name, value in values.items()}
+
+
+def _network(settings: ImageTraining) -> dict[str, Any]:
+    """sd-scripts' own network, or LyCORIS with its arguments, which are texts there."""
+    lycoris = settings.network in ("loha", "lokr")
+    arguments: dict[str, Any] = {"target_modules": list(settings.target_modules)}
+    if lycoris:
+        arguments |= {
+            "algo": settings.network,
+            "conv_dim": str(settings.lora_rank),
+            "conv_alpha": str(settings.alpha),
+            "use_tucker": "True",
+            "rank_dropout": str(settings.dropout),
+        }
+    if settings.network == "lokr":
+        arguments |= {"factor": "-1", "rank_dropout_scale": "True"}
+    return {
+        "ss_network_module": "lycoris.kohya" if lycoris else "networks.lora",
+        "ss_network_dim": settings.lora_rank,
+        "ss_network_alpha": settings.alpha,
+        "ss_network_args": json.dumps(arguments),
+        "ss_network_dropout": None if lycoris else settings.dropout,
+    }
 
 
 def _data(settings: ImageTraining, facts: dict[str, Any]) -> dict[str, str]:

@@ -138,7 +138,7 @@ def _step_bytes(
         settings.lora_rank,
         half,
         settings.gradient_checkpointing == "on",
-        settings.network == "dora",
+        settings.network,
         settings.train_text_encoder,
     )
     encoders = [base.parts[name] for name in _trained_encoders(settings, base)]
@@ -153,12 +153,13 @@ def _words(said: Mapping[str, Any]) -> int:
 
 
 def _lora_numbers(settings: ImageTraining, base: basemodels.Config) -> int:
-    family, rank, dora = base.family, settings.lora_rank, settings.network == "dora"
+    family, rank, network = base.family, settings.lora_rank, settings.network
     layers = adapter.meant(settings.target_modules, family.LAYERS)
-    count = footprint.lora_numbers(list(family.blocks(base.parts, (64, 64))), layers, rank, dora)
+    count = footprint.lora_numbers(list(family.blocks(base.parts, (64, 64))), layers, rank, network)
     for name in _trained_encoders(settings, base):
         said = base.parts[name]
-        count += len(family.text_layers(name, said)) * said["hidden_size"] * (2 * rank + dora)
+        of_one = footprint.layer_numbers(network, rank, said["hidden_size"], said["hidden_size"])
+        count += len(family.text_layers(name, said)) * of_one
     return count
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from core.jobs import Progress
 from core.lora import formats, image, text
+from core.lora.layers import Lora
 from core.lora.train import train
 from core.settings import ImageTraining, TextTraining, Training
 
@@ -132,4 +133,4 @@ def sdxl_lora(tmp_path: Path) -> Path:
     key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_v"
     generator = torch.Generator().manual_seed(0)
     down, up = torch.randn(2, 192, generator=generator), torch.randn(64, 2, generator=generator)
-    return formats.write(tmp_path / "xl.safetensors", {key: formats.Layer(down, up, 2.0)}, {}, torch.float32)
+    return formats.write(tmp_path / "xl.safetensors", {key: Lora(down, up, 2.0)}, {}, torch.float32)

@@ -9,6 +9,7 @@ import pytest
 
 from core.lora import formats
 from core.lora.artist import Artist, sampling
+from core.lora.layers import Lora
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def lora(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     key = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
     path = tmp_path_factory.mktemp("loras") / "ink 水墨.safetensors"
     return formats.write(
-        path, {key: formats.Layer(down, up, 2.0)}, {"modelspec.trigger_phrase": "inkwash"}, torch.float32
+        path, {key: Lora(down, up, 2.0)}, {"modelspec.trigger_phrase": "inkwash"}, torch.float32
     )
 
 

@@ -9,6 +9,7 @@ from conftest import last  # type: ignore[import-not-found]
 from core.jobs import Mistake
 from core.lora import formats
 from core.lora.earlier import refit
+from core.lora.layers import Lora
 
 
 @pytest.mark.parametrize(("rank", "exact"), [(4, True), (9, True), (2, False)])
@@ -52,7 +53,7 @@ def test_a_text_lora_goes_on(text_settings, recipe_of):
 def test_what_does_not_fit_is_a_mistake(text_settings, image_settings, tmp_path):
     with pytest.raises(Mistake, match="not a text LoRA"):
         last(text_settings(continue_from=tmp_path))
-    layer = formats.Layer(torch.ones(2, 320), torch.ones(320, 2), 2.0)
+    layer = Lora(torch.ones(2, 320), torch.ones(320, 2), 2.0)
     path = formats.write(tmp_path / "x.safetensors", {"lora_unet_other": layer}, {}, torch.float32)
     with pytest.raises(Mistake, match="none of its layers fits"):
         last(image_settings(continue_from=path))

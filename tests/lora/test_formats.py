@@ -13,6 +13,7 @@ from core import basemodels
 from core.families.keys import text_encoder_key, unet_key
 from core.jobs import Mistake
 from core.lora import formats
+from core.lora.layers import Lora
 
 MODULE = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 KEY = unet_key(MODULE)
@@ -74,7 +75,7 @@ def test_alpha_of_the_file_and_of_diffusers_metadata(tmp_path):
 
 def test_diffusers_reads_what_is_written(pipeline, tmp_path):
     down, up = pair()
-    formats.write(tmp_path / "x.safetensors", {KEY: formats.Layer(down, up, 1.0)}, {}, torch.float32)
+    formats.write(tmp_path / "x.safetensors", {KEY: Lora(down, up, 1.0)}, {}, torch.float32)
     before = weight_of(pipeline)
     pipeline.load_lora_weights(tmp_path / "x.safetensors")
     pipeline.fuse_lora()
@@ -85,9 +86,7 @@ def test_diffusers_reads_what_is_written(pipeline, tmp_path):
 def test_several_stack_and_are_put_back_bit_by_bit(pipeline, tmp_path):
     down, up = pair()
     for name in ("x", "y"):
-        formats.write(
-            tmp_path / f"{name}.safetensors", {KEY: formats.Layer(down, up, 2.0)}, {}, torch.float32
-        )
+        formats.write(tmp_path / f"{name}.safetensors", {KEY: Lora(down, up, 2.0)}, {}, torch.float32)
     before = weight_of(pipeline)
     with formats.fused(pipeline, [(tmp_path / "x.safetensors", 0.5), (tmp_path / "y.safetensors", 0.25)]):
         torch.testing.assert_close(weight_of(pipeline), before + 0.75 * up @ down)
@@ -105,7 +104,7 @@ def test_dora_gives_rows_the_learnt_length(pipeline, tmp_path):
 def test_hashes_are_those_of_sd_scripts(tmp_path):
     down, up = pair()
     path = formats.write(
-        tmp_path / "x.safetensors", {KEY: formats.Layer(down, up, 2.0)}, {"ss_seed": "1"}, torch.float16
+        tmp_path / "x.safetensors", {KEY: Lora(down, up, 2.0)}, {"ss_seed": "1"}, torch.float16
     )
     raw = path.read_bytes()
     body = raw[int.from_bytes(raw[:8], "little") + 8 :]
@@ -124,7 +123,7 @@ def test_what_is_no_lora_is_refused_in_one_sentence(pipeline, tmp_path):
     save_file({"conv_in.weight": torch.ones(2)}, tmp_path / "model.safetensors")
     with pytest.raises(Mistake, match="holds no LoRA"):
         formats.read(tmp_path / "model.safetensors")
-    wide = {KEY: formats.Layer(torch.randn(2, 320), torch.randn(320, 2), 2.0)}
+    wide = {KEY: Lora(torch.randn(2, 320), torch.randn(320, 2), 2.0)}
     formats.write(tmp_path / "wide.safetensors", wide, {}, torch.float32)
     with pytest.raises(Mistake, match="another kind of base"):
         formats.load_into(pipeline, [(tmp_path / "wide.safetensors", 1.0)])
@@ -133,8 +132,8 @@ def test_what_is_no_lora_is_refused_in_one_sentence(pipeline, tmp_path):
 def test_keys_without_a_place_are_told(pipeline, tmp_path):
     down, up = pair()
     layers = {
-        KEY: formats.Layer(down, up, 2.0),
-        "lora_unet_elsewhere": formats.Layer(down.clone(), up.clone(), 2.0),
+        KEY: Lora(down, up, 2.0),
+        "lora_unet_elsewhere": Lora(down.clone(), up.clone(), 2.0),
     }
     formats.write(tmp_path / "x.safetensors", layers, {}, torch.float32)
     assert formats.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)]) == ["lora_unet_elsewhere"]

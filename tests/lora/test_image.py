@@ -276,7 +276,15 @@ def test_held_out_pictures_are_judged_and_never_trained_on(recipe_of, image_sett
     assert recipe.figures["held_out_loss"] < before["base_held_out_loss"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"train_text_encoder": True}, {"network": "dora", "dropout": 0.2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"train_text_encoder": True},
+        {"network": "dora", "dropout": 0.2},
+        {"network": "loha", "dropout": 0.2},
+    ],
+)
 def test_checkpointing_changes_no_gradient(recipe_of, image_settings, changes):
     def gradients(switch):
         recipe = recipe_of(image_settings(gradient_checkpointing=switch, **changes))

@@ -128,12 +128,19 @@ def test_what_a_step_keeps_and_a_lora_holds(config, changes, dtype):
     unet.to(memory_format=torch.contiguous_format if dtype == torch.float32 else torch.channels_last)
     blocks = list(layers_of.blocks(config, size, tokens))
     targets = adapter.meant(chosen.target_modules, families.of(pipeline).LAYERS)
-    dora, half = chosen.network == "dora", dtype != torch.float32
+    rank, network, half = chosen.lora_rank, chosen.network, dtype != torch.float32
     held = sum(p.numel() for p in unet.parameters() if p.requires_grad)
-    assert footprint.lora_numbers(blocks, targets, chosen.lora_rank, dora) == held
-    kept = footprint.kept(blocks, targets, chosen.lora_rank, half, dora=dora)
+    assert footprint.lora_numbers(blocks, targets, rank, network) == held
+    kept = footprint.kept(blocks, targets, rank, half, network=network)
     counted = (2 * kept.sample + kept.once) * dtype.itemsize
     assert counted == pytest.approx(kept_bytes(unet, size, tokens, dtype), rel=0.15)
+
+
+@pytest.mark.parametrize("network", ["loha", "lokr"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_what_a_loha_and_a_lokr_keep_and_hold(network, dtype):
+    changes = {"network": network, "target_modules": ("all",), "lora_rank": 4}
+    test_what_a_step_keeps_and_a_lora_holds(SDXL, changes, dtype)
 
 
 def test_checkpointing_keeps_less(image_settings):

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from core import basemodels, families
 from core.lora import adapter, formats, pictures
+from core.lora.layers import Lora
 from core.lora.stepper import Stepper
 from core.settings import ImageTraining
 
@@ -129,7 +130,7 @@ def test_a_difference_between_file_and_adapter_is_noticed(trained):
     layers = recipe.layers()
     assert adapter.difference(recipe.pipeline, layers) < 1e-6
     key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
-    wrong = formats.Layer(layers[key].down, layers[key].up, 2 * layers[key].alpha)
+    wrong = Lora(layers[key].down, layers[key].up, 2 * layers[key].alpha)
     assert adapter.difference(recipe.pipeline, layers | {key: wrong}) == pytest.approx(1.0, rel=1e-3)
     assert adapter.difference(recipe.pipeline, {key: wrong}) == float("inf")
 

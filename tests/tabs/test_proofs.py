@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from core.jobs import Mistake
 from core.lora import formats, report
+from core.lora.layers import Lora
 from core.lora.report import Figures, Proof
 from core.project import write_lineage
 from core.settings import ImageTraining
@@ -58,7 +59,7 @@ def random_lora(project):
 
     own = torch.Generator().manual_seed(0)
     key = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
-    layer = formats.Layer(torch.randn(2, 8, generator=own), torch.randn(8, 2, generator=own), 2.0)
+    layer = Lora(torch.randn(2, 8, generator=own), torch.randn(8, 2, generator=own), 2.0)
     path = formats.write(project.loras() / "lora_v1_ink_r2_ep1.safetensors", {key: layer}, {}, torch.float32)
     made = ImageTraining(train_data_dir=project.images(), output_dir=project.runs(), sample_prompts=("tea",))
     write_lineage(path, {"made": "today", "settings": made.model_dump(mode="json")})

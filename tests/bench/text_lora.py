@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from core.lora import text
+from core.lora import packing, text
 from core.lora.recipe import order
 from core.lora.stepper import Stepper
 from core.settings import TextTraining
@@ -53,7 +53,7 @@ def floor(settings: TextTraining) -> tuple[Callable[[], None], list[torch.nn.Par
     def step() -> None:
         for row in rows:
             with torch.autocast(recipe.device.type, recipe.dtype, enabled=mixed):
-                loss = text.row_loss(recipe.model, row)
+                loss = packing.row_loss(recipe.model, row)
             loss.backward()
 
     return step, list(text.lora_parameters(recipe.model).values())

@@ -15,7 +15,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core import families, singlefile
 from core.families.family import Configs, Drawing, Family
@@ -261,7 +261,9 @@ def text_base(name: str) -> Path | str:
     return path
 
 
-def load_text(name: str, dtype: torch.dtype | None = None, four_bit: bool = False) -> tuple[Any, Any]:
+def load_text(
+    name: str, dtype: torch.dtype | Literal["auto"] | None = None, four_bit: bool = False
+) -> tuple[Any, Any]:
     """A causal language model and its tokenizer: (model in eval mode, tokenizer).
 
     `dtype` is the weights' number format, fp32 by default; "auto" as the files have it. The model is on the
@@ -273,8 +275,8 @@ def load_text(name: str, dtype: torch.dtype | None = None, four_bit: bool = Fals
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _quiet()
-    source, options = text_base(name), {"trust_remote_code": False}
-    place, options["local_files_only"] = source, isinstance(source, Path)
+    source = place = text_base(name)
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": isinstance(source, Path)}
     if isinstance(source, Path) and source.suffix == GGUF:
         place, options["gguf_file"] = source.parent, source.name
     how = _four_bit(dtype) if four_bit else _dequantized() if "gguf_file" in options else {}
@@ -309,7 +311,7 @@ def text_config(name: str) -> tuple[dict[str, Any], int] | None:
     return said.get("text_config", said), _numbers(folder)
 
 
-def _four_bit(dtype: torch.dtype | None) -> dict[str, Any]:
+def _four_bit(dtype: Any) -> dict[str, Any]:
     from transformers import BitsAndBytesConfig
 
     config = BitsAndBytesConfig(

@@ -135,7 +135,7 @@ def run_train(options: argparse.Namespace) -> int:
     if options.preflight:
         from core.lora import preflight
 
-        print("\n".join(map(str, preflight.lines(chosen))))
+        print("\n".join(map(str, preflight.asked(chosen))))
         return 0
     return promised(terminal.show(train(_settled(chosen, options.yes))))
 

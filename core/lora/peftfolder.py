@@ -30,11 +30,11 @@ VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what its --max-lora-rank may
 
 
 def write(path: Path, tensors: Mapping[str, torch.Tensor], config: dict[str, Any], template: str) -> None:
-    """Writes a new folder: weights in fp32, configuration, chat template, and a card on how to use it."""
+    """Writes the folder: weights in fp32, configuration, chat template, and a card on how to use it."""
     from safetensors.torch import save
 
     held = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)  # one kept before a kill is written again
     write_atomic(path / WEIGHTS, save(held, metadata={"format": "pt"}))
     write_atomic(path / CONFIG, json.dumps(config, indent=2) + "\n")
     write_atomic(path / TEMPLATE, template)

@@ -300,3 +300,8 @@ def _stamp(folder: Path, metadata: Path | None = None) -> tuple[object, ...]:
 def existing(folder: Path) -> Path:
     """The nearest folder that is there."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+
+
+def asked(settings: Training) -> Iterator[Sentence]:
+    """What a command tells before a training."""
+    return lines(settings)

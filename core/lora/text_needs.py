@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core import basemodels, device
 from core.lora import checkpoints, measured
 from core.lora.preflight import FP16, FP32, LIBRARIES_BYTES, OPTIMIZER_STATES, Needs, existing
+from core.lora.text import four_bit_hindrance
 from core.settings import TextTraining
 from core.texts import samples as chat
 
@@ -74,8 +75,6 @@ def weights_bytes(
 ) -> int:
     """The frozen base's memory; in 4 bits all but its embeddings are held so."""
     import torch
-
-    from core.lora.text import four_bit_hindrance
 
     number_format = device.dtype(settings.precision, where)
     each = FP32 if number_format == torch.float32 else FP16

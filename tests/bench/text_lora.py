@@ -7,8 +7,8 @@ The arms take turns in one process, batch by batch over the same samples in the 
 taken one after another misled by up to ten times; each figure is the median of the rounds, the first left
 out. `Trainer` is what its user gets without tuning: `Trainer.train()`, padded batches, logits of the whole
 vocabulary at every place, fp32 weights, on a GPU with `bf16=True`. `floor` is forward and backward of our own
-rows with nothing around it. Memory is an arm's own: its weights and the most that a step adds (GPU only). Both
-learners have then seen the same tokens, so their held-out losses should be within 1 %.
+rows with nothing around it. Memory is an arm's own: its weights and the most that a step adds (GPU only).
+Both learners have then seen the same tokens, so their held-out losses should be within 1 %.
 
 `--shape` takes a Qwen2 of that size with random weights, made in memory.
 """

@@ -45,6 +45,8 @@ def test_only_the_projects_own_loras_are_asked(studio, tmp_path):
 
 
 def test_both_answer_as_they_write_and_a_job_goes_first(served, visit, tiny_llm):
+    from axe_playwright_python.sync_playwright import Axe
+
     folder = loud_lora(tiny_llm, served.studio.project.loras() / "lora_v1_voice_r4_ep1")
     page = visit()
     page.locator("#tab-text-button").click()
@@ -75,4 +77,6 @@ def test_both_answer_as_they_write_and_a_job_goes_first(served, visit, tiny_llm)
     page.locator("#chat-ask").click()
     expect(page.locator("#chat h3")).to_have_count(2)
     page.locator("#chat-stop").click()
+    found = Axe().run(page).response["violations"]
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
     assert page.problems == []

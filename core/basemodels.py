@@ -15,7 +15,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core import families, singlefile
 from core.families.family import Configs, Drawing, Family
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 MODELS = ROOT / "assets" / "models"
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+GGUF = ".gguf"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -246,13 +247,13 @@ def load_labeller(folder: Path | None = None) -> Labeller:
 
 
 def text_base(name: str) -> Path | str:
-    """A language model's folder, or the hub id itself. Raises Mistake where it is neither."""
+    """A language model's folder or GGUF file, or the hub id itself. Raises Mistake where it is neither."""
     if name == EMBEDDED:
         return _smollm2()
     path = _local(name, "LLM")
     if path is None:
         return _hub_id(name, "models/LLM")
-    if not (path / "config.json").exists():
+    if path.suffix != GGUF and not (path / "config.json").exists():
         raise Mistake(
             "{path} is not a language model folder (it has no config.json); give a transformers folder.",
             path=path,
@@ -260,25 +261,73 @@ def text_base(name: str) -> Path | str:
     return path
 
 
-def load_text(name: str, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
-    """A causal language model and its tokenizer: (model in eval mode on the CPU, tokenizer).
+def load_text(
+    name: str, dtype: torch.dtype | Literal["auto"] | None = None, four_bit: bool = False
+) -> tuple[Any, Any]:
+    """A causal language model and its tokenizer: (model in eval mode, tokenizer).
 
-    `dtype` is the weights' number format, fp32 by default. Raises Mistake where it can't be loaded.
+    `dtype` is the weights' number format, fp32 by default; "auto" as the files have it. The model is on the
+    CPU; with `four_bit`, which needs bitsandbytes, on the first CUDA device in NF4 (Dettmers 2023), computing
+    in `dtype`. A model that brings program code of its own is not run. Raises Mistake where it can't be
+    loaded.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _quiet()
-    source = text_base(name)
-    local = isinstance(source, Path)
+    source = place = text_base(name)
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": isinstance(source, Path)}
+    if isinstance(source, Path) and source.suffix == GGUF:
+        place, options["gguf_file"] = source.parent, source.name
+    how = _four_bit(dtype) if four_bit else _dequantized() if "gguf_file" in options else {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+        tokenizer = AutoTokenizer.from_pretrained(place, **options)
         model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype or torch.float32, local_files_only=local, use_safetensors=True
+            place, dtype=dtype or torch.float32, use_safetensors=True, **options, **how
         )
     except (OSError, ValueError) as error:
+        if "trust_remote_code" in str(error):
+            raise Mistake(
+                "{name} brings program code of its own, which the studio doesn't run; choose a model that "
+                "transformers knows by itself, such as MiniCPM3, Qwen, Llama or Gemma.",
+                name=name,
+            ) from error
         raise _not_loaded(name, source, error) from error
     return model.eval(), tokenizer
+
+
+def text_config(name: str) -> tuple[dict[str, Any], int] | None:
+    """A language model's configuration and how many numbers its weights are; None without its folder.
+
+    Raises Mistake where `name` is no language model.
+    """
+    folder = cache_folder() / SMOLLM2 if name == EMBEDDED else text_base(name)
+    if not isinstance(folder, Path) or not (folder / "config.json").is_file():
+        return None
+    try:
+        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # the loading says what is wrong with it
+        return None
+    return said.get("text_config", said), _numbers(folder)
+
+
+def _four_bit(dtype: Any) -> dict[str, Any]:
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"quantization_config": config, "device_map": {"": 0}}
+
+
+def _dequantized() -> dict[str, Any]:
+    """Options that make plain numbers of a GGUF file's."""
+    from transformers import GgufConfig
+
+    return {"quantization_config": GgufConfig(dequantize=True)}
 
 
 def _quiet() -> None:
@@ -313,7 +362,7 @@ def _local(name: str, kind: str) -> Path | None:
         if path.exists():
             return path
     looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1
-    if looks_like_path or Path(name).suffix in (".safetensors", *PICKLED):
+    if looks_like_path or Path(name).suffix in (".safetensors", GGUF, *PICKLED):
         raise Mistake("There is no base model {name}; check the path, or use embedded.", name=name)
     return None
 
@@ -362,7 +411,7 @@ def _smollm2() -> Path:
     if (folder / "model.safetensors").exists() and (folder / "tokenizer.json").exists():
         return folder
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = smollm2_file()
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
@@ -372,7 +421,7 @@ def _smollm2() -> Path:
         source.parent,
         gguf_file=source.name,
         dtype=torch.bfloat16,
-        quantization_config=GgufConfig(dequantize=True),
+        **_dequantized(),
     )
     model.save_pretrained(part)
     shutil.rmtree(folder, ignore_errors=True)

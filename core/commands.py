@@ -1,7 +1,7 @@
 """The command line: parses it, builds settings from it, runs the job, prints the result's path last.
 
-The options of `label`, `prove` and `compose` are made from the settings' fields, so that a field added there
-is an option here. The window is not known here; studio.py passes the function that opens it.
+The options of `label`, `prove`, `merge` and `compose` are made from the settings' fields, so that a field
+added there is an option here. The window is not known here; studio.py passes the function that opens it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from core import settings, terminal
 from core.project import Home
-from core.settings import ROOT, ComposeSettings, LabelSettings, ProofSettings
+from core.settings import ROOT, ComposeSettings, LabelSettings, MergeSettings, ProofSettings
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -67,6 +67,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     prove = add("prove", run_prove, "draw with and without an image LoRA, score both, advise a weight")
     prove.add_argument("lora", metavar="FILE", help="the LoRA; its training's .yaml stands beside it")
     add_fields(prove, ProofSettings, leave_out={"lora"})
+    merge = add("merge", run_merge, "write a text LoRA and its base as one full model")
+    merge.add_argument("lora", metavar="DIR", help="the text LoRA: a PEFT folder")
+    add_fields(merge, MergeSettings, leave_out={"lora"})
     compose = add("compose", run_compose, "make one video")
     add_fields(compose, ComposeSettings)
     add("doctor", run_doctor, "machine, versions, models, and what is missing")
@@ -163,6 +166,13 @@ def run_prove(options: argparse.Namespace) -> int:
     from core.lora.proof import prove
 
     return promised(terminal.show(prove(from_options(ProofSettings, options))))
+
+
+def run_merge(options: argparse.Namespace) -> int:
+    """`merge`: a full model of a text LoRA and its base."""
+    from core.lora.merge import merge
+
+    return promised(terminal.show(merge(from_options(MergeSettings, options))))
 
 
 def run_compose(options: argparse.Namespace) -> int:

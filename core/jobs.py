@@ -143,6 +143,8 @@ class Runner:
         self._queue: queue.Queue[tuple[str, Callable[[], Job]]] = queue.Queue()
         self._lock = threading.Lock()
         self._written = 0.0
+        self._device = threading.Lock()
+        self.before: list[Callable[[], None]] = []  # called before each job: makes room on the device
         for path in sorted(folder.glob("*.json")):
             state = read_state(path)
             if state is None:
@@ -193,6 +195,24 @@ class Runner:
             time.sleep(0.02)
         return state
 
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """The device for a moment, such as a token's, between jobs.
+
+        Raises Mistake while a job waits or works: it goes first.
+        """
+        while not (active := self.active()) and not self._device.acquire(timeout=0.1):
+            pass
+        if active:
+            raise Mistake(
+                "{title} is at work and has the machine to itself; try again when it is done.",
+                title=active[0].title,
+            )
+        try:
+            yield
+        finally:
+            self._device.release()
+
     def close(self, timeout: float = 60.0) -> None:
         """Stops every job and waits until the running one has saved, `timeout` seconds at most."""
         for state in self.active():
@@ -207,12 +227,15 @@ class Runner:
             if self._stops[job_id].is_set():
                 self._change(job_id, status=STOPPED, ended=time.time())
             else:
-                self._run(job_id, job)
+                with self._device:
+                    self._run(job_id, job)
 
     def _run(self, job_id: str, job: Callable[[], Job]) -> None:
         self._change(job_id, status=RUNNING)
         status, changes = DONE, {}
         try:
+            for make_room in self.before:
+                make_room()
             steps = job()
             try:
                 for progress in steps:

@@ -198,7 +198,29 @@ class TextTraining(Training):
     )
     max_length: int = Field(256, ge=32, le=8192, description="most tokens in one row: samples share rows")
     holdout: float = Field(0.1, ge=0.0, le=0.5, description="share of the texts kept out to judge by")
+    use_rslora: bool = Field(
+        False, description="strength is alpha / √rank (Kalajdzievski 2023), so that a high rank learns too"
+    )
+    quantize: Literal["none", "4bit"] = Field(
+        "none", description="4bit: the frozen base in NF4, a quarter of the memory; NVIDIA cards only"
+    )
+    export_merged: bool = Field(
+        False, description="at the end also write base and LoRA as one model, as large as the base"
+    )
     sample_topics: tuple[str, ...] = Field((), max_length=8, description="topics of the samples")
+
+    @property
+    def scale(self) -> float:
+        """What the LoRA's product is multiplied by."""
+        return self.alpha / (self.lora_rank**0.5 if self.use_rslora else self.lora_rank)
+
+
+class MergeSettings(Settings):
+    """Writes a text LoRA and its base as one full model, which any program loads."""
+
+    lora: Path = Field(description="text LoRA to merge: a PEFT folder")
+    base: str = Field("", description="language model; default: the one that it was trained on")
+    output: Path | None = Field(None, description="folder to write; default: beside the LoRA, _merged")
 
 
 class ProofSettings(Settings):

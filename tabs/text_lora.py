@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from core.settings import TextTraining
-from tabs import jobpanel, library, scripts, training
+from tabs import chat, jobpanel, library, scripts, training
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, connect, watch
@@ -31,7 +31,11 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 elem_id="drop-texts",
             )
             controls = training.controls(
-                studio, frame, TextTraining, "Train the text LoRA", ("max_length", "holdout")
+                studio,
+                frame,
+                TextTraining,
+                "Train the text LoRA",
+                ("max_length", "holdout", "use_rslora", "quantize", "export_merged"),
             )
         with gr.Column(scale=6):
             panel = jobpanel.build(
@@ -57,6 +61,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                     elem_id="texts",
                 )
                 saved = gr.HTML(elem_classes="st-saved")
+            chat.build(studio, frame)
             with gr.Column(elem_classes="st-card"):
                 heading("Finished text LoRAs", "They can be used in Compose, and in other programs.")
                 shelf = gr.HTML()

@@ -45,6 +45,7 @@ FINE = (
 )
 DEFAULT_NAMES = {"image": "look", "text": "voice"}
 FOLDERS = {"image": "Stable-diffusion", "text": "LLM"}
+SUFFIXES = {"image": ".safetensors", "text": ".gguf"}
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def filled(cls: type[Training], recipe: str | None, names: tuple[str, ...] = ())
 
 def base_models(studio: Studio, kind: str) -> list[tuple[Any, str]]:
     """The embedded model and those that a person dropped into the home's models folder."""
-    found = sorted(path for path in studio.home.models(FOLDERS[kind]).iterdir() if usable(path))
+    found = sorted(path for path in studio.home.models(FOLDERS[kind]).iterdir() if usable(path, kind))
     return [(static("Embedded"), "embedded"), *((path.stem, str(path)) for path in found)]
 
 
@@ -219,9 +220,9 @@ def base_box(studio: Studio, kind: str, label: str, elem_id: str) -> gr.Dropdown
     return chooser(label, found, "embedded", elem_id, info, allow_custom_value=not studio.login)
 
 
-def usable(path: Path) -> bool:
-    """True for what can be a base model: a folder, or a .safetensors file."""
-    return not path.name.startswith(".") and (path.is_dir() or path.suffix == ".safetensors")
+def usable(path: Path, kind: str) -> bool:
+    """True for what can be a base model: a folder, or a file of its kind."""
+    return not path.name.startswith(".") and (path.is_dir() or path.suffix == SUFFIXES[kind])
 
 
 def asked(

@@ -6,7 +6,8 @@ and turns a Mistake into one sentence in the person's language. Knows nothing ab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,16 +86,50 @@ def connect(
     """Runs `run(page, **values of inputs)` on any of the triggers; returns Gradio's event for `.then`."""
 
     def handler(request: gr.Request, **values: Any) -> Any:
-        page = page_of(request)
-        if studio.login and not page.user:
-            raise gr.Error(page.say("Please log in first."), print_exception=False)
-        try:
+        with _answering(studio, request) as page:
             return run(page, **values)
-        except Mistake as mistake:
-            raise gr.Error(
-                page.sentence(mistake), title=page.say("Please check"), duration=15, print_exception=False
-            ) from None
 
+    return _on(triggers, handler, inputs, outputs, **how)
+
+
+def stream(
+    studio: Studio,
+    triggers: Sequence[Any],
+    run: Callable[..., Iterator[Any]],
+    inputs: dict[str, Any] | None = None,
+    outputs: Sequence[Any] | None = None,
+    **how: Any,
+) -> Any:
+    """`connect` for a `run` that gives one value after another; each is shown at once, one page at a time."""
+
+    def handler(request: gr.Request, **values: Any) -> Any:
+        with _answering(studio, request) as page:
+            yield from run(page, **values)
+
+    return _on(triggers, handler, inputs, outputs, show_progress="hidden", concurrency_limit=1, **how)
+
+
+@contextmanager
+def _answering(studio: Studio, request: gr.Request) -> Iterator[Page]:
+    """Lets in who may ask, and says a Mistake in the page's language."""
+    page = page_of(request)
+    if studio.login and not page.user:
+        raise gr.Error(page.say("Please log in first."), print_exception=False)
+    try:
+        yield page
+    except Mistake as mistake:
+        raise gr.Error(
+            page.sentence(mistake), title=page.say("Please check"), duration=15, print_exception=False
+        ) from None
+
+
+def _on(
+    triggers: Sequence[Any],
+    handler: Callable[..., Any],
+    inputs: dict[str, Any] | None,
+    outputs: Sequence[Any] | None,
+    **how: Any,
+) -> Any:
     return gr.on(
         list(triggers),
         handler,

@@ -22,12 +22,12 @@ Data = dict[str, list[str]]
 # What may differ when a run is continued: none of it changes what the LoRA becomes.
 FREE_TO_CHANGE = {
     "resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps", "gradient_checkpointing",
-    "keep_loras", "prove",
+    "keep_loras", "prove", "export_merged",
 }  # fmt: skip
 # What a checkpoint's tensors are bound to: with another value of these it can't be continued at all.
 MUST_STAY = {
     "kind", "base_model", "lora_rank", "lora_alpha", "target_modules", "network", "train_text_encoder",
-    "optimizer", "ema", "continue_from",
+    "optimizer", "ema", "continue_from", "use_rslora", "quantize",
 }  # fmt: skip
 
 

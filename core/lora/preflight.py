@@ -1,7 +1,8 @@
-"""What training an image LoRA will take, before anything is loaded: steps, time, memory and disk.
+"""What training a LoRA will take, before anything is loaded: steps, time, memory and disk.
 
-Works on the settings, the pictures' headers and the base's configuration. Steps are those that the loop will
-do; memory and disk are counted from the shapes; time is known from the second run on. Reads no weights.
+Works on the settings, the pictures' headers and the base's configuration; what a text LoRA needs is counted
+in core.lora.text_needs and told here. Steps are those that the loop will do; memory and disk are counted from
+the shapes; time is known from the second run on. Reads no weights.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device, families
-from core.jobs import Mistake, Sentence
+from core.jobs import Sentence
 from core.lora import adapter, checkpoints, footprint, measured, pictures
-from core.settings import ImageTraining, Training
+from core.settings import ImageTraining, TextTraining, Training
 
 if TYPE_CHECKING:
     import torch
@@ -46,8 +47,13 @@ class Needs:
     disk_free: int
 
 
-def needs(settings: ImageTraining, processes: int = 1) -> Needs:
+def needs(settings: Training, processes: int = 1) -> Needs:
     """What a run of these settings takes. Raises Mistake where they can't be trained with."""
+    if isinstance(settings, TextTraining):
+        from core.lora import text_needs
+
+        return text_needs.needs(settings, processes)
+    assert isinstance(settings, ImageTraining)
     where = device.pick()
     base = basemodels.image_config(settings.base_model)
     data = _data(settings)
@@ -73,7 +79,7 @@ def needs(settings: ImageTraining, processes: int = 1) -> Needs:
         memory=memory_bytes(settings, base, counts, where) if base else None,
         memory_free=device.available_bytes(where),
         disk=disk_bytes(settings, base, sizes) if base else None,
-        disk_free=shutil.disk_usage(_existing(settings.output_dir)).free,
+        disk_free=shutil.disk_usage(existing(settings.output_dir)).free,
     )
 
 
@@ -179,11 +185,16 @@ def disk_bytes(settings: ImageTraining, base: basemodels.Config, sizes: list[tup
     return round((checkpoints.KEPT + 1) * checkpoint + loras + encodings)
 
 
-def lines(settings: ImageTraining, processes: int = 1) -> Iterator[Sentence]:
+def lines(settings: Training, processes: int = 1) -> Iterator[Sentence]:
     """The needs in plain words, and last what to change where they are more than there is."""
     found = needs(settings, processes)
+    counted = (
+        "{count} texts × {epochs} passes, {batch} at a time: {steps} steps"
+        if isinstance(settings, TextTraining)
+        else "{count} pictures × {epochs} passes, {batch} at a time: {steps} steps"
+    )
     yield Sentence(
-        "{count} pictures × {epochs} passes, {batch} at a time: {steps} steps",
+        counted,
         count=found.pictures,
         epochs=settings.epochs,
         batch=settings.batch_size,
@@ -214,7 +225,7 @@ def _size(size: float) -> str:
     return f"{gib:.1f} GB" if gib >= 0.1 else f"{math.ceil(1024 * gib)} MB"
 
 
-def advise(settings: ImageTraining, found: Needs) -> Sentence | None:
+def advise(settings: Training, found: Needs) -> Sentence | None:
     """The first change that makes a run fit; None where it fits."""
     if found.disk is not None and found.disk > found.disk_free:
         return Sentence("The disk is too full for it: choose another output_dir, or make room.")
@@ -228,8 +239,14 @@ def advise(settings: ImageTraining, found: Needs) -> Sentence | None:
     return Sentence("It may not fit into memory: choose a smaller base_model, or close other programs.")
 
 
-def _smaller(settings: ImageTraining) -> Iterator[dict[str, object]]:
+def _smaller(settings: Training) -> Iterator[dict[str, object]]:
     """Ways to need less memory, those that cost least first; the effective batch stays."""
+    if isinstance(settings, TextTraining):
+        from core.lora import text_needs
+
+        yield from text_needs.smaller(settings)
+        return
+    assert isinstance(settings, ImageTraining)
     batches = [size for size in HALVES[::-1] if size < settings.batch_size]
     whole = settings.batch_size * settings.gradient_accumulation
     smaller: dict[str, object] = {}
@@ -281,15 +298,11 @@ def _stamp(folder: Path, metadata: Path | None = None) -> tuple[object, ...]:
     return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
 
 
-def _existing(folder: Path) -> Path:
+def existing(folder: Path) -> Path:
     """The nearest folder that is there."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
 
 
 def asked(settings: Training) -> Iterator[Sentence]:
-    """`lines` for a command. Raises Mistake for a text LoRA, whose rows are known only to its tokenizer."""
-    if not isinstance(settings, ImageTraining):
-        raise Mistake(
-            "Only an image LoRA's needs can be told beforehand; start the training to see the steps."
-        )
+    """What a command tells before a training."""
     return lines(settings)

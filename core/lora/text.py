@@ -1,14 +1,13 @@
 """Recipe for a text LoRA: how things are said.
 
-Samples are topic and reply in the model's own chat template; the loss is on the reply alone. Several samples
-share a row with no attention between them; the tokens that all prompts begin with stand in a row once, and
-`lm_head` runs on supervised positions only. Both are exact: the logits are those of each sample alone. Knows
-nothing about the loop around it.
+Samples are topic and reply in the model's own chat template; the loss is on the reply alone. How samples
+share a row stands in core.lora.packing, the finished folder in core.lora.peftfolder. Knows nothing about the
+loop around it.
 """
 
 from __future__ import annotations
 
-import json
+import importlib.util
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,39 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
 from core.jobs import Mistake, Progress
-from core.lora import changes
+from core.lora import changes, packing, peftfolder
 from core.lora.earlier import put, refit
+from core.lora.packing import Row, Tokens
 from core.lora.recipe import Group, Sample, order
-from core.project import write_atomic
 from core.settings import TextTraining
 from core.texts import samples as chat
-from core.texts.template import render
+from core.texts.template import render, turn_end
 
 if TYPE_CHECKING:
     import torch
 
 SAMPLE_TOPICS = 2
 SAMPLE_TOKENS = 80
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A sample's token ids; those from `start` on are the reply, the end token among it."""
-
-    ids: list[int]
-    start: int
-
-    @property
-    def supervised(self) -> int:
-        """Tokens the loss is taken on."""
-        return len(self.ids) - self.start
-
-
-@dataclass(frozen=True)
-class Row:
-    """Samples that share a row, by number."""
-
-    members: tuple[int, ...]
 
 
 def prompt(tokenizer: Any, topic: str, tone: str = "") -> str:
@@ -69,83 +48,9 @@ def tokenize(tokenizer: Any, sample: chat.TextSample, max_length: int) -> Tokens
     rest = whole[len(asked) :] if whole.startswith(asked) else reply
     before = tokenizer(asked, add_special_tokens=False)["input_ids"]
     after = tokenizer(rest, add_special_tokens=False)["input_ids"]
-    end = tokenizer.eos_token_id
+    end = turn_end(tokenizer)
     after = after[: after.index(end)] if end in after else after
     return Tokens([*before, *after, end][:max_length], min(len(before), max_length))
-
-
-def pack(lengths: list[int], members: list[int], room_a_row: int) -> list[Row]:
-    """Puts `members` (numbers into `lengths`) into rows of at most `room_a_row` tokens, first fit."""
-    rows: list[list[int]] = []
-    room: list[int] = []
-    for member in members:
-        length = lengths[member]
-        at = next((i for i, free in enumerate(room) if free >= length), None)
-        if at is None:
-            rows.append([])
-            room.append(room_a_row)
-            at = len(rows) - 1
-        rows[at].append(member)
-        room[at] -= length
-    return [Row(tuple(row)) for row in rows]
-
-
-def shared_prefix(tokens: list[Tokens]) -> int:
-    """Tokens that all prompts begin with: a row holds them once (a third of a short sample's tokens).
-
-    The last token of each prompt stays out of it, because the reply's first word is read off there.
-    """
-    first, most = tokens[0].ids, min(sample.start for sample in tokens) - 1
-    for sample in tokens[1:]:
-        most = next((at for at in range(most) if sample.ids[at] != first[at]), most)
-    return max(most, 0)
-
-
-def row_tensors(
-    tokens: list[Tokens], shared: int, dtype: torch.dtype, where: torch.device | str
-) -> dict[str, torch.Tensor]:
-    """A row of samples that all begin with the same `shared` tokens, which stand in it once.
-
-    ids [1, L]; positions [1, L], counted on from the shared ones in each sample; mask [1, 1, L, L], 0 where a
-    token may look (at the shared tokens and what precedes it in its own sample), else the lowest number of
-    `dtype`; keep [S], the places whose next token is supervised; targets [S].
-    """
-    import torch
-
-    ids = list(tokens[0].ids[:shared])
-    positions = list(range(shared))
-    segments = [-1] * shared
-    keep: list[int] = []
-    targets: list[int] = []
-    for number, sample in enumerate(tokens):
-        offset = len(ids) - shared
-        keep += range(offset + sample.start - 1, offset + len(sample.ids) - 1)
-        targets += sample.ids[sample.start :]
-        positions += range(shared, len(sample.ids))
-        segments += [number] * (len(sample.ids) - shared)
-        ids += sample.ids[shared:]
-    held = {"ids": [ids], "positions": [positions], "keep": keep, "targets": targets}
-    row = {name: torch.tensor(values).to(where, non_blocking=True) for name, values in held.items()}
-    segment = torch.tensor(segments).to(where, non_blocking=True)
-    mine = segment[:, None] == segment[None, :]
-    visible = (mine | (segment == -1)[None, :]).tril()
-    hidden = torch.zeros(visible.shape, dtype=dtype, device=where)
-    row["mask"] = hidden.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
-    return row
-
-
-def row_loss(model: Any, row: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Mean cross-entropy over the row's supervised tokens, in fp32."""
-    import torch
-
-    logits = model(
-        input_ids=row["ids"],
-        attention_mask=row["mask"],
-        position_ids=row["positions"],
-        logits_to_keep=row["keep"],
-        use_cache=False,
-    ).logits
-    return torch.nn.functional.cross_entropy(logits[0].float(), row["targets"])
 
 
 @dataclass
@@ -161,6 +66,7 @@ class TextRecipe:
     device: torch.device
     dtype: torch.dtype
     shared: int
+    attention: packing.Attention | None  # None: one sample a row
     facts: dict[str, Any]
     data: changes.Data
     figures: dict[str, float] = field(default_factory=dict)
@@ -178,11 +84,16 @@ class TextRecipe:
         return [self._rows(self.training, chunk) for chunk in chunks]
 
     def _rows(self, tokens: list[Tokens], members: list[int]) -> list[Row]:
+        if self.attention is None:
+            return [Row((member,)) for member in members]
         lengths = [len(sample.ids) - self.shared for sample in tokens]
-        return pack(lengths, members, self.settings.max_length - self.shared)
+        return packing.pack(lengths, members, self.settings.max_length - self.shared)
 
-    def _tensors(self, tokens: list[Tokens], row: Row) -> dict[str, torch.Tensor]:
-        return row_tensors([tokens[member] for member in row.members], self.shared, self.dtype, self.device)
+    def _tensors(self, tokens: list[Tokens], row: Row) -> dict[str, Any]:
+        chosen = [tokens[member] for member in row.members]
+        if self.attention is None:
+            return packing.alone_tensors(chosen[0], self.device)
+        return packing.row_tensors(chosen, self.shared, self.dtype, self.device, self.attention)
 
     def halves(self, batch: Row) -> list[Row]:
         """The row as two, for a device whose memory it is too much for."""
@@ -199,7 +110,7 @@ class TextRecipe:
 
     def loss(self, batch: Row, epoch: int) -> torch.Tensor:
         """Mean cross-entropy of the replies."""
-        return row_loss(self.model, self._tensors(self.training, batch))
+        return packing.row_loss(self.model, self._tensors(self.training, batch))
 
     def validate(self) -> dict[str, float]:
         """Mean loss and perplexity a token on the held-out samples, of LoRA and base."""
@@ -226,7 +137,7 @@ class TextRecipe:
         self.model.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self._mixed):
             for row in self._rows(self.held_out, list(range(len(self.held_out)))):
-                loss = row_loss(self.model, self._tensors(self.held_out, row))
+                loss = packing.row_loss(self.model, self._tensors(self.held_out, row))
                 total += loss.item() * sum(self.held_out[member].supervised for member in row.members)
         self.model.train()
         return total / sum(tokens.supervised for tokens in self.held_out)
@@ -270,38 +181,9 @@ class TextRecipe:
     def keep(self, path: Path, steps: int) -> None:
         """Writes the LoRA as it stands, unchecked."""
         from peft import get_peft_model_state_dict
-        from safetensors.torch import save
 
-        tensors = {
-            name: tensor.detach().float().cpu().contiguous()
-            for name, tensor in get_peft_model_state_dict(self.model).items()
-        }
-        path.mkdir(parents=True)
-        write_atomic(path / "adapter_model.safetensors", save(tensors, metadata={"format": "pt"}))
-        write_atomic(path / "adapter_config.json", json.dumps(self._config(), indent=2) + "\n")
-        write_atomic(path / "chat_template.jinja", self.tokenizer.chat_template)
-
-    def _config(self) -> dict[str, Any]:
-        """The fields of adapter_config.json that every reader knows; older ones refuse newer fields."""
-        alpha = self.settings.alpha
-        return {
-            "auto_mapping": None,
-            "base_model_name_or_path": self.facts["base_model_name"],
-            "bias": "none",
-            "fan_in_fan_out": False,
-            "inference_mode": True,
-            "init_lora_weights": True,
-            "layers_pattern": None,
-            "layers_to_transform": None,
-            "lora_alpha": int(alpha) if alpha == int(alpha) else alpha,
-            "lora_dropout": self.settings.dropout,
-            "modules_to_save": None,
-            "peft_type": "LORA",
-            "r": self.settings.lora_rank,
-            "revision": None,
-            "target_modules": sorted(self.settings.target_modules),
-            "task_type": "CAUSAL_LM",
-        }
+        tensors = get_peft_model_state_dict(self.model)
+        peftfolder.write(path, tensors, peftfolder.config_of(self.settings), self.tokenizer.chat_template)
 
     def _check(self, path: Path) -> None:
         """The folder, loaded as a second adapter, must give the trained one's logits. Raises RuntimeError."""
@@ -341,7 +223,11 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     yield Progress("Loading the language model")
     where = device.pick()
     number_format = device.dtype(settings.precision, where)
-    model, tokenizer = basemodels.load_text(settings.base_model, dtype=number_format)
+    hindrance = four_bit_hindrance(settings, where)
+    four_bit = settings.quantize == "4bit" and not hindrance
+    if hindrance:
+        yield Progress("Loading the language model", text=hindrance)
+    model, tokenizer = basemodels.load_text(settings.base_model, number_format, four_bit)
     torch.manual_seed(settings.seed)
     _check_targets(model, settings)
     model = get_peft_model(
@@ -352,13 +238,14 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
             lora_alpha=settings.alpha,  # type: ignore[arg-type]
             lora_dropout=settings.dropout,
             target_modules=list(settings.target_modules),
+            use_rslora=settings.use_rslora,
         ),
     )
     if settings.continue_from:
         _continue(model, settings, settings.continue_from)
-    model.to(where).train()
-    # Rows carry their own mask, which knows no sliding window: samples stay within it.
-    limit = min(settings.max_length, getattr(model.config, "sliding_window", None) or settings.max_length)
+    if not four_bit:  # bitsandbytes has put it where it computes
+        model.to(where)
+    limit = settings.max_length
     tokens = {id(s): tokenize(tokenizer, s, limit) for s in (*training, *held_out)}
     kept = [tokens[id(s)] for s in training if tokens[id(s)].supervised > 0]
     judged = [tokens[id(s)] for s in held_out if tokens[id(s)].supervised > 0]
@@ -375,36 +262,54 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
         "tokens": sum(len(t.ids) for t in kept),
         "supervised_tokens": sum(t.supervised for t in kept),
         "data": changes.digest(data),
-        "base_model_name": _base_name(settings.base_model),
     }
     line = "{samples} texts to learn from, {held_out} held out, {supervised_tokens} tokens of narration"
     yield Progress("Reading the texts", text=line.format(**facts))
-    shared = shared_prefix([*kept, *judged])
+    model.eval()
+    shared = packing.shared_prefix([*kept, *judged])
+    attention = packing.attention_of(model)
+    with torch.autocast(where.type, number_format, enabled=number_format != torch.float32):
+        if not packing.packs(model, kept, shared, number_format, where):
+            shared, attention = 0, None
+            yield Progress("Reading the texts", text="This model takes one text a row: texts are not packed")
+    model.train()
     recipe = TextRecipe(
-        settings, model, tokenizer, kept, judged, topics, where, number_format, shared, facts, data
+        settings, model, tokenizer, kept, judged, topics, where, number_format, shared, attention, facts, data
     )
     if settings.gradient_checkpointing == "on":
         recipe.checkpoint_gradients()
     return recipe
 
 
+def four_bit_hindrance(settings: TextTraining, place: torch.device) -> str:
+    """Why the base can't be held in 4 bits though that is asked for; empty where it can, or isn't asked."""
+    if settings.quantize == "none":
+        return ""
+    if settings.base_model.endswith(basemodels.GGUF):
+        return "A GGUF file can't be held in 4 bits while it is trained; it is read as plain numbers instead"
+    if place.type == "cuda" and importlib.util.find_spec("bitsandbytes"):
+        return ""
+    return "4-bit needs an NVIDIA card and the package bitsandbytes; the base stays in its precision"
+
+
 def _continue(model: Any, settings: TextTraining, folder: Path) -> None:
     """Puts an earlier LoRA's numbers into the new one. Raises Mistake where none of its layers fits."""
     from safetensors.torch import load_file
 
-    file = folder / "adapter_model.safetensors"
+    file = folder / peftfolder.WEIGHTS
     if not file.is_file():
         raise Mistake("{path} is not a text LoRA (it has no adapter_model.safetensors).", path=folder)
-    tensors = load_file(file)
-    said = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    scale, found = settings.alpha / settings.lora_rank, 0
+    said = peftfolder.read_config(folder)
+    if said.get("use_dora"):
+        raise Mistake("{path} can't be gone on from: it is a DoRA, and the new LoRA is plain.", path=folder)
+    tensors, found = load_file(file), 0
     held = lora_parameters(model)
     for name, down in held.items():
         old = tensors.get(name.replace(".default.", "."))
         if ".lora_A." not in name or old is None or old.shape[1:] != down.shape[1:]:
             continue
         old_up = tensors[name.replace(".default.", ".").replace(".lora_A.", ".lora_B.")]
-        new = refit(old, old_up, said["lora_alpha"] / said["r"], settings.lora_rank, scale)
+        new = refit(old, old_up, peftfolder.scale(said), settings.lora_rank, settings.scale)
         put(down, new[0])
         put(held[name.replace(".lora_A.", ".lora_B.")], new[1])
         found += 1
@@ -412,11 +317,6 @@ def _continue(model: Any, settings: TextTraining, folder: Path) -> None:
         raise Mistake(
             "{path} can't be gone on from: none of its layers fits this base and target_modules.", path=folder
         )
-
-
-def _base_name(name: str) -> str:
-    """The base's name as other programs know it."""
-    return "HuggingFaceTB/SmolLM2-135M-Instruct" if name == basemodels.EMBEDDED else name
 
 
 def _check_targets(model: Any, settings: TextTraining) -> None:

@@ -6,7 +6,6 @@ The order of events stands here; what a picture or a text LoRA is stands in its 
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,12 +14,12 @@ from typing import Any
 
 from core import device
 from core.jobs import Mistake, Progress
-from core.lora import changes, logs, loop, measured
+from core.lora import changes, logs, loop, measured, peftfolder, preflight, text_needs
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
 from core.lora.stepper import peak_memory_bytes
 from core.project import lineage, safe_name, write_atomic, write_lineage
-from core.settings import ImageTraining, ProofSettings, TextTraining, Training, dump
+from core.settings import ImageTraining, MergeSettings, ProofSettings, TextTraining, Training, dump
 
 
 def train(settings: Training) -> Iterator[Progress]:
@@ -33,11 +32,11 @@ def train(settings: Training) -> Iterator[Progress]:
 
     started, processes = time.time(), PartialState(cpu=device.pick().type == "cpu")
     yield Progress("Preparing")
+    said = preflight.lines(settings, processes.num_processes)
+    yield from (Progress("Preparing", text=str(line)) for line in said)
     if isinstance(settings, ImageTraining):
-        from core.lora import image, preflight
+        from core.lora import image
 
-        said = preflight.lines(settings, processes.num_processes)
-        yield from (Progress("Preparing", text=str(line)) for line in said)
         recipe: Any = yield from image.prepare(settings)
     else:
         from core.lora import text
@@ -48,8 +47,6 @@ def train(settings: Training) -> Iterator[Progress]:
     steps = loop.count_steps(recipe, settings, processes.num_processes)
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
-    if isinstance(settings, TextTraining):
-        yield Progress("Preparing", text=_plan(recipe, settings, steps))
     kept, taken = kept_loras(settings, path, steps), list[float]()
     yield from measured.timed(loop.run(recipe, settings, settings.output_dir, fingerprint, kept), taken)
     yield Progress("Saving the LoRA")
@@ -59,22 +56,31 @@ def train(settings: Training) -> Iterator[Progress]:
         _finish(recipe, settings, path, steps, started, advice)
         if isinstance(settings, ImageTraining):
             preflight.remember(settings, recipe.numbers, [p.size for p in recipe.pictures], taken)
+        if isinstance(settings, TextTraining):
+            text_needs.remember(settings, taken)
         Keeper(settings.output_dir / "checkpoint", fingerprint).clear()
     processes.wait_for_everyone()
     memory = peak_memory_bytes(recipe.device) / device.GIB
     del recipe
     device.free()
     if isinstance(settings, ImageTraining) and settings.prove and processes.is_main_process:
-        yield from _proof(path)
+        from core.lora.proof import prove
+
+        yield from _besides(prove(ProofSettings(lora=path)))
+    if isinstance(settings, TextTraining) and processes.is_main_process:
+        if settings.export_merged:
+            from core.lora.merge import merge
+
+            yield from _besides(merge(MergeSettings(lora=path)))
+        lines = (peftfolder.vllm_line(path), peftfolder.peft_line(path))
+        yield from (Progress("Saving the LoRA", text=f"For other programs: {line}") for line in lines)
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
 
 
-def _proof(path: Path) -> Iterator[Progress]:
-    """Proves the finished LoRA; one that can't be proved is finished none the less."""
-    from core.lora.proof import prove
-
+def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
+    """A job on the finished LoRA; where it can't be done, the LoRA is finished none the less."""
     try:
-        for progress in prove(ProofSettings(lora=path)):
+        for progress in job:
             yield replace(progress, result=None)
     except Mistake as mistake:
         yield Progress("Saving the LoRA", text=str(mistake))
@@ -125,17 +131,6 @@ def kept_loras(settings: Training, path: Path, steps: int) -> dict[int, Path]:
     parts = settings.keep_loras + 1
     at = {steps * part // parts for part in range(1, parts)} - {0, steps}
     return {step: kept_folder(settings, path) / f"step-{step:08d}.safetensors" for step in at}
-
-
-def _plan(recipe: Any, settings: Training, steps: int) -> str:
-    """Steps and disk before the start, in plain words."""
-    count = sum(p.numel() for group in recipe.groups() for p in group.parameters.values())
-    settings.output_dir.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.output_dir).free / device.GIB
-    return (
-        f"{steps} steps for {settings.epochs} epochs; the LoRA has {count / 1e6:.2f} M numbers; "
-        f"checkpoints and LoRA take {count * 4 * 7 / 1e6:.0f} MB of {free:.0f} GB free"
-    )
 
 
 def versions() -> dict[str, str]:

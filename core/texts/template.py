@@ -1,11 +1,12 @@
 """A chat as the text that a language model was taught to read: its own chat template, or a plain one.
 
-What training and writing share, so that a LoRA is asked for what it has learnt. Knows nothing about tokens.
+What training and writing share, so that a LoRA is asked for what it has learnt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 PLAIN_TEMPLATE = (
@@ -13,22 +14,51 @@ PLAIN_TEMPLATE = (
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
+WORD = "reply"
 
 
 def render(tokenizer: Any, turns: Sequence[dict[str, str]], ask: bool) -> str:
     """`turns` in the tokenizer's chat template, up to the model's turn if `ask`.
 
     A tokenizer without a template gets a plain one, which stays in `tokenizer.chat_template`. A template that
-    knows no system role gets the system's words in the user's first turn.
+    knows no system role, or leaves its words out, gets them in the user's first turn.
     """
     from jinja2.exceptions import TemplateError
 
     if not tokenizer.chat_template:
-        tokenizer.chat_template = PLAIN_TEMPLATE
+        tokenizer.chat_template = _plain(tokenizer)
     options = {"tokenize": False, "add_generation_prompt": ask, "enable_thinking": False}
+    system = turns[0]["content"].strip() if turns[0]["role"] == "system" else ""
     try:
-        return tokenizer.apply_chat_template(list(turns), **options)
+        text = tokenizer.apply_chat_template(list(turns), **options)
+        if system in text:
+            return text
     except TemplateError:
-        system, user, *rest = turns
-        merged = {"role": "user", "content": f"{system['content']}\n\n{user['content']}"}
-        return tokenizer.apply_chat_template([merged, *rest], **options)
+        if not system:
+            raise
+    _, user, *rest = turns
+    merged = {"role": "user", "content": f"{system}\n\n{user['content']}"}
+    return tokenizer.apply_chat_template([merged, *rest], **options)
+
+
+def _plain(tokenizer: Any) -> str:
+    """The plain template, with the begin token where the tokenizer itself puts one before a text."""
+    begins = tokenizer(WORD)["input_ids"][:1] == [tokenizer.bos_token_id]
+    return "{{ bos_token }}" + PLAIN_TEMPLATE if begins else PLAIN_TEMPLATE
+
+
+def turn_end(tokenizer: Any) -> int | None:
+    """The token that ends the model's turn: the first special one after a reply, else the tokenizer's own.
+
+    Gemma, for one, ends its turns with another token than its texts.
+    """
+    return _turn_end(tokenizer, tokenizer.chat_template)
+
+
+@lru_cache(maxsize=4)
+def _turn_end(tokenizer: Any, template: str | None) -> int | None:
+    turns = [{"role": "user", "content": WORD}, {"role": "assistant", "content": WORD}]
+    after = render(tokenizer, turns, ask=False).rpartition(WORD)[2]
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    return next((number for number in ids if number in special), tokenizer.eos_token_id)

@@ -18,7 +18,7 @@ import numpy as np
 
 from core import basemodels, device
 from core.jobs import Mistake
-from core.texts.template import render
+from core.texts.template import render, turn_end
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +45,11 @@ class Writer:
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self._loras: dict[Path, str] = {}
+
+    @property
+    def size(self) -> int:
+        """How many numbers the language model is made of."""
+        return sum(p.numel() for p in self.model.parameters())
 
     @contextlib.contextmanager
     def voice(self, lora: Path | None) -> Iterator[None]:
@@ -187,6 +192,35 @@ class Writer:
                 logits = out.logits[:, -1]
             return [[token for token in row if token not in ends] for row in rows]
 
+    def stream(
+        self,
+        messages: Messages,
+        lora: Path | None,
+        seed: int,
+        limit: int = 160,
+        temperature: float = 0.7,
+        top_p: float = 0.92,
+    ) -> Iterator[str]:
+        """One answer as it grows, a token at a time, in the voice of the LoRA in `lora`, or of the base.
+
+        Computes only while the next token is asked for, so several streams on one writer can take turns.
+        """
+        import torch
+        from transformers import DynamicCache
+
+        cache, ends, draw = DynamicCache(), self._ends(), np.random.default_rng((seed, 0))
+        ids, said = self.prompt(messages), list[int]()
+        while len(said) < limit:
+            with self.voice(lora), torch.inference_mode():
+                rows = torch.tensor([ids], device=self.model.device)
+                out = self.model(input_ids=rows, past_key_values=cache, logits_to_keep=1)
+                ids = _draw(out.logits[:, -1], [draw], temperature, top_p)
+            if ids[0] in ends:
+                return
+            said += ids
+            text = self.tokenizer.decode(said, skip_special_tokens=True)
+            yield text.rstrip("\ufffd")  # the first bytes of a letter
+
     def log_probs(self, chat: Messages, replies: Sequence[str]) -> list[float]:
         """Mean natural log-probability a token of each reply as the answer to `chat`; -inf for none."""
         tails = [self._plain(reply) for reply in replies]
@@ -245,7 +279,8 @@ class Writer:
         """Every token id that ends an answer."""
         ends = self.model.generation_config.eos_token_id
         known = ends if isinstance(ends, list) else [ends]
-        return {end for end in (*known, self.tokenizer.eos_token_id) if end is not None}
+        known = [*known, self.tokenizer.eos_token_id, turn_end(self.tokenizer)]
+        return {end for end in known if end is not None}
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,8 @@ from pathlib import Path
 from core.basemodels import EMBEDDED
 from core.jobs import Mistake, Progress
 from core.texts.samples import messages
-from core.texts.writer import Messages, Writer, sentences
+from core.texts.writer import TOKENS_A_WORD, Messages, Writer, sentences, whole_sentences
+from core.video.fitting import TOLERANCE, fitted
 from core.video.storyboard import Scene, Storyboard, hours, things
 
 CANDIDATES = 36  # a scene and round; weighed with the rest, 6 scenes take some 40 s of one core
@@ -28,7 +29,8 @@ ROUNDS = 3
 ENOUGH = 5  # sound candidates a scene after which no further round is drawn
 WEIGHED = 30  # sound candidates a scene that are weighed by the model
 BEAM = 64
-TOLERANCE = 0.15  # of the time asked for
+LARGE = 1_000_000_000  # numbers of a language model that is asked for whole scripts too
+WHOLE_SCRIPTS = 4
 COPIED_WORDS = 6
 # Mean log-probability a token beyond which a line gains nothing by being likelier: it would only be blander.
 SURE, PLAIN = -1.0, -2.2  # under the LoRA, under the base
@@ -265,6 +267,11 @@ def narrate(
                 TEMPERATURE,
                 TOP_P,
             )
+            if round_ == 0 and writer.size >= LARGE:
+                texts = [
+                    [*lines, *more]
+                    for lines, more in zip(texts, _whole(board, writer, longest, tone), strict=True)
+                ]
         for at, found in zip(missing, texts, strict=True):
             have = {line.text for line in drawn[at]}
             drawn[at] += [_line(text, known, speed) for text in dict.fromkeys(found) if text not in have]
@@ -275,10 +282,39 @@ def narrate(
     named = Counter(word for scene in board.scenes for word in telling(scene.subject))
     common = frozenset(word for word, count in named.items() if count > 1)
     chosen = choose(weighed, [scene.seconds for scene in board.scenes], common)
-    scenes = tuple(
-        replace(scene, narration=line.text) for scene, line in zip(board.scenes, chosen, strict=True)
+    said = fitted(
+        [line.text for line in chosen],
+        [[line.text for line in lines if not line.faults] for lines in weighed],
+        sum(scene.seconds for scene in board.scenes),
+        lambda text: spoken_seconds(text, speed),
     )
+    scenes = tuple(replace(scene, narration=line) for scene, line in zip(board.scenes, said, strict=True))
     return replace(board, scenes=scenes)
+
+
+def _whole(board: Storyboard, writer: Writer, words: int, tone: str) -> list[list[str]]:
+    """Lines for each scene from scripts that are written all at once, as larger models can."""
+    scenes = "\n".join(f"{scene.number}. {scene.subject}" for scene in board.scenes)
+    system = messages(board.topic, tone)[0]
+    request = (
+        f"Write the narration of a short video about {board.topic}. It has these scenes:\n{scenes}\n"
+        f"Answer with one line a scene, numbered likewise, each of at most {words} words."
+    )
+    prompt = writer.prompt([system, {"role": "user", "content": request}])
+    limit = int(len(board.scenes) * (words + 4) * TOKENS_A_WORD)
+    rows = writer.sample([prompt], WHOLE_SCRIPTS, board.seed, limit, TEMPERATURE, TOP_P)
+    found: list[list[str]] = [[] for _ in board.scenes]
+    for row in rows:
+        for number, line in numbered(writer.tokenizer.decode(row, skip_special_tokens=True)):
+            if number <= len(found):
+                found[number - 1].append(whole_sentences(line, words))
+    return found
+
+
+def numbered(text: str) -> list[tuple[int, str]]:
+    """(number, line) of each numbered line in a model's answer, such as `2. Tea waits.` or `Scene 2: …`"""
+    lines = re.findall(r"^\W*(?:scene\s*)?([1-9]\d?)\W{1,4}(\S.*)$", text, re.I | re.M)
+    return [(int(number), line.strip(" *")) for number, line in lines]
 
 
 def _chat(scene: Scene, last: bool, tone: str, ending: str, shown: bool) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +117,29 @@ def test_a_long_curve_is_thinned_but_keeps_its_mean() -> None:
 
 def test_a_mistake_without_values_keeps_its_braces() -> None:
     assert str(Mistake("Write {name} as it stands.")) == "Write {name} as it stands."
+
+
+def test_the_device_is_lent_between_jobs_only(tmp_path):
+    runner, order, go = Runner(tmp_path), [], threading.Event()
+    runner.before.append(lambda: order.append("room made"))
+
+    def job():
+        order.append("job")
+        go.wait(10)
+        yield Progress("Working")
+
+    with runner.borrowed():
+        job_id = runner.submit("text", "Text LoRA 水", job)
+        time.sleep(0.1)
+        assert order == []
+        with pytest.raises(Mistake, match="Text LoRA 水 is at work"), runner.borrowed():
+            pass
+    while not order:
+        time.sleep(0.01)
+    with pytest.raises(Mistake, match="is at work"), runner.borrowed():
+        pass
+    go.set()
+    runner.wait(job_id, 10)
+    with runner.borrowed():
+        order.append("lent")
+    assert order == ["room made", "job", "lent"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from conftest import last  # type: ignore[import-not-found]
 
 from core import basemodels
 from core.jobs import Mistake
-from core.lora import text
+from core.lora import packing, peftfolder, text
 from core.lora.stepper import Stepper
 from core.lora.train import train
 from core.texts.samples import TextSample
@@ -37,7 +38,7 @@ def test_a_long_sample_is_cut(recipe):
 
 def test_rows_hold_every_sample_once_and_stay_within_their_length():
     lengths = [5, 9, 3, 7, 2, 4]
-    rows = text.pack(lengths, [3, 1, 0, 5, 2, 4], 10)
+    rows = packing.pack(lengths, [3, 1, 0, 5, 2, 4], 10)
     assert sorted(m for row in rows for m in row.members) == list(range(6))
     assert all(sum(lengths[m] for m in row.members) <= 10 for row in rows)
 
@@ -45,7 +46,7 @@ def test_rows_hold_every_sample_once_and_stay_within_their_length():
 def test_packed_logits_equal_those_of_each_sample_alone(recipe):
     recipe.model.eval()
     tokens = recipe.training[:4]
-    row = text.row_tensors(tokens, recipe.shared, torch.float32, "cpu")
+    row = packing.row_tensors(tokens, recipe.shared, torch.float32, "cpu")
     assert recipe.shared > 5
     assert row["ids"].shape[1] == sum(len(t.ids) for t in tokens) - 3 * recipe.shared
     with torch.no_grad():
@@ -61,10 +62,10 @@ def test_packed_loss_is_the_mean_over_replies(recipe):
     recipe.model.eval()
     members = (0, 1, 2)
     with torch.no_grad():
-        packed = recipe.loss(text.Row(members), 0)
-        alone = [recipe.loss(text.Row((m,)), 0) * recipe.weight(text.Row((m,))) for m in members]
+        packed = recipe.loss(packing.Row(members), 0)
+        alone = [recipe.loss(packing.Row((m,)), 0) * recipe.weight(packing.Row((m,))) for m in members]
     assert packed.item() == pytest.approx(
-        sum(x.item() for x in alone) / recipe.weight(text.Row(members)), rel=1e-5
+        sum(x.item() for x in alone) / recipe.weight(packing.Row(members)), rel=1e-5
     )
 
 
@@ -154,6 +155,75 @@ def test_a_template_without_a_system_role_keeps_its_words(recipe):
     )
     asked = text.prompt(recipe.tokenizer, "a boat")
     assert asked.startswith("<user>You write narration") and asked.endswith("a boat.<model>")
+
+
+@pytest.mark.parametrize("changes", [{"lora_rank": 4}, {"lora_rank": 8, "lora_alpha": 3}])
+def test_rslora_is_written_read_and_gone_on_from(recipe_of, text_settings, tmp_path, changes):
+    """Strength alpha / √rank in the folder, in the Writer, and in what a plain LoRA starts from."""
+    from core.texts.writer import Writer
+
+    folder = last(text_settings(use_rslora=True, lora_alpha=6, epochs=2)).result
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["use_rslora"] is True and peftfolder.scale(config) == 3.0
+    writer = Writer(text_settings().base_model, "fp32")
+    ids = torch.tensor([[1, 5, 9, 20]])
+    with writer.voice(folder), torch.no_grad():
+        layers = [layer for layer in writer.model.modules() if hasattr(layer, "lora_A")]
+        assert {layer.scaling["lora0"] for layer in layers} == {3}
+        said = writer.model(ids).logits
+    further = text_settings(continue_from=folder, output_dir=tmp_path / "next", **changes)
+    recipe = recipe_of(further)
+    recipe.model.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(recipe.model(ids).logits, said, atol=1e-4, rtol=1e-3)
+        with recipe.model.disable_adapter():
+            assert not torch.allclose(recipe.model(ids).logits, said, atol=1e-2)
+
+
+def test_a_dora_is_not_gone_on_from(recipe_of, text_settings):
+    folder = last(text_settings(epochs=1)).result
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}))
+    with pytest.raises(Mistake, match="it is a DoRA"):
+        recipe_of(text_settings(continue_from=folder))
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "installed", "said"),
+    [
+        ({}, "cpu", False, ""),
+        ({"quantize": "4bit"}, "cpu", True, "needs an NVIDIA card"),
+        ({"quantize": "4bit"}, "cuda", False, "and the package bitsandbytes"),
+        ({"quantize": "4bit"}, "cuda", True, ""),
+        ({"quantize": "4bit", "base_model": "small.gguf"}, "cuda", True, "GGUF"),
+    ],
+)
+def test_what_hinders_four_bits(text_settings, monkeypatch, changes, place, installed, said):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if installed else None)
+    hindrance = text.four_bit_hindrance(text_settings(**changes), torch.device(place))
+    assert said in hindrance and bool(said) == bool(hindrance)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here the 4 bits may be had")
+def test_four_bits_that_cant_be_had_are_told_and_done_without(text_settings):
+    told = [step.text for step in train(text_settings(quantize="4bit", epochs=1)) if step.text]
+    assert any("4-bit needs an NVIDIA card" in line for line in told)
+
+
+def test_the_folder_says_how_other_programs_load_it(text_settings):
+    folder = last(text_settings(lora_rank=12, epochs=1, name="水 voice")).result
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    line = peftfolder.vllm_line(folder)
+    words = shlex.split(line)
+    assert line in card and peftfolder.peft_line(folder) in card
+    assert words[:4] == ["vllm", "serve", text_settings().base_model, "--enable-lora"]
+    assert words[words.index("--max-lora-rank") + 1] == "16"
+    assert words[words.index("--lora-modules") + 1] == f"{folder.name}={folder}"
+    assert (folder / "chat_template.jinja").read_text() != ""
+    exec(peftfolder.peft_line(folder), given := {})
+    assert given["model"].peft_config["default"].r == 12
 
 
 def test_layers_may_stand_in_one_text(text_settings):

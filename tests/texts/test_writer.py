@@ -131,6 +131,30 @@ def test_loras_are_switched_on_demand(writer: Writer, loras: list[Path]) -> None
     assert len({round(values[0], 4) for values in (base, first, second)}) == 3
 
 
+def test_streams_in_turn_are_what_each_voice_says_alone(writer: Writer, loras: list[Path]) -> None:
+    def alone(lora: Path | None) -> list[str]:
+        return list(writer.stream(RIVER, lora, 3, limit=12))
+
+    voices = (None, loras[0], loras[1])
+    streams = [writer.stream(RIVER, lora, 3, limit=12) for lora in voices]
+    together = list(zip(*streams, strict=False))
+    for lora, said in zip(voices, zip(*together, strict=True), strict=True):
+        assert list(said) == alone(lora)[: len(together)]
+    assert len({said[-1] for said in zip(*together, strict=True)}) == 3
+
+
+def test_a_stream_is_the_greedy_answer_and_ends_where_it_ends(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writer.voice(None):
+        [row] = writer.sample([writer.prompt(RIVER)], 1, 0, 10, 0.0, 1.0)
+    grown = list(writer.stream(RIVER, None, 0, limit=10, temperature=0.0))
+    assert grown[-1] == writer.tokenizer.decode(row, skip_special_tokens=True).rstrip("\ufffd")
+    end, ends = row[4], writer._ends()
+    monkeypatch.setattr(writer, "_ends", lambda: {end, *ends})
+    assert len(list(writer.stream(RIVER, None, 0, limit=10, temperature=0.0))) == row.index(end)
+
+
 def test_folder_that_is_no_lora_is_a_mistake(writer: Writer, tmp_path: Path) -> None:
     with pytest.raises(Mistake, match=r"adapter_config\.json"), writer.voice(tmp_path):
         pass

@@ -7,6 +7,7 @@ import pytest
 from core.jobs import Mistake, Progress
 from core.texts.writer import Writer
 from core.video import script
+from core.video.fitting import fitted, repeated
 from core.video.script import (
     Line,
     alike,
@@ -181,6 +182,67 @@ def test_a_model_that_writes_nothing_sound_leaves_what_is_seen(writer: Writer) -
     board = plan("a boat on a quiet river", 2, seed=1, seconds=3.0)
     for scene, line in zip(board.scenes, _narration(narrate(board, writer)), strict=True):
         assert faults(line) == () or line.lower() == f"{scene.subject.lower()}."
+
+
+LINES = {
+    "tea": "Tea waits for the talk to end. Nobody hurries it.",
+    "boat": "The boat leaves before the sun does.",
+    "rain": "Rain is reading the town aloud, roof by roof. It skips nothing.",
+}
+
+
+def test_a_script_that_fits_stays_as_it_is() -> None:
+    chosen = list(LINES.values())
+    asked = sum(map(spoken_seconds, chosen))
+    assert fitted(chosen, [[]] * 3, asked * 1.14, spoken_seconds) == chosen
+    assert fitted(chosen, [chosen] * 3, asked * 0.88, spoken_seconds) == chosen
+
+
+@pytest.mark.parametrize("share", [0.7, 0.8, 1.25, 1.6])
+def test_a_script_fits_within_15_percent_and_says_nothing_twice(share: float) -> None:
+    chosen = list(LINES.values())
+    options = [
+        [line, f"The {name} stays a little longer.", f"One {name}, no hurry. That is all there is to it."]
+        for name, line in LINES.items()
+    ]
+    asked = share * sum(map(spoken_seconds, chosen))
+    lines = fitted(chosen, options, asked, spoken_seconds)
+    assert sum(map(spoken_seconds, lines)) == pytest.approx(asked, rel=0.15)
+    assert not repeated(lines)
+    assert all(line.endswith(".") for line in lines)
+
+
+def test_a_sentence_said_before_is_left_out_or_another_line_taken() -> None:
+    tea, boat = LINES["tea"], LINES["boat"]
+    asked = 2 * spoken_seconds(tea)
+    assert repeated([tea, f"{boat} {tea}"])
+    lines = fitted([tea, tea], [[tea], [tea, boat]], asked, spoken_seconds)
+    assert lines[0] == tea and lines[1].startswith(boat) and not repeated(lines)
+    lines = fitted([tea, f"nobody hurries it. {boat}"], [[], []], asked, spoken_seconds)
+    assert lines == [tea, boat]
+
+
+def test_numbered_lines_of_a_whole_script_are_read() -> None:
+    text = "Sure!\n1. Tea waits. Nobody asks.\n\n**Scene 2:** The boat leaves.\n3) Rain reads.\nThe end 4 now"
+    assert script.numbered(text) == [
+        (1, "Tea waits. Nobody asks."),
+        (2, "The boat leaves."),
+        (3, "Rain reads."),
+    ]
+
+
+def test_a_large_model_is_asked_for_whole_scripts_too(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "LARGE", 1)
+    board = plan("a river town", 2, 1, seconds=3.0)
+    asked: list[str] = []
+    prompt = writer.prompt
+    monkeypatch.setattr(writer, "prompt", lambda chat: asked.append(chat[-1]["content"]) or prompt(chat))
+    lines = _narration(narrate(board, writer))
+    assert len(lines) == 2
+    [whole] = [request for request in asked if "whole" in request or "these scenes" in request]
+    assert f"1. {board.scenes[0].subject}\n2. {board.scenes[1].subject}" in whole
 
 
 def _narration(steps: Generator[Progress, None, Storyboard]) -> list[str]:

@@ -1,0 +1,63 @@
+"""A try of a voice: base and LoRA answer the same request, side by side, a token of each in turn.
+
+Works on one loaded language model, which is kept between answers until a job wants its room. Knows nothing
+about pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core import device
+from core.lora import peftfolder
+from core.texts.samples import messages
+
+if TYPE_CHECKING:
+    from core.texts.writer import Writer
+
+
+class Chat:
+    """The writer that answers, loaded when it is first asked."""
+
+    def __init__(self) -> None:
+        self._writer: Writer | None = None
+
+    def clear(self) -> None:
+        """Lets the language model go."""
+        if self._writer is not None:
+            self._writer = None
+            device.free()
+
+    def answers(
+        self, lora: Path, topic: str, seed: int, borrowed: Callable[[], AbstractContextManager[None]]
+    ) -> Iterator[tuple[str, str]]:
+        """(the base's words, the LoRA's words) as they grow; asked as in training.
+
+        `borrowed()` is held while the device computes, a token at a time; what it raises ends the answers.
+        Raises Mistake for what is no text LoRA, or has no base here.
+        """
+        with borrowed():
+            writer = self._of(peftfolder.base_of(lora))
+        voices = (None, lora)
+        growing = {at: writer.stream(messages(topic), voice, seed) for at, voice in enumerate(voices)}
+        said = ["", ""]
+        while growing:
+            for at, stream in list(growing.items()):
+                with borrowed():
+                    text = next(stream, None)
+                if text is None:
+                    del growing[at]
+                else:
+                    said[at] = text
+            yield said[0], said[1]
+
+    def _of(self, base: str) -> Writer:
+        from core.texts.writer import Writer
+
+        if self._writer is None or self._writer.base != base:
+            self.clear()
+            self._writer = Writer(base)
+        return self._writer

@@ -1,0 +1,122 @@
+"""Writes a text LoRA and its base as one full model that any program loads, and checks it.
+
+Works on a PEFT folder and the base it was trained on; in the number format of the base's own files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import basemodels, device
+from core.jobs import Mistake, Progress
+from core.lora import peftfolder
+from core.project import lineage, unused, write_lineage
+from core.settings import MergeSettings
+
+if TYPE_CHECKING:
+    import torch
+
+PROBE = "You write narration for short videos. The river wakes before the town."
+# What the merged model's logits may differ by, as a share of their spread: rounding of the summed weights.
+ROUNDING = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
+
+
+def merge(settings: MergeSettings) -> Iterator[Progress]:
+    """Merges; the last report's `result` is the folder, which is new.
+
+    It is written beside its place and renamed when its re-read logits are those of base and LoRA. Raises
+    Mistake for what is no text LoRA of this base, and where the disk has no room.
+    """
+    lora = settings.lora
+    peftfolder.read_config(lora)
+    base = settings.base or peftfolder.base_of(lora)
+    target = unused(settings.output or lora.with_name(f"{lora.name}_merged"))
+    yield Progress("Loading the language model")
+    model, tokenizer = basemodels.load_text(base, "auto")
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = (lora / peftfolder.TEMPLATE).read_text(encoding="utf-8")
+    size = weights_bytes(model)
+    check_room(target, size)
+    ids = tokenizer(PROBE, return_tensors="pt")["input_ids"]
+    apart, merged = _merged(model, lora, base, ids)
+    yield Progress("Writing the full model")
+    with _new_folder(target) as part:
+        merged.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        made = lineage(base_model=base, lora=str(lora), made_with="LoRA Studio")
+        write_lineage(part, made)
+        kind = str(merged.dtype).removeprefix("torch.")
+        del model, merged
+        device.free()
+        yield Progress("Checking the full model")
+        again, _ = basemodels.load_text(str(part), "auto")
+        error = difference(apart, _logits(again, ids))
+        if error > ROUNDING[kind]:
+            raise RuntimeError(f"the merged model's logits are {error:.3f} of their spread off")
+    said = f"{target.name}: a full model of {size / 1e6:.0f} MB, checked against base and LoRA"
+    yield Progress("Done", text=said, result=target)
+
+
+def weights_bytes(model: Any) -> int:
+    """Size of a model's weights, those that are tied counted once."""
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+def check_room(target: Path, size: int) -> None:
+    """Raises Mistake where the disk of `target` hasn't `size` bytes and a twentieth free."""
+    there = next(path for path in target.absolute().parents if path.is_dir())
+    free = shutil.disk_usage(there).free
+    if size * 1.05 > free:
+        raise Mistake(
+            "The full model takes {needed:.1f} GB and {folder} has {free:.1f} GB free; make room, or choose "
+            "another output.",
+            needed=size / device.GIB,
+            folder=there,
+            free=free / device.GIB,
+        )
+
+
+def _merged(model: Any, lora: Path, base: str, ids: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    """Logits of base with LoRA, and the model with the LoRA's product added to its weights."""
+    from peft import PeftModel
+
+    try:
+        joined = PeftModel.from_pretrained(model, str(lora)).eval()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise Mistake(
+            "The text LoRA {folder} doesn't fit the language model {base}; train it again on this one.",
+            folder=lora,
+            base=base,
+        ) from error
+    apart = _logits(joined, ids)
+    return apart, joined.merge_and_unload()
+
+
+def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    with torch.inference_mode():
+        return model(input_ids=ids, use_cache=False).logits.float()
+
+
+def difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    """How far logits are apart, as a share of their spread."""
+    return float((one - other).norm() / (one - one.mean(-1, keepdim=True)).norm())
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Gives a folder beside `target`; renames it on success, removes it on failure."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        os.replace(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,67 @@
+"""A text LoRA's needs, told and true: steps exactly, disk within a tolerance, memory in its order of size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import last  # type: ignore[import-not-found]
+
+from core.lora import loop, preflight, text, text_needs
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"batch_size": 3, "epochs": 5}, {"gradient_accumulation": 2}, {"max_steps": 4}, {"holdout": 0.0}],
+)
+def test_steps_are_those_of_the_loop(changes, recipe_of, text_settings):
+    chosen = text_settings(**changes)
+    recipe = recipe_of(chosen)
+    assert preflight.needs(chosen).steps == loop.count_steps(recipe, chosen)
+    assert preflight.needs(chosen, 2).steps == loop.count_steps(recipe, chosen, 2)
+    held = sum(p.numel() for p in text.lora_parameters(recipe.model).values())
+    base = text_needs.basemodels.text_config(chosen.base_model)
+    assert text_needs.lora_numbers(chosen, text_needs._shape(base[0], chosen)) == held
+
+
+def test_time_is_known_from_the_second_run_on(text_settings):
+    chosen = text_settings(epochs=4)
+    said = [str(line) for line in preflight.lines(chosen)]
+    assert said[0] == "9 texts × 4 passes, 4 at a time: 12 steps"
+    assert said[1].startswith("time: unknown")
+    last(chosen)
+    first = preflight.needs(chosen).seconds
+    assert first > 0
+    assert preflight.needs(text_settings(epochs=8)).seconds == pytest.approx(2 * first)
+    assert preflight.needs(text_settings(target_modules="q_proj")).seconds is None
+
+
+def test_four_bits_and_checkpointing_need_less(text_settings, tiny_llm, monkeypatch):
+    config, numbers = text_needs.basemodels.text_config(str(tiny_llm))
+    model, _ = text_needs.basemodels.load_text(str(tiny_llm))
+    assert numbers == sum(p.numel() for p in model.parameters())
+    chosen, cuda = text_settings(quantize="4bit"), torch.device("cuda")
+    plain = text_needs.weights_bytes(config, numbers, text_settings(), cuda)
+    assert text_needs.weights_bytes(config, numbers, chosen, torch.device("cpu")) == plain == 4 * numbers
+    monkeypatch.setattr(text.importlib.util, "find_spec", lambda name: object())
+    assert text_needs.weights_bytes(config, numbers, chosen, cuda) < 0.7 * plain
+    again = text_settings(gradient_checkpointing="on")
+    assert preflight.needs(again).memory < preflight.needs(text_settings()).memory
+
+
+def test_what_would_fit_is_advised(text_settings, monkeypatch):
+    chosen = text_settings()
+    free = preflight.needs(text_settings(gradient_checkpointing="on")).memory
+    monkeypatch.setattr(text_needs.device, "available_bytes", lambda place: free)
+    said = [str(line) for line in preflight.lines(chosen)]
+    assert said[-1] == "It may not fit into memory: set gradient_checkpointing=on."
+
+
+def test_a_merged_model_takes_its_disk(text_settings, tiny_llm):
+    _, numbers = text_needs.basemodels.text_config(str(tiny_llm))
+    more = preflight.needs(text_settings(export_merged=True)).disk - preflight.needs(text_settings()).disk
+    assert more == 2 * numbers
+
+
+def test_a_base_that_isnt_known_has_unknown_needs(text_settings):
+    said = [str(line) for line in preflight.lines(text_settings(base_model="owner/name"))]
+    assert "memory and disk: unknown until the base model is on this machine" in said

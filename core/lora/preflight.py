@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device, families
-from core.jobs import Mistake, Sentence
+from core.jobs import Sentence
 from core.lora import adapter, checkpoints, footprint, measured, pictures
-from core.settings import ImageTraining, Training
+from core.settings import ImageTraining, TextTraining, Training
+from core.texts import report
 
 if TYPE_CHECKING:
     import torch
@@ -286,9 +287,8 @@ def _existing(folder: Path) -> Path:
 
 
 def asked(settings: Training) -> Iterator[Sentence]:
-    """`lines` for a command. Raises Mistake for a text LoRA, whose rows are known only to its tokenizer."""
-    if not isinstance(settings, ImageTraining):
-        raise Mistake(
-            "Only an image LoRA's needs can be told beforehand; start the training to see the steps."
-        )
+    """What a command tells before a training: an image LoRA's needs, or a report on a text LoRA's texts."""
+    if isinstance(settings, TextTraining):
+        return report.of_training(settings)
+    assert isinstance(settings, ImageTraining)
     return lines(settings)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from core.basemodels import EMBEDDED
 from core.jobs import Mistake, Progress
-from core.texts.samples import messages
+from core.texts.samples import messages, task_of
+from core.texts.speech import spoken_seconds, words_for
 from core.texts.writer import Messages, Writer, sentences
 from core.video.storyboard import Scene, Storyboard, hours, things
 
@@ -41,11 +42,6 @@ EXAMPLES = (
     ),
     ("a busy kitchen, evening", "Six pots talk at once. The cook hears only the soup."),
 )
-
-# hibari's speech without the silence around it, fitted on 28 narration lines (mean error 0.13 s of 4.2 s)
-LEAD_SECONDS, SECONDS_A_LETTER, SECONDS_A_PAUSE = 0.42, 0.0507, 0.246
-LETTERS_A_WORD = 5.0  # with the space
-SECONDS_AN_IDEOGRAPH = 0.22
 
 STRANGE = re.compile(r"[^A-Za-zÀ-ɏ0-9 .,;:!?'\"()\-–—…%$&]")
 BROKEN = re.compile(r"\w[.!?,;]\w|[,;:][,;:.]|\s[,.;:!?]|\(\s*\)|--|\b(\w+) \1\b(?! \1)", re.I)
@@ -124,21 +120,6 @@ def relevance(writer: Writer, topic: str, names: Iterable[str]) -> dict[str, flo
         name: (told[at] - sum(row[at] for row in neutral) / len(neutral)) / math.sqrt(len(name.split()))
         for at, name in enumerate(known)
     }
-
-
-def spoken_seconds(text: str, speed: float = 1.0) -> float:
-    """How long the embedded voice takes to say a text, in seconds, estimated from its length and pauses."""
-    ideographs = len(re.findall(SCRIPTS["Chinese or Japanese"], text))
-    letters = len(text) - ideographs
-    pauses = len(re.findall(r"[.,;:!?](?=\s)|[。，；：！？](?=.)", text))
-    said = letters * SECONDS_A_LETTER + ideographs * SECONDS_AN_IDEOGRAPH
-    return (LEAD_SECONDS + said + pauses * SECONDS_A_PAUSE) / speed
-
-
-def words_for(seconds: float, speed: float = 1.0) -> int:
-    """About how many English words fit so many seconds of speech, with one or two pauses."""
-    said = seconds * speed - LEAD_SECONDS - 1.5 * SECONDS_A_PAUSE
-    return max(4, round(said / (LETTERS_A_WORD * SECONDS_A_LETTER)))
 
 
 def faults(text: str, known: Sequence[str] = ()) -> tuple[str, ...]:
@@ -247,7 +228,8 @@ def narrate(
     end = len(board.scenes)
     if lora is not None:
         tone = ending = ""
-    chats = [_chat(scene, scene.number == end, tone, ending, lora is None) for scene in board.scenes]
+    task = task_of(lora)
+    chats = [_chat(scene, scene.number == end, tone, ending, lora is None, task) for scene in board.scenes]
     known = [*known, *(reply for _, reply in EXAMPLES)]
     drawn: list[list[Line]] = [[] for _ in chats]
     for round_ in range(ROUNDS):
@@ -281,9 +263,9 @@ def narrate(
     return replace(board, scenes=scenes)
 
 
-def _chat(scene: Scene, last: bool, tone: str, ending: str, shown: bool) -> list[dict[str, str]]:
+def _chat(scene: Scene, last: bool, tone: str, ending: str, shown: bool, task: str) -> list[dict[str, str]]:
     """The chat that asks for a scene's line, with the examples before it if they are `shown`."""
-    system, request = messages(scene.subject, "; ".join(filter(None, (tone, ending if last else ""))))
+    system, request = messages(scene.subject, "; ".join(filter(None, (tone, ending if last else ""))), task)
     turns = []
     for topic, reply in EXAMPLES if shown else ():
         turns += [messages(topic)[1], {"role": "assistant", "content": reply}]

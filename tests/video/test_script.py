@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.jobs import Mistake, Progress
+from core.texts.speech import spoken_seconds, words_for
 from core.texts.writer import Writer
 from core.video import script
 from core.video.script import (
@@ -15,8 +16,6 @@ from core.video.script import (
     faults,
     longest_copy,
     narrate,
-    spoken_seconds,
-    words_for,
     worth,
 )
 from core.video.storyboard import Storyboard, plan

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from core.jobs import Sentence
 from core.texts import personal
-from core.texts.samples import TextSample, near_duplicates
+from core.texts.samples import TextSample, near_duplicates, topic_of
 from core.texts.speech import joined, sentences
 
 LEAST_TEXTS, LEAST_SHARE = 3, 0.05  # texts that open or close with a line from which it is boilerplate
@@ -95,13 +95,21 @@ def without_twins(samples: Sequence[TextSample]) -> list[TextSample]:
 
 
 def without_repeated(samples: Sequence[TextSample]) -> list[TextSample]:
-    """The samples without the opening and closing lines that many share; each keeps one sentence at least."""
+    """The samples without the opening and closing lines that many share; each keeps one sentence at least.
+
+    A topic that was made of the text's own words is made anew.
+    """
     known = {_plain(line) for line, _ in repeated(samples)}
-    cut = (_without(sentences(sample.reply), known) for sample in samples)
-    return [
-        sample if len(parts) == len(sentences(sample.reply)) else replace(sample, reply=joined(parts))
-        for sample, parts in zip(samples, cut, strict=True)
-    ]
+    kept = []
+    for sample in samples:
+        whole = sentences(sample.reply)
+        parts = _without(whole, known)
+        if len(parts) < len(whole):
+            reply = joined(parts)
+            own = sample.topic == topic_of(sample.reply)
+            sample = replace(sample, topic=topic_of(reply) if own else sample.topic, reply=reply)
+        kept.append(sample)
+    return kept
 
 
 def masked(samples: Sequence[TextSample]) -> list[TextSample]:

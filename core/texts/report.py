@@ -26,7 +26,7 @@ FEW_TEXTS = 30  # from here on a LoRA learns the voice and not the texts
 MANY_TEXTS = 2000  # beyond, a small LoRA gains little by more
 PROMPT_TOKENS = 40  # about what a sample's prompt takes of `max_length`
 EVEN, MIXED = 55, 50  # of 100: sets of one voice had 57 to 62, sets of two 39 to 51
-LEAST_FOR_A_SHARE = 10  # texts from which a share of them means something
+LEAST_FOR_A_SHARE, LEAST_FOR_A_STYLE = 10, 20  # texts from which a share, a uniformity mean something
 _WORD = re.compile(r"[^\W\d_]+")
 COMMON_TEXTS, COMMON_SHARE = 3, 0.05  # a word that stands in so many texts is shared
 
@@ -139,15 +139,18 @@ def lines(figures: Figures) -> Iterator[Sentence]:
         yield Sentence("{tokens} tokens, {minutes} min of speech, {seconds} s a text", **size)
     else:
         yield Sentence("about {tokens} tokens, {minutes} min of speech, {seconds} s a text", **size)
-    yield Sentence(
-        "style: {word} ({figure} of 100); sentences of {length} words ± {spread} %, {shared} % of the words "
-        "stand in many texts",
-        word=evenness(figures),
-        figure=figures.uniformity,
-        length=f"{figures.sentence:.0f}",
-        spread=round(100 * figures.spread),
-        shared=round(100 * figures.shared),
-    )
+    sentence = {"length": f"{figures.sentence:.0f}", "spread": round(100 * figures.spread)}
+    if figures.samples < LEAST_FOR_A_STYLE:
+        yield Sentence("style: too few texts to tell; sentences of {length} words ± {spread} %", **sentence)
+    else:
+        yield Sentence(
+            "style: {word} ({figure} of 100); sentences of {length} words ± {spread} %, {shared} % of the "
+            "words stand in many texts",
+            word=evenness(figures),
+            figure=figures.uniformity,
+            shared=round(100 * figures.shared),
+            **sentence,
+        )
     yield from advice(figures)
 
 

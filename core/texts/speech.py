@@ -12,6 +12,8 @@ from collections.abc import Sequence
 LEAD_SECONDS, SECONDS_A_LETTER, SECONDS_A_PAUSE = 0.42, 0.0507, 0.246
 LETTERS_A_WORD = 5.0  # with the space
 SECONDS_AN_IDEOGRAPH = 0.22
+# A reader's pace, for a video without a voice: English words, and characters of scripts without spaces.
+WORDS_PER_SECOND, CHARACTERS_PER_SECOND = 2.6, 4.2
 IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 

@@ -1,7 +1,7 @@
 """Near-duplicates, boilerplate and personal data of a set: named, counted, and gone when asked."""
 
 from core.texts.findings import lines, look, repeated, without_repeated, without_twins
-from core.texts.samples import TextSample
+from core.texts.samples import TextSample, topic_of
 
 SCENES = (
     "The river wakes before the town.",
@@ -27,6 +27,13 @@ def test_opening_and_closing_lines_are_found_and_cut():
         "Subscribe to my channel!": 5,
     }
     assert [one.reply for one in without_repeated(samples(*channel))] == list(SCENES)
+
+
+def test_a_topic_of_the_texts_own_words_is_made_anew():
+    mine = [TextSample(topic_of(f"{text} Subscribe!"), f"{text} Subscribe!") for text in SCENES]
+    mine[0] = TextSample("subscribe", mine[0].reply)
+    made = [one.topic for one in without_repeated(mine)]
+    assert made == ["subscribe", *map(topic_of, SCENES[1:])]
 
 
 def test_a_line_of_few_texts_or_in_the_middle_stays():

@@ -188,20 +188,11 @@ def advice(figures: Figures) -> Iterator[Sentence]:
 
 
 def of_training(settings: TextTraining) -> Iterator[Sentence]:
-    """The report on the texts of a training that is about to start, with its steps."""
+    """The report on the texts of a training that is about to start. Raises Mistake where there are none."""
     found = read_texts(settings.train_data_path)
     samples = learnt(found.samples, settings.task)
-    figures = measure(samples, settings.holdout, counter(settings.base_model), settings.max_length)
-    learning = figures.samples - figures.held_out
-    steps = settings.epochs * math.ceil(learning / (settings.batch_size * settings.gradient_accumulation))
-    yield Sentence(
-        "{count} texts × {epochs} passes, {batch} at a time: {steps} steps",
-        count=learning,
-        epochs=settings.epochs,
-        batch=settings.batch_size,
-        steps=min(steps, settings.max_steps or steps),
-    )
-    yield from lines(figures)
+    count = counter(settings.base_model)
+    yield from lines(measure(samples, settings.holdout, count, settings.max_length))
     yield from findings.lines(findings.look(found.samples))
 
 

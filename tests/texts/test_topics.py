@@ -4,14 +4,16 @@ import pytest
 
 from core.jobs import Mistake
 from core.settings import TopicsSettings
-from core.texts import editing
+from core.texts import editing, topics
 from core.texts.samples import TextSample, topic_of
 from core.texts.topics import usable, without_topic, write_topics
 
 REPLIES = ("The river wakes before the town does.", "A heron waits for its breakfast in the mist.")
 
 
-def test_texts_with_a_topic_stay_and_a_stop_keeps_what_is_found(tmp_path, tiny_llm):
+def test_texts_with_a_topic_stay_and_a_stop_keeps_what_is_found(tmp_path, tiny_llm, monkeypatch):
+    monkeypatch.setattr(topics, "DRAWN", 2)
+    monkeypatch.setattr(topics, "TOKENS", 4)
     mine = TextSample("my own topic", "Nobody hurries here, not even the clock.")
     editing.save(tmp_path, [mine, *(TextSample(topic_of(reply), reply) for reply in REPLIES)])
     settings = TopicsSettings(texts=tmp_path, base_model=str(tiny_llm))

@@ -261,6 +261,16 @@ def text_base(name: str) -> Path | str:
     return path
 
 
+def tokenizer_file(name: str) -> Path | None:
+    """The tokenizer.json of a language model that is on this machine; None for another. Converts nothing."""
+    try:
+        folder = cache_folder() / SMOLLM2 if name == EMBEDDED else _local(name, "LLM")
+    except Mistake:
+        return None
+    file = folder / "tokenizer.json" if folder else None
+    return file if file and file.is_file() else None
+
+
 def load_text(
     name: str, dtype: torch.dtype | Literal["auto"] | None = None, four_bit: bool = False
 ) -> tuple[Any, Any]:

@@ -1,7 +1,8 @@
 """The command line: parses it, builds settings from it, runs the job, prints the result's path last.
 
-The options of `label`, `prove`, `merge` and `compose` are made from the settings' fields, so that a field
-added there is an option here. The window is not known here; studio.py passes the function that opens it.
+The options of `label`, `texts`, `prove`, `merge` and `compose` are made from the settings' fields, so that a
+field added there is an option here. The window is not known here; studio.py passes the function that opens
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import BaseModel
 
 from core import settings, terminal
 from core.project import Home
-from core.settings import ROOT, ComposeSettings, LabelSettings, MergeSettings, ProofSettings
+from core.settings import ROOT, ComposeSettings, LabelSettings, MergeSettings, ProofSettings, TextsSettings
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -56,11 +57,16 @@ def parser(window: Command) -> argparse.ArgumentParser:
     label = add("label", run_label, "tag a folder of pictures and write metadata.csv")
     label.add_argument("pictures", metavar="DIR", help="folder of pictures")
     add_fields(label, LabelSettings, leave_out={"pictures"})
+    texts = add("texts", run_texts, "clean past texts, say what is in them, and write train.jsonl")
+    texts.add_argument("texts", metavar="PATH", type=Path, help="file or folder of past texts")
+    add_fields(texts, TextsSettings, leave_out={"texts"})
     train = add("train", run_train, "train an image or a text LoRA")
     train.add_argument("--config", type=Path, required=True, help="YAML file of settings")
     train.add_argument("--preset", default="", help="a preset under presets/training that the file changes")
     train.add_argument(
-        "--preflight", action="store_true", help="say what it takes (steps, time, memory, disk), and end"
+        "--preflight",
+        action="store_true",
+        help="say what it takes (steps, time, memory, disk; of texts how many and how even), and end",
     )
     train.add_argument("--yes", action="store_true", help="ask nothing: changed settings start anew")
     train.add_argument("changes", nargs="*", metavar="key=value", help="settings that go before the file's")
@@ -122,6 +128,15 @@ def run_label(options: argparse.Namespace) -> int:
     from core.images.label import label
 
     return promised(terminal.show(label(from_options(LabelSettings, options))))
+
+
+def run_texts(options: argparse.Namespace) -> int:
+    """`texts`: a report on past texts, and the set made of them where `--output` names it."""
+    from core.texts.report import made
+
+    said, written = made(from_options(TextsSettings, options))
+    print("\n".join(map(str, said)))
+    return promised(written) if written else 0
 
 
 def run_train(options: argparse.Namespace) -> int:

@@ -51,6 +51,41 @@ class LabelSettings(Settings):
     threshold: float = Field(0.15, ge=0.0, le=1.0, description="least share of a tag's probability, 0 to 1")
 
 
+class TextCleaning(Settings):
+    """How texts are cleaned and split into samples when they are read."""
+
+    seconds: float = Field(
+        15, ge=3, le=300, description="spoken length of the samples a long text is split into, in seconds"
+    )
+    keep_timestamps: bool = Field(False, description="keep times such as 00:12 at the beginning of a line")
+    keep_speakers: bool = Field(False, description="keep the speaker's name before a line, such as Anna:")
+    keep_emoji: bool = Field(False, description="keep emoji")
+    keep_hashtags: bool = Field(False, description="keep hashtags")
+
+
+class TextsSettings(TextCleaning):
+    """Makes a training set of past texts and says what is in it."""
+
+    texts: Path = Field(description="file or folder of past texts: txt, docx, xlsx, jsonl, srt and more")
+    output: Path | None = Field(
+        None, description="the train.jsonl to write; default: none, only the report is shown"
+    )
+    drop_repeated: bool = Field(False, description="leave out opening and closing lines of many texts")
+    mask: bool = Field(
+        False, description="put [phone], [email] and the like for personal data found in the texts"
+    )
+    base_model: str = Field("embedded", description="language model whose tokens are counted")
+    holdout: float = Field(0.1, ge=0.0, le=0.5, description="share of the texts kept out to judge by")
+
+
+class TopicsSettings(Settings):
+    """Gives topics to the texts that have only words of their own for one, by the language model."""
+
+    texts: Path = Field(description="folder of a text set")
+    base_model: str = Field("embedded", description="base model: embedded, a file, a folder or a hub id")
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of every random choice")
+
+
 class Training(Settings):
     """What training an image LoRA and a text LoRA have in common."""
 
@@ -190,7 +225,13 @@ class TextTraining(Training):
 
     kind: Literal["text"] = Field("text", description="what is trained: image or text")
     train_data_path: Path = Field(
-        Path("data/train.jsonl"), description="texts: jsonl, csv, txt, srt, vtt or md"
+        Path("data/train.jsonl"),
+        description="texts, a file or a folder: jsonl, csv, xlsx, txt, md, docx, srt, vtt or ass",
+    )
+    task: Literal["narration", "pitch", "talk", "continue"] = Field(
+        "narration",
+        description="what the texts are, and what it will be asked for: narration (topic, script), pitch "
+        "(product and points, pitch), talk (question, answer), continue (a text's beginning, the rest)",
     )
     target_modules: tuple[str, ...] = Field(
         ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core.settings import TextTraining
-from tabs import chat, jobpanel, library, scripts, training
+from tabs import chat, jobpanel, library, scripts, texts, training
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
-from tabs.wiring import Page, Studio, connect, watch
-from tabs.words import static
+from tabs.wiring import Page, Studio, watch
 
 
 def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
@@ -22,14 +20,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         with gr.Column(scale=5, elem_classes="st-card"):
             heading("How things are said", "The text LoRA learns your voice from what you already wrote.")
             seen = gr.HTML(elem_classes="st-strip")
-            drop = gr.File(
-                label=static("Drop your own scripts or subtitles here"),
-                file_count="multiple",
-                height=96,
-                file_types=[".txt", ".md", ".srt", ".vtt", ".csv", ".jsonl"],
-                elem_classes="st-drop",
-                elem_id="drop-texts",
-            )
+            source = texts.source()
             controls = training.controls(
                 studio,
                 frame,
@@ -46,21 +37,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 "Press Train: the loss and a sample of the new voice appear here.",
                 "Next: make a video",
             )
-            with gr.Column(elem_classes="st-card"):
-                heading("Your texts", "A topic and what you would say about it. Click a cell to change it.")
-                table = gr.Dataframe(
-                    headers=["", ""],
-                    column_count=2,
-                    type="array",
-                    show_label=False,
-                    column_widths=["30%", "70%"],
-                    wrap=True,
-                    max_height=360,
-                    interactive=True,
-                    buttons=[],
-                    elem_id="texts",
-                )
-                saved = gr.HTML(elem_classes="st-saved")
+            topics, saved = texts.build(studio, frame, source, controls)
             chat.build(studio, frame)
             with gr.Column(elem_classes="st-card"):
                 heading("Finished text LoRAs", "They can be used in Compose, and in other programs.")
@@ -72,21 +49,6 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         nothing = empty(page.say("No texts yet"), page.say("Drop scripts below, or write into the table."))
         return about or nothing, library.shelf(page, mine.text_loras())
 
-    def show(page: Page, project: str) -> Any:
-        headers = [page.say("Topic"), page.say("Narration")]
-        return {"headers": headers, "data": scripts.table(studio.open(project)) or [["", ""]]}, ""
-
-    def save(page: Page, project: str, rows: list[list[str]]) -> str:
-        kept = scripts.save(studio.open(project), rows)
-        return page.say("{count} texts saved at {time}", count=kept, time=time.strftime("%H:%M:%S"))
-
-    def add(page: Page, project: str, files: list[str]) -> Any:
-        count, whole = scripts.add(studio.open(project), files or [])
-        page.note("{count} texts added", count=count)
-        for problem in whole.problems[:3]:
-            page.warn(problem)
-        return None, *show(page, project)
-
     def settings(page: Page, run: Path | None, project: str, preset: str, **chosen: Any) -> TextTraining:
         mine = studio.open(project)
         return training.asked(page, TextTraining, mine, preset, chosen, run, train_data_path=mine.texts())
@@ -97,9 +59,6 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     }
     counted = [*frame.arrivals, *frame.after("text"), saved.change, *(one.change for one in numbers.values())]
     watch(studio, counted, count, inputs=here | numbers, outputs=[seen, shelf])
-    watch(studio, frame.arrivals, show, inputs=here, outputs=[table, saved])
-    watch(studio, [table.input], save, inputs=here | {"rows": table}, outputs=[saved])
-    connect(studio, [drop.upload], add, inputs=here | {"files": drop}, outputs=[drop, table, saved])
-    asked = here | {"preset": controls.recipe} | controls.chosen
+    asked = here | {"preset": controls.recipe, "task": source.task} | controls.chosen
     training.starts(studio, controls, "Text LoRA {name}", settings, asked)
-    return [panel]
+    return [panel, topics]

@@ -73,6 +73,7 @@ NAMES = {
     "reg_weight": "Regularisation weight",
     "steps": "Drawing steps",
     "tags": "Tags a picture",
+    "task": "Kind of texts",
     "train_text_encoder": "Train the text encoder too",
     "validate_steps": "Steps between looks",
 }

@@ -20,6 +20,7 @@ from core.settings import (
     ProofSettings,
     Settings,
     TextTraining,
+    TopicsSettings,
     dump,
     load,
 )
@@ -58,11 +59,18 @@ def _compose(settings: ComposeSettings) -> Job:
     return compose(settings)
 
 
+def _topics(settings: TopicsSettings) -> Job:
+    from core.texts.topics import write_topics
+
+    return write_topics(settings)
+
+
 KINDS = {
     "label": Kind(LabelSettings, _label),
     "image": Kind(ImageTraining, _train),
     "text": Kind(TextTraining, _train),
     "proof": Kind(ProofSettings, _prove),
+    "topics": Kind(TopicsSettings, _topics),
     "compose": Kind(ComposeSettings, _compose),
 }
 

@@ -10,8 +10,9 @@ import statistics
 from collections.abc import Sequence
 
 from core.settings import TextTraining, Training
+from core.texts.report import FEW_TEXTS
 
-FEW_PICTURES, FEW_TEXTS = 10, 30
+FEW_PICTURES = 10
 ENOUGH_STEPS = 20
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from core import device
 from core.lora import peftfolder
-from core.texts.samples import messages
+from core.texts.samples import messages, task_of
 
 if TYPE_CHECKING:
     from core.texts.writer import Writer
@@ -41,8 +41,11 @@ class Chat:
         """
         with borrowed():
             writer = self._of(peftfolder.base_of(lora))
-        voices = (None, lora)
-        growing = {at: writer.stream(messages(topic), voice, seed) for at, voice in enumerate(voices)}
+        voices, asked = (None, lora), messages(topic, task=task_of(lora))
+        growing = {
+            at: writer.stream(messages(topic, task=task_of(lora)), voice, seed)
+            for at, voice in enumerate(voices)
+        }
         said = ["", ""]
         while growing:
             for at, stream in list(growing.items()):

@@ -20,6 +20,7 @@ from core import basemodels, device, families
 from core.jobs import Sentence
 from core.lora import adapter, checkpoints, footprint, measured, pictures
 from core.settings import ImageTraining, TextTraining, Training
+from core.texts import report
 
 if TYPE_CHECKING:
     import torch
@@ -304,5 +305,7 @@ def existing(folder: Path) -> Path:
 
 
 def asked(settings: Training) -> Iterator[Sentence]:
-    """What a command tells before a training."""
-    return lines(settings)
+    """What a command tells before a training: what it needs, and for a text LoRA what its texts are worth."""
+    yield from lines(settings)
+    if isinstance(settings, TextTraining):
+        yield from report.of_training(settings)

@@ -30,18 +30,18 @@ SAMPLE_TOPICS = 2
 SAMPLE_TOKENS = 80
 
 
-def prompt(tokenizer: Any, topic: str, tone: str = "") -> str:
+def prompt(tokenizer: Any, topic: str, tone: str = "", task: str = chat.NARRATION) -> str:
     """The chat up to the model's turn, in the tokenizer's own template; what training and writing share.
 
     A template that knows no system role gets its words in the user's turn. A tokenizer without a template
     gets a plain one, which stays in `tokenizer.chat_template`.
     """
-    return render(tokenizer, chat.messages(topic, tone), ask=True)
+    return render(tokenizer, chat.messages(topic, tone, task), ask=True)
 
 
-def tokenize(tokenizer: Any, sample: chat.TextSample, max_length: int) -> Tokens:
+def tokenize(tokenizer: Any, sample: chat.TextSample, max_length: int, task: str = chat.NARRATION) -> Tokens:
     """A sample's tokens, cut to `max_length`; the prompt's are the very ones that writing starts from."""
-    turns = chat.messages(sample.topic)
+    turns = chat.messages(sample.topic, task=task)
     reply = sample.reply.strip()
     asked = render(tokenizer, turns, ask=True)
     whole = render(tokenizer, [*turns, {"role": "assistant", "content": reply}], ask=False)
@@ -154,7 +154,7 @@ class TextRecipe:
 
         if not self.topics:
             return
-        prompts = [prompt(self.tokenizer, topic) for topic in self.topics]
+        prompts = [prompt(self.tokenizer, topic, task=self.settings.task) for topic in self.topics]
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -219,7 +219,8 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
 
     found = read_texts(settings.train_data_path)
     yield from (Progress("Reading the texts", text=str(problem)) for problem in found.problems)
-    training, held_out = chat.split(found.samples, settings.holdout, settings.seed)
+    samples = chat.learnt(found.samples, settings.task)
+    training, held_out = chat.split(samples, settings.holdout, settings.seed)
     yield Progress("Loading the language model")
     where = device.pick()
     number_format = device.dtype(settings.precision, where)
@@ -246,7 +247,7 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if not four_bit:  # bitsandbytes has put it where it computes
         model.to(where)
     limit = settings.max_length
-    tokens = {id(s): tokenize(tokenizer, s, limit) for s in (*training, *held_out)}
+    tokens = {id(s): tokenize(tokenizer, s, limit, settings.task) for s in (*training, *held_out)}
     kept = [tokens[id(s)] for s in training if tokens[id(s)].supervised > 0]
     judged = [tokens[id(s)] for s in held_out if tokens[id(s)].supervised > 0]
     if not kept:

@@ -1,7 +1,8 @@
 """A text sample: a topic and the narration for it, as the text LoRA learns it and the writer asks for it.
 
-Holds the one chat prompt that training and writing share, `train.jsonl` (OpenAI messages) in and out, the
-split into training and held-out samples, and the removal of near-duplicates. Knows nothing about tokens.
+Holds the one chat prompt that training and writing share, for each kind of texts (`TASKS`), `train.jsonl`
+(OpenAI messages) in and out, the split into training and held-out samples, and the finding of
+near-duplicates. Knows nothing about tokens.
 """
 
 from __future__ import annotations
@@ -17,10 +18,27 @@ from math import ceil
 from pathlib import Path
 
 from core.jobs import Mistake
-from core.project import write_atomic
+from core.project import read_lineage, write_atomic
+from core.texts.speech import DENSE, joined, sentences
 
-SYSTEM = "You write narration for short videos."
-REQUEST = "Narrate a short scene about {topic}"
+NARRATION, CONTINUE = "narration", "continue"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a language model is asked for; a `request` that ends with a period takes a topic without marks."""
+
+    system: str
+    request: str
+
+
+# A LoRA learns these very words with its texts and is asked in them: to change one is to lose its voice.
+TASKS = {
+    NARRATION: Task("You write narration for short videos.", "Narrate a short scene about {topic}."),
+    "pitch": Task("You write product pitches for short videos.", "Pitch this product: {topic}."),
+    "talk": Task("You answer a shop's customers.", "{topic}"),
+    CONTINUE: Task("You continue texts in their author's voice.", "Continue this text: {topic}"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,14 +50,40 @@ class TextSample:
     source: str = ""
 
 
-def messages(topic: str, tone: str = "") -> list[dict[str, str]]:
+def messages(topic: str, tone: str = "", task: str = NARRATION) -> list[dict[str, str]]:
     """The chat up to the model's turn, the same in training and in writing; `tone` is the style's wish.
 
-    Short on purpose: every sample and every scene pays for these tokens.
+    `task` is one of TASKS. Short on purpose: every sample and every scene pays for these tokens.
     """
-    system = f"{SYSTEM} Tone: {tone.strip().rstrip('.')}." if tone.strip() else SYSTEM
-    request = REQUEST.format(topic=topic.strip().rstrip(".!?。！？"))
-    return [{"role": "system", "content": system}, {"role": "user", "content": f"{request}."}]
+    asked = TASKS[task]
+    system = f"{asked.system} Tone: {tone.strip().rstrip('.')}." if tone.strip() else asked.system
+    plain = topic.strip()
+    request = asked.request.format(topic=plain.rstrip(".!?。！？") if asked.request.endswith(".") else plain)
+    return [{"role": "system", "content": system}, {"role": "user", "content": request}]
+
+
+def task_of(lora: Path | None) -> str:
+    """The task that a text LoRA's folder was trained for, from its lineage; narration where none stands."""
+    noted = read_lineage(lora).get("settings") if lora else None
+    task = noted.get("task") if isinstance(noted, dict) else None
+    return task if task in TASKS else NARRATION
+
+
+def learnt(samples: Sequence[TextSample], task: str) -> tuple[TextSample, ...]:
+    """Samples as a LoRA of this task learns them: to continue, a text's beginning asks for the rest."""
+    return tuple(map(_continued, samples)) if task == CONTINUE else tuple(samples)
+
+
+def _continued(sample: TextSample) -> TextSample:
+    """The first sentence as the topic, the rest as the reply; a single sentence is cut in its middle."""
+    first, *rest = sentences(sample.reply) or [sample.reply]
+    if rest:
+        return TextSample(first, joined(rest), sample.source)
+    parts = re.findall(r"[^，、；]+[，、；]?" if DENSE.search(first) else r"\S+\s*", first)
+    if len(parts) < 2:
+        parts = list(first)
+    middle = len(parts) // 2
+    return TextSample("".join(parts[:middle]).strip(), "".join(parts[middle:]).strip(), sample.source)
 
 
 def write_samples(path: Path, samples: Iterable[TextSample]) -> Path:
@@ -97,9 +141,15 @@ def split(
 
 def without_near_duplicates(samples: Sequence[TextSample], alike: float = 0.7) -> tuple[TextSample, ...]:
     """Samples whose reply shares less than `alike` of its runs of five letters (Jaccard) with any before."""
+    twins = set(near_duplicates(samples, alike))
+    return tuple(sample for index, sample in enumerate(samples) if index not in twins)
+
+
+def near_duplicates(samples: Sequence[TextSample], alike: float = 0.7) -> list[int]:
+    """Numbers of the samples whose reply is nearly the same as one before; see `without_near_duplicates`."""
     sets = [_shingles(sample.reply) for sample in samples]
     rarity = Counter(part for mine in sets for part in mine)
-    kept: list[int] = []
+    twins: list[int] = []
     holders: dict[str, list[int]] = {}
     for index, mine in enumerate(sets):
         # Prefix filtering (Chaudhuri 2006): two sets this much alike share one of their rarest members.
@@ -107,11 +157,12 @@ def without_near_duplicates(samples: Sequence[TextSample], alike: float = 0.7) -
             : len(mine) - ceil(alike * len(mine)) + 1
         ]
         rivals = {at for part in rarest for at in holders.get(part, ())}
-        if not any(_jaccard(mine, sets[at]) >= alike for at in rivals):
-            kept.append(index)
-            for part in rarest:
-                holders.setdefault(part, []).append(index)
-    return tuple(samples[index] for index in kept)
+        if any(_jaccard(mine, sets[at]) >= alike for at in rivals):
+            twins.append(index)
+            continue
+        for part in rarest:
+            holders.setdefault(part, []).append(index)
+    return twins
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from core.basemodels import EMBEDDED
 from core.jobs import Mistake, Progress
-from core.texts.samples import messages
+from core.texts.samples import messages, task_of
+from core.texts.speech import spoken_seconds, words_for
 from core.texts.writer import TOKENS_A_WORD, Messages, Writer, sentences, whole_sentences
 from core.video.fitting import TOLERANCE, fitted
 from core.video.storyboard import Scene, Storyboard, hours, things
@@ -43,11 +44,6 @@ EXAMPLES = (
     ),
     ("a busy kitchen, evening", "Six pots talk at once. The cook hears only the soup."),
 )
-
-# hibari's speech without the silence around it, fitted on 28 narration lines (mean error 0.13 s of 4.2 s)
-LEAD_SECONDS, SECONDS_A_LETTER, SECONDS_A_PAUSE = 0.42, 0.0507, 0.246
-LETTERS_A_WORD = 5.0  # with the space
-SECONDS_AN_IDEOGRAPH = 0.22
 
 STRANGE = re.compile(r"[^A-Za-zÀ-ɏ0-9 .,;:!?'\"()\-–—…%$&]")
 BROKEN = re.compile(r"\w[.!?,;]\w|[,;:][,;:.]|\s[,.;:!?]|\(\s*\)|--|\b(\w+) \1\b(?! \1)", re.I)
@@ -126,21 +122,6 @@ def relevance(writer: Writer, topic: str, names: Iterable[str]) -> dict[str, flo
         name: (told[at] - sum(row[at] for row in neutral) / len(neutral)) / math.sqrt(len(name.split()))
         for at, name in enumerate(known)
     }
-
-
-def spoken_seconds(text: str, speed: float = 1.0) -> float:
-    """How long the embedded voice takes to say a text, in seconds, estimated from its length and pauses."""
-    ideographs = len(re.findall(SCRIPTS["Chinese or Japanese"], text))
-    letters = len(text) - ideographs
-    pauses = len(re.findall(r"[.,;:!?](?=\s)|[。，；：！？](?=.)", text))
-    said = letters * SECONDS_A_LETTER + ideographs * SECONDS_AN_IDEOGRAPH
-    return (LEAD_SECONDS + said + pauses * SECONDS_A_PAUSE) / speed
-
-
-def words_for(seconds: float, speed: float = 1.0) -> int:
-    """About how many English words fit so many seconds of speech, with one or two pauses."""
-    said = seconds * speed - LEAD_SECONDS - 1.5 * SECONDS_A_PAUSE
-    return max(4, round(said / (LETTERS_A_WORD * SECONDS_A_LETTER)))
 
 
 def faults(text: str, known: Sequence[str] = ()) -> tuple[str, ...]:
@@ -249,7 +230,8 @@ def narrate(
     end = len(board.scenes)
     if lora is not None:
         tone = ending = ""
-    chats = [_chat(scene, scene.number == end, tone, ending, lora is None) for scene in board.scenes]
+    task = task_of(lora)
+    chats = [_chat(scene, scene.number == end, tone, ending, lora is None, task) for scene in board.scenes]
     known = [*known, *(reply for _, reply in EXAMPLES)]
     drawn: list[list[Line]] = [[] for _ in chats]
     for round_ in range(ROUNDS):
@@ -270,7 +252,7 @@ def narrate(
             if round_ == 0 and writer.size >= LARGE:
                 texts = [
                     [*lines, *more]
-                    for lines, more in zip(texts, _whole(board, writer, longest, tone), strict=True)
+                    for lines, more in zip(texts, _whole(board, writer, longest, tone, task), strict=True)
                 ]
         for at, found in zip(missing, texts, strict=True):
             have = {line.text for line in drawn[at]}
@@ -292,10 +274,10 @@ def narrate(
     return replace(board, scenes=scenes)
 
 
-def _whole(board: Storyboard, writer: Writer, words: int, tone: str) -> list[list[str]]:
+def _whole(board: Storyboard, writer: Writer, words: int, tone: str, task: str) -> list[list[str]]:
     """Lines for each scene from scripts that are written all at once, as larger models can."""
     scenes = "\n".join(f"{scene.number}. {scene.subject}" for scene in board.scenes)
-    system = messages(board.topic, tone)[0]
+    system = messages(board.topic, tone, task)[0]
     request = (
         f"Write the narration of a short video about {board.topic}. It has these scenes:\n{scenes}\n"
         f"Answer with one line a scene, numbered likewise, each of at most {words} words."
@@ -317,9 +299,9 @@ def numbered(text: str) -> list[tuple[int, str]]:
     return [(int(number), line.strip(" *")) for number, line in lines]
 
 
-def _chat(scene: Scene, last: bool, tone: str, ending: str, shown: bool) -> list[dict[str, str]]:
+def _chat(scene: Scene, last: bool, tone: str, ending: str, shown: bool, task: str) -> list[dict[str, str]]:
     """The chat that asks for a scene's line, with the examples before it if they are `shown`."""
-    system, request = messages(scene.subject, "; ".join(filter(None, (tone, ending if last else ""))))
+    system, request = messages(scene.subject, "; ".join(filter(None, (tone, ending if last else ""))), task)
     turns = []
     for topic, reply in EXAMPLES if shown else ():
         turns += [messages(topic)[1], {"role": "assistant", "content": reply}]

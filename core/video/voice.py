@@ -18,12 +18,11 @@ import numpy as np
 
 from core.jobs import Mistake
 from core.project import replacing
+from core.texts.speech import CHARACTERS_PER_SECOND, WORDS_PER_SECOND
 
 Samples = np.ndarray
 
 RATE = 48_000  # samples a second, everywhere in core.video
-WORDS_PER_SECOND = 2.6  # about hibari's own pace
-CHARACTERS_PER_SECOND = 4.2  # for scripts without spaces between words
 EDGE = 0.04  # seconds of silence kept before the first and after the last sound
 CJK = re.compile("[\u2e80-\u2fff\u3040-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 OPENING = "“‘（《〈「『【〔"  # belongs to the character after it; any other sign to the one before

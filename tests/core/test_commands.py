@@ -16,7 +16,7 @@ from PIL import Image
 
 from core import commands, terminal
 from core.jobs import Mistake, Progress
-from core.settings import ComposeSettings, LabelSettings
+from core.settings import ComposeSettings, LabelSettings, TextsSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -48,11 +48,11 @@ def test_options_come_from_the_settings() -> None:
 
 
 def test_every_setting_of_label_and_compose_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command, cls in (("label", LabelSettings), ("compose", ComposeSettings)):
+    for command, cls in (("label", LabelSettings), ("texts", TextsSettings), ("compose", ComposeSettings)):
         with pytest.raises(SystemExit):
             commands.parser(lambda _: 0).parse_args([command, "--help"])
         shown = capsys.readouterr().out
-        names = cls.model_fields.keys() - {"pictures"}
+        names = cls.model_fields.keys() - {"pictures", "texts"}
         assert [name for name in names if f"--{name.replace('_', '-')}" not in shown] == []
 
 
@@ -175,3 +175,19 @@ def test_ctrl_c_ends_a_step_cleanly(step: str, tmp_path: Path, tiny_base: Path, 
     assert not [path for path in tmp_path.rglob("*.part*") if path.is_file()]
     if step in ("image", "text"):
         assert list((tmp_path / "out").rglob("*.safetensors")), "the checkpoint was not saved"
+
+
+def test_texts_are_told_about_and_made_into_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    past, made, config = tmp_path / "past 文.txt", tmp_path / "set" / "train.jsonl", tmp_path / "a.yaml"
+    things = ("river", "heron", "kettle", "baker", "ferry", "bridge", "lantern", "swallow")
+    past.write_text("\n\n".join(f"The {thing} is up before anybody asks it." for thing in things))
+
+    def asked(*arguments: object) -> list[str]:
+        assert commands.run(list(map(str, arguments)), lambda _: 1) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert asked("texts", past)[0] == "8 texts, 1 of them held out to judge by (12 %)"
+    assert asked("texts", past, "--output", made, "--seconds", 8)[-1] == str(made)
+    config.write_text(f"kind: text\ntask: talk\ntrain_data_path: {made}\nbase_model: no/model\n")
+    said = asked("train", "--config", config, "--preflight")
+    assert said[0].startswith("8 texts, 1 of them held out") and said[1].startswith("about ")

@@ -14,7 +14,7 @@ from core.jobs import Mistake
 from core.lora import packing, peftfolder, text
 from core.lora.stepper import Stepper
 from core.lora.train import train
-from core.texts.samples import TextSample
+from core.texts.samples import TextSample, task_of
 
 
 @pytest.fixture
@@ -228,3 +228,15 @@ def test_the_folder_says_how_other_programs_load_it(text_settings):
 
 def test_layers_may_stand_in_one_text(text_settings):
     assert text_settings(target_modules="q_proj, v_proj").target_modules == ("q_proj", "v_proj")
+
+
+def test_another_kind_of_texts_is_learnt_and_noted_with_the_lora(recipe_of, text_settings):
+    talk = recipe_of(text_settings(task="talk"))
+    asked = talk.tokenizer.decode(talk.training[0].ids[: talk.training[0].start])
+    assert "You answer a shop's customers." in asked and "Narrate" not in asked
+    assert asked == text.prompt(talk.tokenizer, asked.split("user\n")[1].split("<|im_end|>")[0], task="talk")
+    continued = recipe_of(text_settings(task="continue"))
+    tokens = continued.training[0]
+    assert "Continue this text: A" in continued.tokenizer.decode(tokens.ids[: tokens.start])
+    assert continued.tokenizer.decode(tokens.ids[tokens.start :]).startswith("It has all the time")
+    assert task_of(last(text_settings(task="pitch", epochs=1)).result) == "pitch"

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from core.jobs import Mistake
+from core.texts import editing
 from tabs import pictures, scripts
 
 
@@ -54,3 +55,31 @@ def test_texts_are_edited_and_added(studio, tmp_path):
     assert count == 2 and len(whole.samples) == 13 and len(scripts.table(project)) == 13
     with pytest.raises(Mistake, match="no narration"):
         scripts.save(project, [["a topic", ""]])
+
+
+def test_texts_are_pasted_replaced_mended_and_taken_back(studio):
+    project = studio.project
+    before = scripts.table(project)
+    with pytest.raises(Mistake, match="nothing to add"):
+        scripts.paste(project, " \n")
+    count, _ = scripts.paste(project, "rain\tThe rain has a second shift.\nferry\tCall 138 1234 5678 for it.")
+    assert count == 2 and scripts.table(project)[-1] == ["ferry", "Call 138 1234 5678 for it."]
+    assert scripts.replace(project, "second shift", "day off") == 1
+    assert scripts.replace(project, "no such words", "x") == 0
+    assert scripts.mend(project, "personal") == 1
+    assert scripts.table(project)[-1] == ["ferry", "Call [phone] for it."]
+    assert len(editing.history(project.texts())) == 3
+    while editing.undo(project.texts()):
+        pass
+    assert scripts.table(project) == before
+
+
+def test_the_report_and_what_was_found(studio):
+    about, found, all_found = scripts.told(studio.project, "no/such-model", "narration", 0.1, 512)
+    assert str(about[0]) == "10 texts, 1 of them held out to judge by (10 %)"
+    assert str(about[1]).startswith("about ") and "These are few: add 20 more" in str(about[-1])
+    assert [str(one) for one in found] == ["10 texts begin or end with: House 0 does not mind."]
+    assert all_found is not None and all_found.repeated
+    assert scripts.mend(studio.project, "repeated") == 10
+    empty = studio.home.project("empty")
+    assert scripts.told(empty, "embedded", "narration", 0.1, 512) == ([], [], None)

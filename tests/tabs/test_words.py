@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextTraining
+from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextCleaning, TextTraining
 from tabs import widgets, words
 from tabs.training import recipe_names, shown_as
 from tabs.work import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan", "starts"}
-SETTINGS = (LabelSettings, ImageTraining, TextTraining, ComposeSettings)
+SETTINGS = (LabelSettings, ImageTraining, TextCleaning, TextTraining, ComposeSettings)
 
 
 def calls(folder: str) -> Iterator[ast.Call]:

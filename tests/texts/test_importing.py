@@ -7,18 +7,10 @@ import random
 import pytest
 
 from core.jobs import Mistake
-from core.texts.importing import (
-    clean,
-    flowing,
-    import_texts,
-    passages,
-    read_file,
-    read_files,
-    read_texts,
-    sentences,
-    words,
-)
+from core.texts.cleaning import clean
+from core.texts.importing import import_texts, read_file, read_files, read_texts
 from core.texts.samples import read_samples
+from core.texts.speech import flowing, passages, sentences, spoken_seconds, words
 
 LINES = (
     "The river wakes before the town does.",
@@ -116,7 +108,8 @@ def test_empty_and_nearly_empty_sets_say_what_to_do(tmp_path):
 def test_what_is_not_text(tmp_path):
     for name, content, sentence in (
         ("photo.txt", b"\x89PNG\0\0\0\r" * 20, "photo.txt is not text, whatever its ending says"),
-        ("script.docx", b"PK", "script.docx is of a kind that the studio can't open; save it as plain text"),
+        ("script.pdf", b"%PDF", "script.pdf is of a kind that the studio can't open; save it as plain text"),
+        ("script.docx", b"PK", r"script.docx can't be opened \(damaged\); save it again"),
         ("bad.jsonl", b'{"text": "a"}\n{oops', r"Line 2 of .*bad\.jsonl is not JSON"),
         ("odd.jsonl", b'{"a": 1}', r"Record 1 of .*odd\.jsonl is no sample"),
         (
@@ -135,14 +128,14 @@ def test_a_folder_is_read_whole_and_its_bad_files_are_told(tmp_path):
     (folder / "sub").mkdir(parents=True)
     (folder / "a.txt").write_text("\n\n".join(LINES[:5]))
     (folder / "sub" / "b.md").write_text("# Evening\n\n" + "\n\n".join(LINES[5:]))
-    (folder / "c.docx").write_bytes(b"PK")
+    (folder / "c.pdf").write_bytes(b"%PDF")
     (folder / ".hidden.txt").write_text("\n\n".join(CHINESE))
     (folder / "cover.png").write_bytes(b"\x89PNG")
     found = read_texts(folder)
     assert len(found.samples) == 9
     assert [sample.topic for sample in found.samples if sample.source == "b.md"] == ["Evening"] * 4
     assert tuple(map(str, found.problems)) == (
-        "c.docx is of a kind that the studio can't open; save it as plain text (.txt).",
+        "c.pdf is of a kind that the studio can't open; save it as plain text (.txt).",
     )
 
 
@@ -268,7 +261,7 @@ def test_markdown(tmp_path):
         ("12/31/23, 10:15 PM - The river wakes.", "The river wakes."),
         ("2024-01-01 12:30:11 The river wakes.", "The river wakes."),
         ("See https://a.b/c?d=1 and www.x.org, friends.", "See and, friends."),
-        ("Write to me@x.org please", "Write to please"),
+        ("Write to me@x.org please", "Write to me@x.org please"),
         ("<font color='red'>Red</font> <b>boat</b> 5 < 6", "Red boat 5 < 6"),
         ("♪ la la ♪ (applause) well", "la la well"),
         ("The boats nod. #fyp #river_town", "The boats nod."),
@@ -289,12 +282,12 @@ def test_flowing_sentences_and_passages():
         "“Go.”", "He went!", "3.5 km…", "真的吗？", "“是。”", "好",
     ]  # fmt: skip
     text = [f"Sentence number {n} has exactly seven words." for n in range(20)]
-    made = passages(text)
+    made = passages(text, 15)
     assert " ".join(made) == " ".join(text)
     assert [round(words(part)) for part in made[:-1]] == [42] * (len(made) - 1)
     endless = "word " * 300
-    assert all(words(part) <= 60 for part in passages([endless.strip()]))
-    assert " ".join(passages([endless.strip()])) == endless.strip()
+    assert all(spoken_seconds(part) <= 20 for part in passages([endless.strip()], 15))
+    assert " ".join(passages([endless.strip()], 15)) == endless.strip()
 
 
 def test_import_keeps_sources_and_grows(tmp_path):

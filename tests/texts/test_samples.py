@@ -1,15 +1,21 @@
 """Samples to disk and back, the shared prompt, the split, near-duplicates and topics from text."""
 
 import json
+from typing import get_args
 
 import pytest
 
 from core.jobs import Mistake
+from core.project import write_lineage
+from core.settings import TextTraining
 from core.texts.samples import (
+    TASKS,
     TextSample,
+    learnt,
     messages,
     read_samples,
     split,
+    task_of,
     topic_of,
     without_near_duplicates,
     write_samples,
@@ -75,3 +81,42 @@ def test_topics():
     assert topic_of(text, 3) == "river heron boats"
     assert topic_of("清晨的河边小镇，薄雾还没散。") == "清晨的河边小镇"
     assert topic_of("It is what it is.") == "It is what it"
+
+
+def test_narration_is_asked_in_the_words_it_was_always_asked_in():
+    """LoRAs that people have trained depend on every byte of it."""
+    assert messages(" rain. ") == messages("rain", task="narration") == [
+        {"role": "system", "content": "You write narration for short videos."},
+        {"role": "user", "content": "Narrate a short scene about rain."},
+    ]  # fmt: skip
+
+
+def test_each_kind_of_texts_can_be_chosen():
+    assert get_args(TextTraining.model_fields["task"].annotation) == tuple(TASKS)
+
+
+def test_each_kind_of_texts_is_asked_in_its_own_words():
+    asked = {task: messages("Is it open on Sundays?", task=task)[1]["content"] for task in TASKS}
+    assert asked["pitch"] == "Pitch this product: Is it open on Sundays."
+    assert asked["talk"] == "Is it open on Sundays?"
+    assert asked["continue"] == "Continue this text: Is it open on Sundays?"
+    assert len({messages("x", task=task)[0]["content"] for task in TASKS}) == len(TASKS)
+
+
+def test_to_continue_a_beginning_asks_for_the_rest():
+    texts = ["It rains. Nobody minds. Not here.", "One long line of words", "小船在等，它不急。"]
+    made = learnt([TextSample("x", text) for text in texts], "continue")
+    assert [(one.topic, one.reply) for one in made] == [
+        ("It rains.", "Nobody minds. Not here."),
+        ("One long", "line of words"),
+        ("小船在等，", "它不急。"),
+    ]
+    assert learnt(MANY, "talk") == tuple(MANY)
+
+
+def test_a_lora_is_asked_for_what_it_was_trained_for(tmp_path):
+    assert task_of(None) == task_of(tmp_path) == "narration"
+    write_lineage(tmp_path, {"settings": {"task": "talk"}})
+    assert task_of(tmp_path) == "talk"
+    write_lineage(tmp_path, {"settings": {"task": "unknown"}})
+    assert task_of(tmp_path) == "narration"

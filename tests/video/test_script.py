@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.jobs import Mistake, Progress
+from core.texts.speech import spoken_seconds, words_for
 from core.texts.writer import Writer
 from core.video import script
 from core.video.fitting import fitted, repeated
@@ -16,8 +17,6 @@ from core.video.script import (
     faults,
     longest_copy,
     narrate,
-    spoken_seconds,
-    words_for,
     worth,
 )
 from core.video.storyboard import Storyboard, plan

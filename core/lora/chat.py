@@ -42,10 +42,7 @@ class Chat:
         with borrowed():
             writer = self._of(peftfolder.base_of(lora))
         voices, asked = (None, lora), messages(topic, task=task_of(lora))
-        growing = {
-            at: writer.stream(messages(topic, task=task_of(lora)), voice, seed)
-            for at, voice in enumerate(voices)
-        }
+        growing = {at: writer.stream(asked, voice, seed) for at, voice in enumerate(voices)}
         said = ["", ""]
         while growing:
             for at, stream in list(growing.items()):

@@ -139,10 +139,11 @@ def controls(
         numbers = fields(cls, *MAIN, *extra, **given)
         for title, names in GROUPS.items():
             with gr.Accordion(static(title), open=False, elem_classes="st-group"):
-                mine = [name for name in names if name in cls.model_fields and name not in extra]
-                numbers |= fields(cls, *(name for name in mine if name != "reg_data_dir"), **given)
-                if "reg_data_dir" in mine:
-                    named["reg_data_dir"] = _regular_box(studio, frame)
+                for setting in names:
+                    if setting == "reg_data_dir" and setting in cls.model_fields:
+                        named[setting] = _regular_box(studio, frame)
+                    elif setting in cls.model_fields and setting not in extra:
+                        numbers[setting] = field(cls, setting, given.get(setting))
 
     def offer(page: Page, project: str) -> Any:
         mine = studio.open(project)

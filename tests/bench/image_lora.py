@@ -269,7 +269,7 @@ def main() -> None:
         print(
             f"| {name} | {median[name]:.3f} | {options.batch / median[name]:.2f} "
             f"| {median['plain'] / median[name]:.2f} | {median[name] / median['floor']:.3f} "
-            f"| {work / median[name] / best:.0%} |{memory}"
+            f"| {work / median[name] / best:.1%} |{memory}"
         )
 
 

@@ -94,10 +94,16 @@ def image_base(name: str) -> Path | str:
     return path
 
 
-def load_pipeline(name: str, dtype: torch.dtype | None = None, prediction: str = "auto") -> Any:
+def load_pipeline(
+    name: str,
+    dtype: torch.dtype | None = None,
+    prediction: str = "auto",
+    vae_dtype: torch.dtype | None = None,
+) -> Any:
     """A picture base as its family's diffusers pipeline on the CPU, without safety checker and bars.
 
-    `dtype` is the weights' number format, fp32 by default; `prediction` what the model predicts, `auto`: as
+    `dtype` is the weights' number format, fp32 by default, `vae_dtype` the autoencoder's, by default the
+    same; nothing is held in another format on the way. `prediction` is what the model predicts, `auto`: as
     the base itself says. Raises Mistake where `name` is no picture base.
     """
     import diffusers
@@ -106,13 +112,14 @@ def load_pipeline(name: str, dtype: torch.dtype | None = None, prediction: str =
     _quiet()
     source, family = image_base(name), family_of(name)
     dtype = dtype or torch.float32
+    vae_dtype = vae_dtype or dtype
     try:
         if isinstance(source, Path) and source.is_file():
-            pipeline = family.load_file(source, singlefile.read_shapes(source), dtype)
+            pipeline = family.load_file(source, singlefile.read_shapes(source), dtype, vae_dtype)
         else:
             pipeline = getattr(diffusers, family.PIPELINE).from_pretrained(
                 source,
-                dtype=dtype,
+                dtype={"default": dtype, "vae": vae_dtype},
                 local_files_only=isinstance(source, Path),
                 use_safetensors=True,
                 **family.OPTIONS,
@@ -154,9 +161,10 @@ def family_of(name: str) -> Family:
 
 def _pipeline_class(name: str, source: Path | str) -> str:
     """The class in a folder's or a hub model's model_index.json."""
+    here = _here(source)
     try:
-        if isinstance(source, Path):
-            return json.loads((source / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
+        if here is not None:
+            return json.loads((here / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
         from diffusers import DiffusionPipeline
 
         return DiffusionPipeline.load_config(source)["_class_name"]
@@ -166,8 +174,8 @@ def _pipeline_class(name: str, source: Path | str) -> str:
 
 def drawing(name: str) -> Drawing:
     """How a picture base draws best: from its own `studio.json`, else as its family does."""
-    source = image_base(name)
-    own = source / "studio.json" if isinstance(source, Path) else None
+    here = _here(image_base(name))
+    own = here / "studio.json" if here else None
     if own is None or not own.is_file():
         return family_of(name).DRAWING
     values = json.loads(own.read_text(encoding="utf-8"))
@@ -182,13 +190,23 @@ def drawing(name: str) -> Drawing:
     )
 
 
+def _here(source: Path | str) -> Path | None:
+    """A picture base's file or folder, a hub model's where it was fetched before. Asks no network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if isinstance(source, Path):
+        return source
+    found = try_to_load_from_cache(source, "model_index.json")
+    return Path(found).parent if isinstance(found, str) else None
+
+
 def image_config(name: str) -> Config | None:
     """A picture base without its weights; None where it isn't here, or isn't to be read.
 
-    Raises Mistake where it is of no family that the studio knows.
+    A hub model is here once it was fetched. Raises Mistake where it is of no family that the studio knows.
     """
-    source = image_base(name)
-    if isinstance(source, str):
+    source = _here(image_base(name))
+    if source is None:
         return None
     family = family_of(name)
     parts = (family.BACKBONE, "vae", *family.TEXT_ENCODERS)
@@ -206,6 +224,8 @@ def image_config(name: str) -> Config | None:
         except (OSError, ValueError):  # the loading says what is wrong with it
             return None
         numbers = {part: _numbers(source / part) for part in parts}
+        if not all(numbers.values()):  # not yet whole
+            return None
     return Config(family, {part: {**family.DEFAULTS[part], **read[part]} for part in parts}, numbers)
 
 

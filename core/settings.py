@@ -30,6 +30,7 @@ PRESETS = ROOT / "presets"
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 Prediction = Literal["auto", "epsilon", "v_prediction"]
+LIST_SIGNS = {"target_modules": ","}  # what parts a list that is written as one text; else a new line
 PREDICTION = "what the image base predicts, the noise or the velocity; auto: as the base says"
 
 
@@ -150,13 +151,21 @@ class Training(Settings):
     @field_validator("target_modules", "sample_prompts", "sample_topics", mode="before", check_fields=False)
     @classmethod
     def _listed(cls, value: Any, info: ValidationInfo) -> Any:
-        """One text for a list: names of layers stand with commas between, a prompt or topic stands alone."""
+        """One text for a list: names of layers stand with commas between, prompts and topics on lines."""
         if not isinstance(value, str):
             return value
-        parts = value.split(",") if info.field_name == "target_modules" else [value]
+        parts = value.split(LIST_SIGNS.get(info.field_name or "", "\n"))
         return [part.strip() for part in parts if part.strip()]
 
-    @field_validator("gradient_checkpointing", mode="before")
+    @field_validator("reg_data_dir", mode="before", check_fields=False)
+    @classmethod
+    def _given(cls, value: Any) -> Any:
+        """An empty text names no folder; `~` is the person's own."""
+        if not isinstance(value, str):
+            return value
+        return Path(value.strip()).expanduser() if value.strip() else None
+
+    @field_validator("gradient_checkpointing", "compile", mode="before", check_fields=False)
     @classmethod
     def _switched(cls, value: Any) -> Any:
         """YAML reads a bare `on` or `off` as a truth value."""
@@ -204,6 +213,11 @@ class ImageTraining(Training):
     min_snr_gamma: float = Field(5.0, ge=0, le=20, description="min-SNR loss weight (Hang 2023); 0: off")
     noise_offset: float = Field(0.0, ge=0, le=0.5, description="noise offset for darker and lighter pictures")
     private_metadata: bool = Field(False, description="leave captions, trigger and names out of the file")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="compile the UNet's blocks: quicker steps after slow first ones, equal up to rounding; "
+        "auto: in long runs on CUDA",
+    )
     caption_dropout: float = Field(0.05, ge=0, le=1, description="share of captions left out, 0 to 1")
     shuffle_tags: bool = Field(False, description="put a caption's tags into a new order again and again")
     keep_tags: int = Field(1, ge=0, le=20, description="first tags that stay in front when they are shuffled")
@@ -213,7 +227,9 @@ class ImageTraining(Training):
     reg_weight: float = Field(1.0, ge=0, le=10, description="their weight in the loss, 1: as the others'")
     holdout: float = Field(0.0, ge=0.0, le=0.5, description="share of the pictures kept out to judge by")
     flip: bool = Field(True, description="mirror half of the pictures")
-    sample_prompts: tuple[str, ...] = Field((), max_length=8, description="prompts of the samples")
+    sample_prompts: tuple[str, ...] = Field(
+        (), max_length=8, description="prompts of the samples, one a line; default: a caption"
+    )
     keep_loras: int = Field(
         2, ge=0, le=20, description="LoRAs kept from along the way, to choose from; 0: only the last"
     )
@@ -248,7 +264,7 @@ class TextTraining(Training):
     export_merged: bool = Field(
         False, description="at the end also write base and LoRA as one model, as large as the base"
     )
-    sample_topics: tuple[str, ...] = Field((), max_length=8, description="topics of the samples")
+    sample_topics: tuple[str, ...] = Field((), max_length=8, description="topics of the samples, one a line")
 
     @property
     def scale(self) -> float:
@@ -282,6 +298,9 @@ class ProofSettings(Settings):
     seeds: int = Field(2, ge=1, le=16, description="pictures of each prompt at each weight")
     seed: int = Field(42, ge=0, le=2**32 - 17, description="seed of the first of them")
     steps: int = Field(0, ge=0, le=100, description="drawing steps a picture; 0: the base's own")
+    use_advised: bool = Field(
+        False, description="make the LoRA that is advised the next version, where it isn't the finished one"
+    )
 
 
 class Style(Settings):

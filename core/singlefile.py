@@ -16,10 +16,13 @@ import struct
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core.jobs import Mistake
 from core.settings import ROOT
+
+if TYPE_CHECKING:
+    import torch
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]  # of a file's tensors, by their names
 
@@ -105,6 +108,24 @@ def configuration(name: str, parts: Mapping[str, Mapping[str, Any]]) -> Iterator
         for part, config in parts.items():
             _config_file(folder, part).write_text(json.dumps(config), encoding="utf-8")
         yield folder
+
+
+def load(
+    kind: str, path: Path, folder: Path, dtype: torch.dtype, vae_dtype: torch.dtype, **options: Any
+) -> Any:
+    """A checkpoint as diffusers' pipeline class `kind`, by the configuration in `folder`.
+
+    Each tensor is read into its own number format; diffusers knows one for all, so an autoencoder in another
+    is read beforehand.
+    """
+    import diffusers
+
+    how = {"config": str(folder), "local_files_only": True}
+    if vae_dtype != dtype:
+        options["vae"] = diffusers.AutoencoderKL.from_single_file(
+            str(path), subfolder="vae", dtype=vae_dtype, **how
+        )
+    return getattr(diffusers, kind).from_single_file(str(path), dtype=dtype, **how, **options)
 
 
 def _config_file(folder: Path, part: str) -> Path:

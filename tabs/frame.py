@@ -24,7 +24,8 @@ class Frame:
     """What a tab needs of its surroundings.
 
     `project` is the chosen project's name, `arrivals` fire when a page or another project opens, `shown` when
-    this tab is turned to, `ended[kind]` changes when a job of that kind has ended.
+    this tab is turned to, `ended[kind]` changes when a job of that kind has ended, or when what it makes came
+    into the library in another way.
     """
 
     project: gr.Dropdown
@@ -33,7 +34,7 @@ class Frame:
     ended: dict[str, gr.State]
 
     def after(self, *kinds: str) -> tuple[Any, ...]:
-        """Fires when a job of one of the kinds has ended."""
+        """Fires when a job of one of the kinds has ended, or something of its kind was added."""
         return tuple(self.ended[kind].change for kind in kinds)
 
 

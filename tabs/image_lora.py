@@ -14,23 +14,6 @@ from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, watch
 
-EXTRA = (
-    "resolution",
-    "prediction",
-    "network",
-    "train_text_encoder",
-    "text_encoder_lr",
-    "min_snr_gamma",
-    "noise_offset",
-    "caption_dropout",
-    "shuffle_tags",
-    "keep_tags",
-    "flip",
-    "holdout",
-    "keep_loras",
-    "prove",
-    "private_metadata",
-)
 # A change of these changes what a training takes.
 COUNTED = (
     "base_model",
@@ -48,7 +31,9 @@ COUNTED = (
     "network",
     "optimizer",
     "precision",
+    "reg_data_dir",
     "resolution",
+    "target_modules",
     "train_text_encoder",
 )
 
@@ -59,7 +44,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         with gr.Column(scale=5, elem_classes="st-card"):
             heading("How things look", "The image LoRA learns the style of your labelled pictures.")
             seen = gr.HTML(elem_classes="st-strip")
-            controls = training.controls(studio, frame, ImageTraining, "Train the image LoRA", EXTRA)
+            controls = training.controls(studio, frame, ImageTraining, "Train the image LoRA")
         with gr.Column(scale=6):
             panel = jobpanel.build(
                 studio,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.images import captions
 from core.images.importing import Imported, import_pictures, open_picture, picture_files
-from core.project import Project, replacing
+from core.project import Home, Project, replacing
 
 THUMBNAIL_PX = 320
 
@@ -61,6 +61,12 @@ def add(project: Project, files: Sequence[str]) -> Imported:
     if done.set_aside and not done.added and not done.known:
         raise done.set_aside[0].reason
     return done
+
+
+def others(home: Home, project: str) -> list[tuple[str, str]]:
+    """(name, folder) of the other projects' pictures, where there are any."""
+    folders = {one.name: one.images() for one in home.projects() if one.name != project}
+    return [(name, str(folder)) for name, folder in folders.items() if picture_files(folder)]
 
 
 def trigger(project: Project) -> str:

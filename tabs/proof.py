@@ -1,6 +1,7 @@
 """Proves a finished image LoRA: one button, then pictures with and without it, and which weight to use.
 
-Shows what core.lora.proof left beside the LoRA, in the page's language; changes nothing itself.
+Shows what core.lora.proof left beside the LoRA, in the page's language. Where it advises a LoRA that was kept
+along the way, one more button makes that the project's next version.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from core.jobs import Mistake
-from core.lora import report
+from core.lora import advised, report
 from core.project import Project
 from core.settings import ProofSettings
 from tabs import jobpanel, work
@@ -22,13 +23,16 @@ from tabs.words import static
 
 
 def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
-    """The button, its job panel and the newest proof, hidden until there is a LoRA; returns the panel."""
+    """The buttons, the job panel and the newest proof, hidden until there is a LoRA; returns the panel."""
     with gr.Column(visible=False) as part:
         with gr.Column(elem_classes="st-card"):
             heading("Does it work?", "The same prompts with and without the LoRA, and which weight to use.")
             with gr.Row(elem_classes="st-pair st-proving"):
                 chosen = chooser("Image LoRA", [], None, "proof-choice")
                 start = gr.Button(static("Prove it"), elem_id="start-proof", min_width=140)
+            take = gr.Button(
+                static("Put the advised LoRA into the library"), visible=False, elem_id="take-advised"
+            )
             shown = gr.HTML(elem_id="proof")
         panel = jobpanel.build(
             studio,
@@ -45,18 +49,26 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
             visible=bool(made)
         )
 
-    def show(page: Page, project: str, lora: str | None) -> str:
-        return proof(page, one_of(studio.open(project), lora)) if lora else ""
+    def show(page: Page, project: str, lora: str | None) -> Any:
+        path = one_of(studio.open(project), lora) if lora else None
+        other = path is not None and advised.offered(path) is not None
+        return proof(page, path) if path else "", gr.update(visible=other)
 
     def prove(page: Page, project: str, lora: str | None) -> None:
         path = one_of(studio.open(project), lora)
         work.submit(studio, "proof", page.say("Proof of {name}", name=path.stem), ProofSettings(lora=path))
 
+    def put(page: Page, project: str, lora: str | None) -> str:
+        made = advised.take(one_of(studio.open(project), lora))
+        page.note("{name} is in the library now, and Compose offers it.", name=made.stem)
+        return made.stem
+
     here = {"project": frame.project}
     watch(studio, [*frame.arrivals, *frame.after("image")], offer, inputs=here, outputs=[chosen, part])
     one = here | {"lora": chosen}
-    watch(studio, [chosen.change, *frame.after("image", "proof")], show, inputs=one, outputs=[shown])
+    watch(studio, [chosen.change, *frame.after("image", "proof")], show, inputs=one, outputs=[shown, take])
     connect(studio, [start.click], prove, inputs=one)
+    connect(studio, [take.click], put, inputs=one, outputs=[frame.ended["image"]])
     return panel
 
 

@@ -16,33 +16,62 @@ from typing import Any
 import gradio as gr
 
 from core.project import Project
-from core.settings import Training, TrainingT, make, preset, preset_names, read_yaml
-from tabs import work
+from core.settings import ImageTraining, Training, TrainingT, make, preset, preset_names, read_yaml
+from tabs import pictures, work
 from tabs.frame import Frame
-from tabs.widgets import chooser, field, fields
+from tabs.widgets import chooser, field, fields, shown, tip
 from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import label, static
 
 MAIN = ("lora_rank", "epochs", "learning_rate", "batch_size")
-FINE = (
-    "lora_alpha",
-    "dropout",
-    "gradient_accumulation",
-    "max_steps",
-    "optimizer",
-    "lr_scheduler",
-    "warmup_steps",
-    "save_steps",
-    "sample_steps",
-    "validate_steps",
-    "early_stop",
-    "keep_best",
-    "ema",
-    "weight_decay",
-    "gradient_checkpointing",
-    "precision",
-    "seed",
-)
+# All the others, folded away in groups; a group shows what its kind of LoRA has.
+GROUPS = {
+    "What it learns from": (
+        "resolution",
+        "max_length",
+        "holdout",
+        "flip",
+        "caption_dropout",
+        "shuffle_tags",
+        "keep_tags",
+        "reg_data_dir",
+        "reg_weight",
+    ),
+    "What is trained": (
+        "network",
+        "lora_alpha",
+        "dropout",
+        "target_modules",
+        "train_text_encoder",
+        "text_encoder_lr",
+        "prediction",
+    ),
+    "How it is trained": (
+        "optimizer",
+        "lr_scheduler",
+        "warmup_steps",
+        "weight_decay",
+        "gradient_accumulation",
+        "max_steps",
+        "early_stop",
+        "ema",
+        "min_snr_gamma",
+        "noise_offset",
+        "seed",
+    ),
+    "Samples and results": (
+        "sample_prompts",
+        "sample_topics",
+        "sample_steps",
+        "validate_steps",
+        "save_steps",
+        "keep_best",
+        "keep_loras",
+        "prove",
+        "private_metadata",
+    ),
+    "Speed and memory": ("precision", "gradient_checkpointing", "compile"),
+}
 DEFAULT_NAMES = {"image": "look", "text": "voice"}
 FOLDERS = {"image": "Stable-diffusion", "text": "LLM"}
 SUFFIXES = {"image": ".safetensors", "text": ".gguf"}
@@ -67,9 +96,12 @@ class Controls:
 
 
 def controls(
-    studio: Studio, frame: Frame, cls: type[Training], button: str, extra: tuple[str, ...]
+    studio: Studio, frame: Frame, cls: type[Training], button: str, extra: tuple[str, ...] = ()
 ) -> Controls:
-    """Preset, base model, name and the main button, with all other settings in an accordion."""
+    """Preset, base model, name and the main button, with all other settings in an accordion.
+
+    extra: what stands there before the groups, besides the main numbers.
+    """
     kind = cls.model_fields["kind"].default
     recipes = [(static(shown_as(name, kind)), name) for name in recipe_names(kind)]
     first = recipes[0][1] if recipes else None
@@ -105,7 +137,14 @@ def controls(
     with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}", elem_classes="st-details"):
         about = "An earlier LoRA that learns on; the result is its next version."
         earlier = chooser("Continue from", [(static("A new LoRA"), "")], "", f"earlier-{kind}", about)
-        numbers = fields(cls, *MAIN, *extra, *FINE, **given)
+        numbers = fields(cls, *MAIN, *extra, **given)
+        for title, names in GROUPS.items():
+            with gr.Accordion(static(title), open=False, elem_classes="st-group"):
+                for setting in names:
+                    if setting == "reg_data_dir" and setting in cls.model_fields:
+                        named[setting] = _regular_box(studio, frame)
+                    elif setting in cls.model_fields and setting not in extra:
+                        numbers[setting] = field(cls, setting, given.get(setting))
 
     def offer(page: Page, project: str) -> Any:
         mine = studio.open(project)
@@ -120,11 +159,31 @@ def controls(
     watch(
         studio,
         [recipe.input],
-        lambda page, recipe: list(filled(cls, recipe, tuple(numbers)).values()),
+        lambda page, recipe: [
+            shown(name, value) for name, value in filled(cls, recipe, tuple(numbers)).items()
+        ],
         inputs={"recipe": recipe},
         outputs=list(numbers.values()),
     )
     return Controls(cls, recipe, chosen, start, question, go_on, anew)
+
+
+def _regular_box(studio: Studio, frame: Frame) -> gr.Dropdown:
+    """Chooses regularisation pictures: another project's; who sits at the machine may also type a folder."""
+    box = chooser(
+        label("reg_data_dir"),
+        [(static("none"), "")],
+        "",
+        "regular-pictures",
+        tip(ImageTraining, "reg_data_dir"),
+        allow_custom_value=not studio.login,
+    )
+
+    def offer(page: Page, project: str) -> Any:
+        return gr.update(choices=[(page.say("none"), ""), *pictures.others(studio.home, project)], value="")
+
+    watch(studio, frame.arrivals, offer, inputs={"project": frame.project}, outputs=[box])
+    return box
 
 
 def starts(

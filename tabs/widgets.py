@@ -14,6 +14,7 @@ import gradio as gr
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from core.settings import LIST_SIGNS
 from tabs.words import label, static
 
 SLIDER_STEPS = 1000
@@ -35,7 +36,8 @@ def tip(cls: type[BaseModel], name: str) -> str:
 def field(cls: type[BaseModel], name: str, value: Any = None, **how: Any) -> Any:
     """The widget for a field of settings class `cls`; `value` replaces its default, `how` Gradio's options.
 
-    Numbers with a short range become sliders, others number boxes; choices a list; the rest a text box.
+    Numbers with a short range become sliders, others number boxes; choices a list; the rest a text box, in
+    which the parts of a list stand with commas between or on lines of their own.
     """
     info = cls.model_fields[name]
     value = info.get_default() if value is None else value
@@ -47,8 +49,17 @@ def field(cls: type[BaseModel], name: str, value: Any = None, **how: Any) -> Any
         return gr.Dropdown([(static(choice), choice) for choice in choices], value=value, **texts)
     if info.annotation in (int, float):
         return _number(info.annotation, low, high, value, texts)
+    if get_origin(info.annotation) is tuple:
+        return gr.Textbox(shown(name, value), lines=1 if name in LIST_SIGNS else 2, **texts)
     longest = _rule(info, "max_length")
     return gr.Textbox("" if value is None else str(value), max_length=longest, **texts)
+
+
+def shown(name: str, value: Any) -> Any:
+    """A setting's value as its widget holds it: a list is one text, its parts as core.settings reads them."""
+    if not isinstance(value, tuple):
+        return value
+    return f"{LIST_SIGNS[name]} ".join(value) if name in LIST_SIGNS else "\n".join(value)
 
 
 def _choices(info: FieldInfo) -> list[str]:

@@ -97,8 +97,8 @@ class Family(Protocol):
     def read_configs(self, shapes: Shapes) -> Configs:
         """The configuration of a single file's parts."""
 
-    def load_file(self, path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
-        """A single file in the original layout as a pipeline, with no network."""
+    def load_file(self, path: Path, shapes: Shapes, dtype: torch.dtype, vae_dtype: torch.dtype) -> Any:
+        """A single file in the original layout as a pipeline, its autoencoder in `vae_dtype`; no network."""
 
     def make_ready(self, pipeline: Any, prediction: str) -> None:
         """Sets the sampler and what the model predicts: `auto` keeps what the base says itself."""

@@ -62,18 +62,14 @@ def read_configs(shapes: Shapes) -> Configs:
     return singlefile.configs("sdxl", own)
 
 
-def load_file(path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
+def load_file(path: Path, shapes: Shapes, dtype: torch.dtype, vae_dtype: torch.dtype) -> Any:
     """A checkpoint of any width as a pipeline on the CPU."""
-    from diffusers import StableDiffusionXLPipeline
-
     configs = read_configs(shapes)
     with singlefile.configuration("sdxl", configs) as folder:
         words, words_2 = (configs[name]["vocab_size"] for name in TEXT_ENCODERS)
         singlefile.write_clip_tokenizer(folder / "tokenizer", words - 514)
         singlefile.write_clip_tokenizer(folder / "tokenizer_2", words_2 - 514, pad="!")
-        return StableDiffusionXLPipeline.from_single_file(
-            str(path), config=str(folder), local_files_only=True, dtype=dtype
-        )
+        return singlefile.load(PIPELINE, path, folder, dtype, vae_dtype)
 
 
 def _unet_config(shapes: Shapes, pooled: int) -> dict[str, Any]:

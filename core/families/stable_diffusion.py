@@ -49,17 +49,13 @@ def read_configs(shapes: Shapes) -> Configs:
     return singlefile.configs("sd15", own)
 
 
-def load_file(path: Path, shapes: Shapes, dtype: torch.dtype) -> Any:
+def load_file(path: Path, shapes: Shapes, dtype: torch.dtype, vae_dtype: torch.dtype) -> Any:
     """A 1.x checkpoint of any width as a pipeline on the CPU."""
-    from diffusers import StableDiffusionPipeline
-
     configs = read_configs(shapes)
     with singlefile.configuration("sd15", configs) as folder:
         words = configs["text_encoder"]["vocab_size"]
         singlefile.write_clip_tokenizer(folder / "tokenizer", words - 514)
-        return StableDiffusionPipeline.from_single_file(
-            str(path), config=str(folder), local_files_only=True, safety_checker=None, dtype=dtype
-        )
+        return singlefile.load(PIPELINE, path, folder, dtype, vae_dtype, safety_checker=None)
 
 
 def make_ready(pipeline: Any, prediction: str) -> None:

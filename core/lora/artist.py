@@ -61,14 +61,14 @@ class Artist:
     """A loaded picture base with its LoRAs."""
 
     def __init__(self, how: Sampling) -> None:
+        import torch
+
         place = device.pick()
         self.how = how
-        self.pipeline: Any = basemodels.load_pipeline(how.base, prediction=how.prediction)
+        number = device.dtype("auto", place)
+        self.pipeline: Any = basemodels.load_pipeline(how.base, number, how.prediction, torch.float32)
         self.family = families.of(self.pipeline)
         self.unused = formats.load_into(self.pipeline, how.loras)
-        number = device.dtype("auto", place)
-        for model in families.models(self.pipeline).values():
-            model.to(dtype=number)
         self.pipeline.to(place)
 
     def draw(self, prompt: str, seed: int) -> np.ndarray:

@@ -19,15 +19,15 @@ from core.settings import ImageTraining, TextTraining, Training
 
 Data = dict[str, list[str]]
 
-# What may differ when a run is continued: none of it changes what the LoRA becomes.
+# What may differ when a run is continued: none of it changes what the LoRA becomes, but for rounding.
 FREE_TO_CHANGE = {
     "resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps", "gradient_checkpointing",
-    "keep_loras", "prove", "export_merged",
+    "compile", "keep_loras", "prove", "export_merged",
 }  # fmt: skip
 # What a checkpoint's tensors are bound to: with another value of these it can't be continued at all.
 MUST_STAY = {
-    "kind", "base_model", "lora_rank", "lora_alpha", "target_modules", "network", "train_text_encoder",
-    "optimizer", "ema", "continue_from", "use_rslora", "quantize",
+    "kind", "base_model", "prediction", "lora_rank", "lora_alpha", "target_modules", "network",
+    "train_text_encoder", "optimizer", "ema", "continue_from", "use_rslora", "quantize",
 }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def _of_data(old: Data, new: Data, texts: bool) -> list[Sentence]:
 
 
 def hindrances(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The changed settings without which a checkpoint's tensors have no place."""
+    """The changed settings without which a checkpoint's tensors have no place, or no sense."""
     return sorted(name for name in MUST_STAY if old.get(name) != new.get(name))
 
 

@@ -1,4 +1,6 @@
-"""A run's checkpoints: LoRA, optimizer and step, on disk, so that a killed run continues bit by bit.
+"""A run's checkpoints: LoRA, optimizer and step, on disk, so that a killed run goes on where it was.
+
+On a CPU, uncompiled, it goes on bit by bit; elsewhere up to rounding.
 
 Each is `step-00000120.safetensors` (tensors) and, written last, `step-00000120.json` (step, scalars, the
 tensors' SHA-256, the run's fingerprint). One without a matching hash is damaged, and the one before it is

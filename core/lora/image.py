@@ -1,26 +1,24 @@
 """Recipe for an image LoRA: how things look, on a base of any family (core.families).
 
-Pictures are grouped by shape, and what the frozen parts make of them is kept: the posterior's mean and spread
-of each picture (sampled anew each time, which equals encoding anew) and the text encoders' output for each
-caption, in memory for this run and on disk for the next. Then only the backbone computes. Knows nothing about
-the loop around it.
+Works on what core.lora.preparing made: what the frozen parts of the base make of pictures and captions is at
+hand, so only the backbone computes. A picture's posterior is sampled anew each time, which equals encoding it
+anew. Knows nothing about the loop around it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import basemodels, device, families
+from core import families
 from core.families.family import Drawing, Drawn, Family, Tensors
-from core.images.captions import read_captions
-from core.jobs import Progress
-from core.lora import adapter, changes, formats, metadata, wordings
+from core.lora import adapter, changes, compiling, formats, metadata, wordings
 from core.lora.layers import Layer
-from core.lora.pictures import HELD_OUT_EPOCH, Picture, encode_pictures, kept_out, seen
+from core.lora.pictures import HELD_OUT_EPOCH, Picture
 from core.lora.recipe import Group, Sample, order, seed
 from core.project import replacing
 from core.settings import ImageTraining
@@ -105,6 +103,16 @@ class ImageRecipe:
             else:
                 model.gradient_checkpointing_enable({"use_reentrant": False})
 
+    def compile(self) -> str:
+        """Has the backbone's repeated blocks compiled at their first use; why not, where that can't be."""
+        batches = [batch for update in self.epoch(0, 1) for batch in update]
+        shapes = {(self.pictures[self.numbers[batch[0]]].size, len(batch)) for batch in batches}
+        return compiling.start(self.backbone, len(shapes))
+
+    def uncompile(self) -> bool:
+        """Has the backbone run as it is written; False where it does already."""
+        return compiling.stop(self.backbone)
+
     def loss(self, batch: tuple[int, ...], epoch: int) -> torch.Tensor:
         """The family's loss, its mean over the batch."""
         return self._loss(self._draw([self.numbers[place] for place in batch], batch, epoch))
@@ -155,17 +163,13 @@ class ImageRecipe:
         return self.figures
 
     def _held_out_loss(self) -> float:
-        import torch
-
         losses = []
-        self.backbone.eval()
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self._mixed):
+        with self._asked():
             for number in self.held_out:
                 for look in range(LOOKS):
                     drawn = self._draw([number], [look], HELD_OUT_EPOCH + number)
                     time = self.family.time(self.schedule, (2 * look + 1) / (2 * LOOKS)).to(self.device)
                     losses.append(self._loss(replace(drawn, times=time[None])).item())
-        self.backbone.train()
         return sum(losses) / len(losses)
 
     def samples(self, folder: Path, step: int) -> Iterator[Sample]:
@@ -193,22 +197,24 @@ class ImageRecipe:
         )
 
     def _draw_sample(self, prompt: str) -> Image.Image:
-        import torch
         from PIL import Image
 
         how, seed = self.drawing, self.settings.seed
-        self.backbone.eval()
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self._mixed):
+        with self._asked():
             text = self._text([prompt, ""])
             drawn = self.family.sample(self.pipeline, text, how.square, how.steps, how.guidance, seed)
-        self.backbone.train()
         return Image.fromarray(drawn)
 
-    @property
-    def _mixed(self) -> bool:
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Within it the backbone answers and does not learn."""
         import torch
 
-        return self.dtype != torch.float32
+        mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        self.backbone.eval()
+        with torch.inference_mode(), mixed, compiling.plain(self.backbone):
+            yield
+        self.backbone.train()
 
     def layers(self) -> dict[str, Layer]:
         """The trained LoRA by sd-scripts' key."""
@@ -241,89 +247,3 @@ class ImageRecipe:
 
 def _trained(model: Any, prefix: str) -> dict[str, torch.nn.Parameter]:
     return {f"{prefix}.{name}": p for name, p in model.named_parameters() if p.requires_grad}
-
-
-def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
-    """Reads pictures and captions, loads the base, caches what is frozen and puts the LoRA on; the recipe.
-
-    Raises Mistake for a folder without pictures, a base that is none, and unknown target modules.
-    """
-    import torch
-
-    sets = [(settings.train_data_dir, read_captions(settings.train_data_dir, settings.metadata_path))]
-    if settings.reg_data_dir:
-        sets.append((settings.reg_data_dir, read_captions(settings.reg_data_dir)))
-    for _, found in sets:
-        yield from (Progress("Reading the pictures", text=str(problem)) for problem in found.problems)
-    yield Progress("Loading the base model")
-    where = device.pick()
-    dtype = device.dtype(settings.precision, where)
-    pipeline = basemodels.load_pipeline(settings.base_model, dtype, settings.prediction)
-    family = families.of(pipeline)
-    drawing = basemodels.drawing(settings.base_model)
-    encoded = []
-    for folder, found in sets:
-        encoded.append((yield from encode_pictures(folder, found.images, pipeline, settings, drawing, where)))
-    (trained, repeats), *others = encoded
-    pictures, own = [*trained, *(picture for other, _ in others for picture in other)], len(trained)
-    orders = {
-        picture.caption: wordings.tag_orders(picture.caption, settings, number)
-        for number, picture in enumerate(pictures)
-    }
-    captions = {said for all_orders in orders.values() for said in all_orders}
-    words = wordings.token_ids(pipeline, captions | {"", *settings.sample_prompts})
-    if not settings.train_text_encoder:
-        words = wordings.embedded(pipeline, words, where)
-        for name in family.TEXT_ENCODERS:
-            setattr(pipeline, name, None)
-    device.free()
-    torch.manual_seed(settings.seed)
-    adapter.add_loras(pipeline, settings, dtype)
-    pipeline.to(where)
-    getattr(pipeline, family.BACKBONE).to(memory_format=device.memory_format(dtype)).train()
-    data = changes.of_pictures((folder, found.images) for folder, found in sets)
-    sizes = sorted({picture.size for picture in pictures})
-    facts = {
-        "pictures": own,
-        "regularisation": len(pictures) - own,
-        "samples": sum(repeats),
-        "sizes": [f"{width}x{height}" for width, height in sizes],
-        "precision": {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
-        "folder": settings.train_data_dir.name,
-        "base_hash": _base_hash(settings.base_model),
-        "base_names": family.names(pipeline),
-        "prediction_type": pipeline.scheduler.config.get("prediction_type", ""),
-        "tags": wordings.tag_counts(picture.caption for picture in pictures[:own]),
-        "data": changes.digest(data),
-    }
-    line = f"{own} pictures at {', '.join(facts['sizes'])}"
-    yield Progress("Reading the pictures", text=line)
-    held_out, regular = kept_out(own, settings), range(own, len(pictures))
-    recipe = ImageRecipe(
-        settings=settings,
-        pipeline=pipeline,
-        family=family,
-        schedule=family.schedule(pipeline),
-        pictures=pictures,
-        numbers=seen(repeats, held_out, regular),
-        held_out=held_out,
-        orders=orders,
-        regular=frozenset(regular),
-        words=words,
-        drawing=drawing,
-        device=where,
-        dtype=dtype,
-        facts=facts,
-        data=data,
-    )
-    if settings.gradient_checkpointing == "on":
-        recipe.checkpoint_gradients()
-    return recipe
-
-
-def _base_hash(name: str) -> str:
-    """A single-file base's SHA-256; empty for a folder or a hub id, which have no one hash."""
-    from core.project import file_hash
-
-    source = basemodels.image_base(name)
-    return file_hash(source) if isinstance(source, Path) and source.is_file() else ""

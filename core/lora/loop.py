@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BAD_STEPS_IN_A_ROW = 5
 FP16_BAD_STEPS_IN_A_ROW = 20  # fp16's scale is found by overflowing a few times
 SMOOTHING = 0.9
+UNCOMPILED = "Compiling failed, the run goes on without it"
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Run:
 
     def train(self) -> Iterator[Progress]:
         """All updates that are left, then the last samples."""
-        clock, told, room = Clock(self.total), False, self._room()
+        clock, told, room, trouble = Clock(self.total), False, self._room(), ""
         for epoch, update in itertools.islice(self._updates(), self.state.step, self.total):
             if self._enough():
                 break
@@ -140,6 +141,9 @@ class Run:
             if self._room() != room:
                 room = self._room()
                 yield self._report(text=f"Memory ran out: {room}, with the same result")
+            if self.stepper.uncompiled != trouble:
+                trouble = self.stepper.uncompiled
+                yield self._report(text=f"{UNCOMPILED}: {trouble}")
             if self._due(self.settings.validate_steps or self.settings.sample_steps):
                 yield from self._look()
             if self._due(self.settings.save_steps):

@@ -61,7 +61,7 @@ def needs(settings: Training, processes: int = 1) -> Needs:
     own = len(data.trained)
     if base:
         drawing, unit = basemodels.drawing(settings.base_model), base.family.side_unit(base.parts)
-    else:  # a hub's base isn't asked for; all group pictures alike
+    else:  # a hub's base that was never fetched isn't asked for; all group pictures alike
         drawing, unit = families.FAMILIES[0].DRAWING, 64
     sizes = [  # of all pictures, the trained ones first
         pictures.fitted(size, settings.resolution, unit, drawing)

@@ -20,14 +20,14 @@ from core.images.captions import CaptionedImage, read_captions
 from core.images.importing import open_picture, picture_size
 from core.images.tagging import Tagger
 from core.jobs import Clock, Mistake, Progress
-from core.lora import formats, report
+from core.lora import advised, formats, report
 from core.lora.artist import Artist, Sampling, sampling
 from core.lora.judge import Judge, Score
 from core.lora.pictures import cover, kept_out, nearest
 from core.lora.report import Figures, Proof
-from core.lora.train import kept_folder
-from core.project import read_lineage, write_atomic
-from core.settings import ImageTraining, ProofSettings, make
+from core.lora.train import kept_folder, trained_with
+from core.project import write_atomic
+from core.settings import ImageTraining, ProofSettings
 
 PROMPTS = 3
 SHOWN = 256  # pixels of a shown picture's longer side, at most
@@ -70,13 +70,15 @@ def prove(settings: ProofSettings) -> Iterator[Progress]:
         page = work.write()
         del work
         device.free()
+    if settings.use_advised and advised.offered(settings.lora):
+        yield Progress("Saving the LoRA", text=f"{advised.take(settings.lora)} is the advised LoRA")
     yield Progress("Done", text=advice, result=page)
 
 
 def find(settings: ProofSettings) -> Subject:
     """The LoRA with what it was made of: by the settings, else by its lineage. Raises Mistake."""
     held = formats.read(settings.lora)
-    training = _training(settings.lora)
+    training = trained_with(settings.lora)
     folder = settings.pictures or (training and training.train_data_dir)
     if not folder:
         raise Mistake(
@@ -105,15 +107,6 @@ def _prediction(settings: ProofSettings, training: ImageTraining | None) -> str:
     if settings.prediction == "auto" and training and not settings.base:
         return training.prediction
     return settings.prediction
-
-
-def _training(lora: Path) -> ImageTraining | None:
-    """The settings a LoRA was trained with, from its lineage; None where there is none."""
-    values = read_lineage(lora).get("settings")
-    if not isinstance(values, dict):
-        return None
-    known = {name: value for name, value in values.items() if name in ImageTraining.model_fields}
-    return make(ImageTraining, known, lora.with_suffix(".yaml"))
 
 
 def _loras(lora: Path, training: ImageTraining | None) -> dict[int | None, Path]:

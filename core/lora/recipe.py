@@ -56,6 +56,9 @@ class Recipe(Protocol):
     def checkpoint_gradients(self) -> None:
         """From now on activations are computed twice, which takes less memory and changes no gradient."""
 
+    def uncompile(self) -> bool:
+        """From now on the model runs as it is written; False where it does already."""
+
     def weight(self, batch: Any) -> float:
         """How much a batch counts in its update: samples or supervised tokens."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import device
 from core.jobs import Mistake
-from core.lora import checkpoints, optimizers
+from core.lora import checkpoints, compiling, optimizers
 from core.lora.recipe import Recipe, seed
 from core.settings import Training
 
@@ -53,6 +53,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(recipe.device.type, init_scale=2.0**16 if self.fp16 else 1.0)
         self.halvings = 0
         self.checkpointing = settings.gradient_checkpointing == "on"
+        self.uncompiled = ""  # why compiled code was given up
         self.whole = True  # False only inside the optimizer's step: a state that must not be saved
 
     def update(self, epoch: int, batches: list[Any], step: int, total: int) -> tuple[torch.Tensor, float]:
@@ -69,10 +70,12 @@ class Stepper:
             try:
                 loss = self._gradients(epoch, mine, whole)
                 break
-            except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+            except Exception as error:
+                scarce = _out_of_memory(error)
+                if not scarce and not self._uncompiled(error):
                     raise
-            self._make_room(mine)
+            if scarce:
+                self._make_room(mine)
         self._sum_over_processes(loss)
         return self._apply(loss, step, total)
 
@@ -95,6 +98,17 @@ class Stepper:
         for _ in range(self.halvings):
             batches = [half for batch in batches for half in self.recipe.halves(batch)]
         return batches
+
+    def _uncompiled(self, error: Exception) -> bool:
+        """After a failure in compiled code: the model as it is written, for the same update.
+
+        False where none of it was compiled, so that the failure is another's.
+        """
+        if not self.recipe.uncompile():
+            return False
+        self.optimizer.zero_grad(set_to_none=True)
+        self.uncompiled = compiling.reason(error)
+        return True
 
     def _make_room(self, batches: list[Any]) -> None:
         """After running out of memory: smaller batches for the same update, then gradient checkpointing.

@@ -104,6 +104,10 @@ class TextRecipe:
         """Computes each layer's activations twice."""
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
+    def uncompile(self) -> bool:
+        """The language model is never compiled."""
+        return False
+
     def weight(self, batch: Row) -> float:
         """Supervised tokens."""
         return sum(self.training[member].supervised for member in batch.members)

@@ -14,12 +14,12 @@ from typing import Any
 
 from core import device
 from core.jobs import Mistake, Progress
-from core.lora import changes, logs, loop, measured, peftfolder, preflight, text_needs
+from core.lora import changes, compiling, logs, loop, measured, peftfolder, preflight, text_needs
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
 from core.lora.stepper import peak_memory_bytes
-from core.project import lineage, safe_name, write_atomic, write_lineage
-from core.settings import ImageTraining, MergeSettings, ProofSettings, TextTraining, Training, dump
+from core.project import lineage, read_lineage, safe_name, write_atomic, write_lineage
+from core.settings import ImageTraining, MergeSettings, ProofSettings, TextTraining, Training, dump, make
 
 
 def train(settings: Training) -> Iterator[Progress]:
@@ -35,9 +35,9 @@ def train(settings: Training) -> Iterator[Progress]:
     said = preflight.lines(settings, processes.num_processes)
     yield from (Progress("Preparing", text=str(line)) for line in said)
     if isinstance(settings, ImageTraining):
-        from core.lora import image
+        from core.lora import preparing
 
-        recipe: Any = yield from image.prepare(settings)
+        recipe: Any = yield from preparing.prepare(settings)
     else:
         from core.lora import text
 
@@ -47,8 +47,15 @@ def train(settings: Training) -> Iterator[Progress]:
     steps = loop.count_steps(recipe, settings, processes.num_processes)
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
+    if isinstance(settings, ImageTraining) and compiling.repays(settings.compile, recipe.device, steps):
+        why = recipe.compile()
+        told = f"{loop.UNCOMPILED}: {why}" if why else "The first steps take longer: blocks are compiled"
+        yield Progress("Preparing", text=told)
     kept, taken = kept_loras(settings, path, steps), list[float]()
-    yield from measured.timed(loop.run(recipe, settings, settings.output_dir, fingerprint, kept), taken)
+    try:
+        yield from measured.timed(loop.run(recipe, settings, settings.output_dir, fingerprint, kept), taken)
+    finally:
+        recipe.uncompile()
     yield Progress("Saving the LoRA")
     if processes.is_main_process:
         advice = _advice(recipe, settings)
@@ -124,13 +131,27 @@ def kept_folder(settings: ImageTraining, path: Path) -> Path:
     return settings.output_dir / "kept" / path.stem
 
 
+def kept_file(settings: ImageTraining, path: Path, step: int) -> Path:
+    """The one of them that was kept after `step`."""
+    return kept_folder(settings, path) / f"step-{step:08d}.safetensors"
+
+
+def trained_with(lora: Path) -> ImageTraining | None:
+    """The settings an image LoRA was trained with, from its lineage; None where there is none."""
+    values = read_lineage(lora).get("settings")
+    if not isinstance(values, dict):
+        return None
+    known = {name: value for name, value in values.items() if name in ImageTraining.model_fields}
+    return make(ImageTraining, known, lora.with_suffix(".yaml"))
+
+
 def kept_loras(settings: Training, path: Path, steps: int) -> dict[int, Path]:
     """LoRAs to be kept along the way of `steps`, evenly spread, by step."""
     if not isinstance(settings, ImageTraining):
         return {}
     parts = settings.keep_loras + 1
     at = {steps * part // parts for part in range(1, parts)} - {0, steps}
-    return {step: kept_folder(settings, path) / f"step-{step:08d}.safetensors" for step in at}
+    return {step: kept_file(settings, path, step) for step in at}
 
 
 def versions() -> dict[str, str]:

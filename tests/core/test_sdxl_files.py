@@ -98,6 +98,18 @@ def test_the_autoencoder_is_kept_from_fp16(sdxl_file: Path) -> None:
     assert (pipeline.unet.dtype, pipeline.vae.dtype) == (torch.float16, torch.float32)
 
 
+@pytest.mark.parametrize("source", ["sdxl_file", "sdxl_folder"])
+def test_each_part_is_read_into_its_own_format(
+    source: str, sdxl: Any, request: pytest.FixtureRequest
+) -> None:
+    """The autoencoder's numbers are the file's own, so it can't have gone through the others' format."""
+    path = str(request.getfixturevalue(source))
+    loaded = basemodels.load_pipeline(path, torch.bfloat16, vae_dtype=torch.float32)
+    assert {loaded.unet.dtype, loaded.text_encoder.dtype, loaded.text_encoder_2.dtype} == {torch.bfloat16}
+    held = sdxl.vae.state_dict()
+    assert all(torch.equal(value, held[name]) for name, value in loaded.vae.state_dict().items())
+
+
 def test_keys_are_those_of_the_original_layout(sdxl: Any) -> None:
     """The names that training writes against the ones that the test helper writes files by."""
     for name in sdxl.unet.state_dict():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.jobs import Progress
-from core.lora import formats, image, text
+from core.lora import formats, preparing, text
 from core.lora.layers import Lora
 from core.lora.train import train
 from core.settings import ImageTraining, TextTraining, Training
@@ -28,7 +28,8 @@ def recipe_of() -> Callable[[Training], Any]:
     """Prepares the recipe of some settings."""
 
     def prepared(settings: Training) -> Any:
-        steps = image.prepare(settings) if isinstance(settings, ImageTraining) else text.prepare(settings)
+        kind = preparing if isinstance(settings, ImageTraining) else text
+        steps = kind.prepare(settings)
         while True:
             try:
                 next(steps)

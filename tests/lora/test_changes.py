@@ -42,6 +42,9 @@ def test_settings_are_named_with_old_and_new(image_settings):
     assert changes.hindrances(old, new) == [] and changes.differences(old, old) == []
     other = changes.fingerprint(image_settings(target_modules=("to_q",)), {})
     assert changes.hindrances(old, other) == ["target_modules"]
+    velocity = changes.fingerprint(image_settings(prediction="v_prediction", compile="on"), {})
+    assert changes.hindrances(old, velocity) == ["prediction"]
+    assert changes.listed(changes.differences(old, velocity)) == "prediction: auto → v_prediction"
 
 
 def test_data_is_counted(stopped):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -256,6 +257,23 @@ def test_a_hub_base_is_unknown_and_a_single_file_is_read_by_its_header(image_set
     assert config.numbers["unet"] == sum(p.numel() for p in sd15.unet.parameters())
     assert config.parts["unet"]["block_out_channels"] == list(sd15.unet.config.block_out_channels)
     assert preflight.needs(image_settings(base_model=str(path))).memory > preflight.LIBRARIES_BYTES
+
+
+def test_a_hub_base_is_known_once_it_was_fetched(image_settings, tiny_base, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    place = tmp_path / "hub" / "models--someone--tiny"
+    shutil.copytree(tiny_base, place / "snapshots" / ("0" * 40))
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    chosen = image_settings(base_model="someone/tiny")
+    assert preflight.needs(chosen).seconds is None
+    assert preflight.needs(chosen).memory == preflight.needs(image_settings()).memory
+    last(chosen)
+    assert preflight.needs(chosen).seconds > 0 and preflight.needs(image_settings()).seconds is None
+    (place / "snapshots" / ("0" * 40) / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    assert preflight.needs(chosen).memory is None
 
 
 def test_a_stable_diffusion_xl_is_told_of_with_both_its_encoders(

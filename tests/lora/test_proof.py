@@ -211,6 +211,18 @@ def test_the_command_prints_the_page_last(trained, tmp_path, tiny_base, picture_
     assert report.read(page.parent).prompts == ("inkwash, tea",)
 
 
+def test_the_advised_one_is_taken_where_that_is_asked(trained, monkeypatch, capsys):
+    monkeypatch.setattr(Proof, "advised", property(lambda found: found.figures[1]))
+    small = ["--prompts", "tea", "--weights", "0.8", "--seeds", "1"]
+    copied = Path(shutil.copytree(trained.parent, trained.parent.parent / "others")) / trained.name
+    assert commands.run(["prove", str(copied), *small, "--use-advised"], lambda _: 0) == 0
+    kept = trained.parent.parent / "runs" / "ink" / "kept" / trained.stem / "step-00000003.safetensors"
+    taken = copied.with_name("lora_v2_ink_r4_ep1.safetensors")
+    assert taken.read_bytes() == kept.read_bytes()
+    said = capsys.readouterr()
+    assert taken.name in said.out + said.err and said.out.splitlines()[-1].endswith("proof.html")
+
+
 def test_a_lora_of_stable_diffusion_xl_is_proved_as_well(sdxl_folder, sdxl_lora, picture_folder):
     given = settings_for(sdxl_lora, base=str(sdxl_folder), pictures=picture_folder)
     page = list(proof.prove(given))[-1].result

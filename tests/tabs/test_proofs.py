@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import expect
 
@@ -9,6 +11,7 @@ from core.jobs import Mistake
 from core.lora import formats, report
 from core.lora.layers import Lora
 from core.lora.report import Figures, Proof
+from core.lora.train import kept_file
 from core.project import write_lineage
 from core.settings import ImageTraining
 from tabs import library, proof
@@ -53,14 +56,21 @@ def test_only_the_projects_own_are_proved(lora, studio, tmp_path):
         proof.one_of(studio.project, str(tmp_path / "other.safetensors"))
 
 
-def random_lora(project):
-    """A LoRA of random numbers on the tiny base, as if trained on the project's pictures."""
+KEY = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+
+
+def random_file(path, seed):
+    """A LoRA of random numbers on the tiny base."""
     import torch
 
-    own = torch.Generator().manual_seed(0)
-    key = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+    own = torch.Generator().manual_seed(seed)
     layer = Lora(torch.randn(2, 8, generator=own), torch.randn(8, 2, generator=own), 2.0)
-    path = formats.write(project.loras() / "lora_v1_ink_r2_ep1.safetensors", {key: layer}, {}, torch.float32)
+    return formats.write(path, {KEY: layer}, {}, torch.float32)
+
+
+def random_lora(project):
+    """One as if trained on the project's pictures."""
+    path = random_file(project.loras() / "lora_v1_ink_r2_ep1.safetensors", 0)
     made = ImageTraining(train_data_dir=project.images(), output_dir=project.runs(), sample_prompts=("tea",))
     write_lineage(path, {"made": "today", "settings": made.model_dump(mode="json")})
 
@@ -78,4 +88,24 @@ def test_one_button_proves_the_newest_lora(served, visit):
     assert page.locator("#proof img").first.evaluate("one => one.decode().then(() => one.naturalWidth)") == 32
     link = page.locator("#tab-image .st-shelf a, .st-shelf a").first.get_attribute("href")
     assert "<h1>lora_v1_ink" in page.request.get(f"{served.url}{link}").text()
+    assert page.problems == []
+
+
+def test_one_button_puts_the_advised_lora_into_the_library(served, visit):
+    project = served.studio.project
+    path = random_file(project.loras() / "lora_v5_tea_r2_ep4.safetensors", 1)
+    made = ImageTraining(name="tea", lora_rank=2, epochs=4, output_dir=project.runs() / "tea")
+    random_file(kept_file(made, path, 20), 2)
+    write_lineage(path, {"steps": 40, "settings": made.model_dump(mode="json")})
+    best = replace(BASE, step=20, weight=1.0, gain=0.1)
+    report.folder_of(path).mkdir()
+    report.write(Proof(path.name, "embedded", (), (), 0.8, 0.9, 0.6, (BASE, best)), report.folder_of(path))
+    page = visit()
+    page.locator("#tab-image-button").click()
+    page.locator("#take-advised").click()
+    expect(page.locator(".toast-body")).to_contain_text("lora_v6_tea_r2_ep2 is in the library now")
+    expect(page.locator("#tab-image .st-shelf")).to_contain_text("lora_v6_tea_r2_ep2")
+    expect(page.locator("#take-advised")).to_be_hidden()
+    page.locator("#tab-compose-button").click()
+    expect(page.locator("#use-image input")).to_have_value("lora_v6_tea_r2_ep2")
     assert page.problems == []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextTraining
+from tabs import pictures, training, work
 from tabs.widgets import field, limits
 
 CLASSES = (LabelSettings, ImageTraining, TextTraining, ComposeSettings)
@@ -31,6 +35,41 @@ def test_a_number_has_the_settings_bounds_and_default(cls, name):
         cls(**NEEDED.get(cls, {}), **{name: high * 2 + 1})
     with pytest.raises(ValidationError):
         cls(**NEEDED.get(cls, {}), **{name: low - 1})
+
+
+# Chosen beside the details, or the project's own.
+APART = {"kind", "base_model", "name", "trigger", "continue_from", "resume", "output_dir", "lora_dir",
+         "train_data_dir", "metadata_path"}  # fmt: skip
+
+
+def test_every_setting_of_an_image_training_is_within_reach():
+    grouped = [name for names in training.GROUPS.values() for name in names]
+    assert set(ImageTraining.model_fields) - APART <= {*training.MAIN, *grouped}
+    assert len(grouped) == len(set(grouped))
+
+
+def test_a_list_is_read_as_its_box_shows_it():
+    values = {"target_modules": ("to_q", "to_out.0"), "sample_prompts": ("a boat, at dawn", "tea")}
+    texts = {name: field(ImageTraining, name, value).value for name, value in values.items()}
+    assert texts == {"target_modules": "to_q, to_out.0", "sample_prompts": "a boat, at dawn\ntea"}
+    made = ImageTraining(**texts)
+    assert (made.target_modules, made.sample_prompts) == tuple(values.values())
+    assert (
+        field(ImageTraining, "sample_prompts").value == ""
+        and ImageTraining(sample_prompts="").sample_prompts == ()
+    )
+
+
+def test_a_folder_is_none_or_one_and_a_wrong_one_is_one_sentence(studio):
+    assert ImageTraining(reg_data_dir=" ").reg_data_dir is None
+    assert ImageTraining(reg_data_dir="~/x").reg_data_dir == Path.home() / "x"
+    other = studio.home.project("plain")
+    assert pictures.others(studio.home, "river-town") == []
+    Image.new("RGB", (80, 80)).save(other.images() / "a.png")
+    assert pictures.others(studio.home, "river-town") == [("plain", str(other.images()))]
+    given = {"train_data_dir": studio.project.images(), "reg_data_dir": "/no/such folder"}
+    said = work.preflight(lambda: ImageTraining(**given))
+    assert [str(one) for one in said] == ["There is no folder /no/such folder; check the name."]
 
 
 def test_choices_and_switches_come_from_the_annotation():

@@ -130,6 +130,21 @@ def test_changed_settings_are_named_and_the_person_chooses(page, served):
     ended(page, "image", "Stopped")
 
 
+def test_regularisation_pictures_are_chosen_or_typed(page, served, tmp_path):
+    turn_to(page, "image")
+    plan = page.locator("#tab-image .st-plan")
+    expect(plan).to_contain_text("steps")
+    page.locator("#details-image button").first.click()
+    page.get_by_role("button", name="What it learns from").first.click()
+    box = page.locator("#regular-pictures input")
+    box.fill("/no/such folder")
+    box.press("Enter")
+    expect(plan).to_have_text("There is no folder /no/such folder; check the name.")
+    box.fill(str(served.studio.project.images()))
+    box.press("Enter")
+    expect(plan).to_contain_text("memory: about")
+
+
 def test_a_corrected_caption_is_kept(page, served):
     cell = page.get_by_test_id("cell-0-1")
     cell.dblclick()

@@ -1,0 +1,105 @@
+"""Prepares the training of an image LoRA: from settings to the recipe, with all that is frozen computed.
+
+Pictures are grouped by shape, and what the frozen parts of the base make of them is kept: the posterior's
+mean and spread of each picture and the text encoders' output for each caption, in memory for this run and on
+disk for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from core import basemodels, device, families
+from core.images.captions import read_captions
+from core.jobs import Progress
+from core.lora import adapter, changes, wordings
+from core.lora.image import ImageRecipe
+from core.lora.pictures import encode_pictures, kept_out, seen
+from core.settings import ImageTraining
+
+
+def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
+    """Reads pictures and captions, loads the base, caches what is frozen and puts the LoRA on; the recipe.
+
+    Raises Mistake for a folder without pictures, a base that is none, and unknown target modules.
+    """
+    import torch
+
+    sets = [(settings.train_data_dir, read_captions(settings.train_data_dir, settings.metadata_path))]
+    if settings.reg_data_dir:
+        sets.append((settings.reg_data_dir, read_captions(settings.reg_data_dir)))
+    for _, found in sets:
+        yield from (Progress("Reading the pictures", text=str(problem)) for problem in found.problems)
+    yield Progress("Loading the base model")
+    where = device.pick()
+    dtype = device.dtype(settings.precision, where)
+    pipeline = basemodels.load_pipeline(settings.base_model, dtype, settings.prediction)
+    family = families.of(pipeline)
+    drawing = basemodels.drawing(settings.base_model)
+    encoded = []
+    for folder, found in sets:
+        encoded.append((yield from encode_pictures(folder, found.images, pipeline, settings, drawing, where)))
+    (trained, repeats), *others = encoded
+    pictures, own = [*trained, *(picture for other, _ in others for picture in other)], len(trained)
+    orders = {
+        picture.caption: wordings.tag_orders(picture.caption, settings, number)
+        for number, picture in enumerate(pictures)
+    }
+    captions = {said for all_orders in orders.values() for said in all_orders}
+    words = wordings.token_ids(pipeline, captions | {"", *settings.sample_prompts})
+    if not settings.train_text_encoder:
+        words = wordings.embedded(pipeline, words, where)
+        for name in family.TEXT_ENCODERS:
+            setattr(pipeline, name, None)
+    device.free()
+    torch.manual_seed(settings.seed)
+    adapter.add_loras(pipeline, settings, dtype)
+    pipeline.to(where)
+    getattr(pipeline, family.BACKBONE).to(memory_format=device.memory_format(dtype)).train()
+    data = changes.of_pictures((folder, found.images) for folder, found in sets)
+    sizes = sorted({picture.size for picture in pictures})
+    facts = {
+        "pictures": own,
+        "regularisation": len(pictures) - own,
+        "samples": sum(repeats),
+        "sizes": [f"{width}x{height}" for width, height in sizes],
+        "precision": {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
+        "folder": settings.train_data_dir.name,
+        "base_hash": _base_hash(settings.base_model),
+        "base_names": family.names(pipeline),
+        "prediction_type": pipeline.scheduler.config.get("prediction_type", ""),
+        "tags": wordings.tag_counts(picture.caption for picture in pictures[:own]),
+        "data": changes.digest(data),
+    }
+    line = f"{own} pictures at {', '.join(facts['sizes'])}"
+    yield Progress("Reading the pictures", text=line)
+    held_out, regular = kept_out(own, settings), range(own, len(pictures))
+    recipe = ImageRecipe(
+        settings=settings,
+        pipeline=pipeline,
+        family=family,
+        schedule=family.schedule(pipeline),
+        pictures=pictures,
+        numbers=seen(repeats, held_out, regular),
+        held_out=held_out,
+        orders=orders,
+        regular=frozenset(regular),
+        words=words,
+        drawing=drawing,
+        device=where,
+        dtype=dtype,
+        facts=facts,
+        data=data,
+    )
+    if settings.gradient_checkpointing == "on":
+        recipe.checkpoint_gradients()
+    return recipe
+
+
+def _base_hash(name: str) -> str:
+    """A single-file base's SHA-256; empty for a folder or a hub id, which have no one hash."""
+    from core.project import file_hash
+
+    source = basemodels.image_base(name)
+    return file_hash(source) if isinstance(source, Path) and source.is_file() else ""

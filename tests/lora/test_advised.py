@@ -1,0 +1,75 @@
+"""A LoRA kept along the way, which the proof advises, becomes the next version with its lineage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from core.jobs import Mistake
+from core.lora import advised, formats, report
+from core.lora.layers import Lora
+from core.lora.report import Figures, Proof
+from core.lora.train import kept_file, next_path
+from core.project import read_lineage, write_lineage
+
+BASE = Figures(None, 0.0, 0.60, 0.0, 0.0, 0.30, 0.0, "a.png", 0.7, 0.5, 0)
+LAST = replace(BASE, weight=1.0, style=0.65, gain=0.05)
+KEY = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
+
+
+def random_file(path, seed):
+    own = torch.Generator().manual_seed(seed)
+    layer = Lora(torch.randn(2, 8, generator=own), torch.randn(8, 2, generator=own), 2.0)
+    return formats.write(path, {KEY: layer}, {}, torch.float32)
+
+
+@pytest.fixture
+def finished(image_settings, tmp_path):
+    """A LoRA of nine steps in three passes, with the one of step 6 kept; its proof is as asked."""
+    chosen = image_settings(lora_dir=tmp_path / "loras", name="ink style")
+    path = random_file(next_path(chosen), 0)
+    random_file(kept_file(chosen, path, 6), 1)
+    made = {
+        "steps": 9,
+        "settings": chosen.model_dump(mode="json"),
+        "advice": ["x"],
+        "versions": {"torch": "2"},
+    }
+    write_lineage(path, made)
+
+    def proved(best):
+        report.folder_of(path).mkdir(exist_ok=True)
+        found = Proof(path.name, "embedded", (), (), 0.8, 0.9, 0.6, (BASE, LAST, best))
+        report.write(found, report.folder_of(path))
+        return path
+
+    return proved
+
+
+def test_it_becomes_the_next_version_once(finished, tmp_path):
+    path = finished(replace(LAST, step=6, weight=0.75, gain=0.1))
+    before = path.read_bytes()
+    made = advised.take(path)
+    assert made.name == "lora_v2_ink-style_r4_ep2.safetensors" and path.read_bytes() == before
+    assert torch.equal(
+        formats.read(made).layers[KEY].down, formats.read(random_file(tmp_path / "kept", 1)).layers[KEY].down
+    )
+    told = read_lineage(made)
+    assert (told["steps"], told["kept_from"], told["advised"]["weight"]) == (6, path.name, 0.75)
+    assert told["settings"]["epochs"] == 3 and told["versions"] == {"torch": "2"} and "advice" not in told
+    assert advised.take(path) == made and len(list(path.parent.glob("*.safetensors"))) == 2
+
+
+def test_where_the_finished_one_is_advised_there_is_nothing_to_take(finished):
+    path = finished(replace(LAST, step=6, gain=0.01))
+    assert advised.offered(path) is None
+    with pytest.raises(Mistake, match="advises no other LoRA"):
+        advised.take(path)
+
+
+def test_one_that_was_kept_and_is_gone_is_not_offered(finished):
+    path = finished(replace(LAST, step=3, gain=0.1))
+    assert advised.offered(path) is None
+    assert advised.offered(path.with_name("unproved.safetensors")) is None

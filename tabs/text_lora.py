@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from core.settings import TextTraining
-from tabs import jobpanel, library, scripts, training
+from tabs import jobpanel, library, proof, scripts, training
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, connect, watch
@@ -31,7 +31,11 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 elem_id="drop-texts",
             )
             controls = training.controls(
-                studio, frame, TextTraining, "Train the text LoRA", ("max_length", "holdout")
+                studio,
+                frame,
+                TextTraining,
+                "Train the text LoRA",
+                ("max_length", "holdout", "keep_loras", "prove"),
             )
         with gr.Column(scale=6):
             panel = jobpanel.build(
@@ -41,6 +45,15 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 "Ready to train",
                 "Press Train: the loss and a sample of the new voice appear here.",
                 "Next: make a video",
+            )
+            proving = proof.build(
+                studio,
+                frame,
+                "text_proof",
+                "Text LoRA",
+                "Base and LoRA answer the same topics, which it has not learnt.",
+                "Ready to prove",
+                "Press Prove it: it writes replies with and without the LoRA and scores them.",
             )
             with gr.Column(elem_classes="st-card"):
                 heading("Your texts", "A topic and what you would say about it. Click a cell to change it.")
@@ -90,11 +103,16 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     numbers = {
         name: controls.chosen[name] for name in ("batch_size", "epochs", "gradient_accumulation", "max_steps")
     }
-    counted = [*frame.arrivals, *frame.after("text"), saved.change, *(one.change for one in numbers.values())]
+    counted = [
+        *frame.arrivals,
+        *frame.after("text", "text_proof"),
+        saved.change,
+        *(one.change for one in numbers.values()),
+    ]
     watch(studio, counted, count, inputs=here | numbers, outputs=[seen, shelf])
     watch(studio, frame.arrivals, show, inputs=here, outputs=[table, saved])
     watch(studio, [table.input], save, inputs=here | {"rows": table}, outputs=[saved])
     connect(studio, [drop.upload], add, inputs=here | {"files": drop}, outputs=[drop, table, saved])
     asked = here | {"preset": controls.recipe} | controls.chosen
     training.starts(studio, controls, "Text LoRA {name}", settings, asked)
-    return [panel]
+    return [panel, proving]

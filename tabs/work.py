@@ -18,7 +18,9 @@ from core.settings import (
     ImageTraining,
     LabelSettings,
     ProofSettings,
+    Proving,
     Settings,
+    TextProofSettings,
     TextTraining,
     dump,
     load,
@@ -46,8 +48,8 @@ def _train(settings: ImageTraining | TextTraining) -> Job:
     return train(settings)
 
 
-def _prove(settings: ProofSettings) -> Job:
-    from core.lora.proof import prove
+def _prove(settings: Proving) -> Job:
+    from core.lora.prove import prove
 
     return prove(settings)
 
@@ -63,6 +65,7 @@ KINDS = {
     "image": Kind(ImageTraining, _train),
     "text": Kind(TextTraining, _train),
     "proof": Kind(ProofSettings, _prove),
+    "text_proof": Kind(TextProofSettings, _prove),
     "compose": Kind(ComposeSettings, _compose),
 }
 

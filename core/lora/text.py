@@ -276,7 +276,7 @@ class TextRecipe:
             name: tensor.detach().float().cpu().contiguous()
             for name, tensor in get_peft_model_state_dict(self.model).items()
         }
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)  # one kept before a kill is written again
         write_atomic(path / "adapter_model.safetensors", save(tensors, metadata={"format": "pt"}))
         write_atomic(path / "adapter_config.json", json.dumps(self._config(), indent=2) + "\n")
         write_atomic(path / "chat_template.jinja", self.tokenizer.chat_template)

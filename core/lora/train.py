@@ -18,9 +18,10 @@ from core.jobs import Mistake, Progress
 from core.lora import changes, logs, loop, measured
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
+from core.lora.origin import kept_folder
 from core.lora.stepper import peak_memory_bytes
 from core.project import lineage, safe_name, write_atomic, write_lineage
-from core.settings import ImageTraining, ProofSettings, TextTraining, Training, dump
+from core.settings import ImageTraining, TextTraining, Training, dump, proving
 
 
 def train(settings: Training) -> Iterator[Progress]:
@@ -64,17 +65,17 @@ def train(settings: Training) -> Iterator[Progress]:
     memory = peak_memory_bytes(recipe.device) / device.GIB
     del recipe
     device.free()
-    if isinstance(settings, ImageTraining) and settings.prove and processes.is_main_process:
+    if settings.prove and processes.is_main_process:
         yield from _proof(path)
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
 
 
 def _proof(path: Path) -> Iterator[Progress]:
     """Proves the finished LoRA; one that can't be proved is finished none the less."""
-    from core.lora.proof import prove
+    from core.lora.prove import prove
 
     try:
-        for progress in prove(ProofSettings(lora=path)):
+        for progress in prove(proving({"lora": path})):
             yield replace(progress, result=None)
     except Mistake as mistake:
         yield Progress("Saving the LoRA", text=str(mistake))
@@ -113,18 +114,11 @@ def next_path(settings: Training) -> Path:
     return folder / f"lora_v{number}_{name}_r{settings.lora_rank}_ep{settings.epochs}{suffix}"
 
 
-def kept_folder(settings: ImageTraining, path: Path) -> Path:
-    """Where the LoRAs kept along the way to the finished LoRA `path` stand: step-00000060.safetensors, …"""
-    return settings.output_dir / "kept" / path.stem
-
-
 def kept_loras(settings: Training, path: Path, steps: int) -> dict[int, Path]:
     """LoRAs to be kept along the way of `steps`, evenly spread, by step."""
-    if not isinstance(settings, ImageTraining):
-        return {}
     parts = settings.keep_loras + 1
     at = {steps * part // parts for part in range(1, parts)} - {0, steps}
-    return {step: kept_folder(settings, path) / f"step-{step:08d}.safetensors" for step in at}
+    return {step: kept_folder(settings, path) / f"step-{step:08d}{path.suffix}" for step in at}
 
 
 def _plan(recipe: Any, settings: Training, steps: int) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from core.basemodels import EMBEDDED
 from core.jobs import Mistake, Progress
 from core.texts.samples import messages
+from core.texts.speech import spoken_seconds, words_for
 from core.texts.writer import Messages, Writer, sentences
 from core.video.storyboard import Scene, Storyboard, hours, things
 
@@ -41,11 +42,6 @@ EXAMPLES = (
     ),
     ("a busy kitchen, evening", "Six pots talk at once. The cook hears only the soup."),
 )
-
-# hibari's speech without the silence around it, fitted on 28 narration lines (mean error 0.13 s of 4.2 s)
-LEAD_SECONDS, SECONDS_A_LETTER, SECONDS_A_PAUSE = 0.42, 0.0507, 0.246
-LETTERS_A_WORD = 5.0  # with the space
-SECONDS_AN_IDEOGRAPH = 0.22
 
 STRANGE = re.compile(r"[^A-Za-zÀ-ɏ0-9 .,;:!?'\"()\-–—…%$&]")
 BROKEN = re.compile(r"\w[.!?,;]\w|[,;:][,;:.]|\s[,.;:!?]|\(\s*\)|--|\b(\w+) \1\b(?! \1)", re.I)
@@ -124,21 +120,6 @@ def relevance(writer: Writer, topic: str, names: Iterable[str]) -> dict[str, flo
         name: (told[at] - sum(row[at] for row in neutral) / len(neutral)) / math.sqrt(len(name.split()))
         for at, name in enumerate(known)
     }
-
-
-def spoken_seconds(text: str, speed: float = 1.0) -> float:
-    """How long the embedded voice takes to say a text, in seconds, estimated from its length and pauses."""
-    ideographs = len(re.findall(SCRIPTS["Chinese or Japanese"], text))
-    letters = len(text) - ideographs
-    pauses = len(re.findall(r"[.,;:!?](?=\s)|[。，；：！？](?=.)", text))
-    said = letters * SECONDS_A_LETTER + ideographs * SECONDS_AN_IDEOGRAPH
-    return (LEAD_SECONDS + said + pauses * SECONDS_A_PAUSE) / speed
-
-
-def words_for(seconds: float, speed: float = 1.0) -> int:
-    """About how many English words fit so many seconds of speech, with one or two pauses."""
-    said = seconds * speed - LEAD_SECONDS - 1.5 * SECONDS_A_PAUSE
-    return max(4, round(said / (LETTERS_A_WORD * SECONDS_A_LETTER)))
 
 
 def faults(text: str, known: Sequence[str] = ()) -> tuple[str, ...]:

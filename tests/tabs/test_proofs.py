@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from core.jobs import Mistake
-from core.lora import formats, report
+from core.lora import formats, proofpage, report
 from core.lora.report import Figures, Proof
 from core.project import write_lineage
 from core.settings import ImageTraining
@@ -23,7 +23,7 @@ def lora(studio):
     path.write_bytes(b"")
     best = Figures(None, 1.0, 0.7, 0.1, 0.01, 0.3, 0.0, "1.png", 0.7, 0.5, 0)
     found = Proof(path.name, "embedded", ("a <boat>",), (7,), 0.8, 0.9, 0.6, (BASE, best))
-    folder = report.folder_of(path)
+    folder = proofpage.folder_of(path)
     folder.mkdir()
     for weight in (0.0, 1.0):
         (folder / report.picture_name(None, weight, 0, 7)).write_bytes(b"jpeg")

@@ -246,15 +246,16 @@ def held_out_loss(writer: Writer, samples: Sequence[TextSample]) -> float:
     """Mean cross-entropy a token of the samples' replies and their ends, as the training takes it."""
     import torch
 
-    tokens = [text.tokenize(writer.tokenizer, sample, LONGEST) for sample in samples]
-    shared, dtype, total = text.shared_prefix(tokens), next(writer.model.parameters()).dtype, 0.0
-    lengths = [len(one.ids) - shared for one in tokens]
+    total, count = 0.0, 0
     with torch.inference_mode():
-        for row in text.pack(lengths, list(range(len(tokens))), 512):
-            mine = [tokens[member] for member in row.members]
-            loss = text.row_loss(writer.model, text.row_tensors(mine, shared, dtype, writer.model.device))
-            total += loss.item() * sum(one.supervised for one in mine)
-    return total / sum(one.supervised for one in tokens)
+        for sample in samples:
+            tokens = text.tokenize(writer.tokenizer, sample, LONGEST)
+            ids = torch.tensor([tokens.ids], device=writer.model.device)
+            kept = tokens.supervised + 1
+            logits = writer.model(input_ids=ids, logits_to_keep=kept, use_cache=False).logits[0, :-1].float()
+            loss = torch.nn.functional.cross_entropy(logits, ids[0, tokens.start :], reduction="sum")
+            total, count = total + loss.item(), count + tokens.supervised
+    return total / count
 
 
 def evenly(samples: Sequence[TextSample], most: int) -> list[TextSample]:

@@ -113,9 +113,8 @@ class Proof:
 
 def write(proof: Proof, folder: Path) -> Path:
     """Writes proof.json and proof.html into `folder`; returns the page."""
-    values = asdict(proof) | {"advice": advice(proof)}
-    if (best := proof.advised) is not None:
-        values["advised"] = {"step": best.step}
+    advised = {"step": proof.advised.step} if proof.advised else None
+    values = asdict(proof) | {"advice": advice(proof), "advised": advised}
     return proofpage.write(folder, values, proof.lora, body(proof))
 
 

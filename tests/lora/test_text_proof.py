@@ -190,11 +190,11 @@ def test_without_a_style_the_perplexity_advises_and_the_reason_is_said():
 def test_the_page_stands_alone_in_both_languages(tmp_path):
     found = proof_of(replace(GOOD, step=40, style=0.3), GOOD)
     page = text_report.write(found, tmp_path)
-    text = page.read_text(encoding="utf-8")
-    assert "http" not in text and "<script" not in text and "a &lt;boat&gt;" in text
-    assert text.count("class=st-best") == 1 and text.count("<details open>") == 1
+    html = page.read_text(encoding="utf-8")
+    assert "http" not in html and "<script" not in html and "a &lt;boat&gt;" in html
+    assert html.count("class=st-best") == 1 and html.count("<details open>") == 1
     assert all(
-        said in text for said in ("Mine.", "The scene opens.", "A boat waits.", "waits for the talk to")
+        said in html for said in ("Mine.", "The scene opens.", "A boat waits.", "waits for the talk to")
     )
     assert text_report.read(tmp_path) == found and text_report.read(tmp_path / "none") is None
     assert json.loads((tmp_path / "proof.json").read_text())["advised"] == {"step": None}

@@ -311,9 +311,9 @@ def _rule(proof: Proof, say: Say) -> str:
         "that were held out. Longest shared passage: words, or Chinese characters, that stand in a training "
         "text just so; a copy is longer than any that your held-out texts share with them. Shared runs: "
         "those of {gram} words that stand in a training text. Said twice: runs of {own_gram} words said "
-        "before in the same reply. Well ended: by itself and at a sentence's end. Seconds: how long it takes "
-        "to say. Advised is the most style of those that copy nothing, end {ending} of their replies and "
-        "repeat themselves hardly more than you.",
+        "before in the same reply. Well ended: by itself, at most half as long again as your longest text, "
+        "and at a sentence's end. Seconds: how long it takes to say. Advised is the most style of those that "
+        "copy nothing, end {ending} of their replies and repeat themselves hardly more than you.",
         told=f"{proof.told:.0%}",
         held_out=proof.held_out,
         gram=GRAM,

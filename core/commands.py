@@ -21,7 +21,16 @@ from pydantic import BaseModel
 
 from core import settings, terminal
 from core.project import Home
-from core.settings import ROOT, ComposeSettings, LabelSettings, MergeSettings, ProofSettings, TextsSettings
+from core.settings import (
+    ROOT,
+    ComposeSettings,
+    LabelSettings,
+    MergeSettings,
+    ProofSettings,
+    Proving,
+    TextProofSettings,
+    TextsSettings,
+)
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -70,9 +79,12 @@ def parser(window: Command) -> argparse.ArgumentParser:
     )
     train.add_argument("--yes", action="store_true", help="ask nothing: changed settings start anew")
     train.add_argument("changes", nargs="*", metavar="key=value", help="settings that go before the file's")
-    prove = add("prove", run_prove, "draw with and without an image LoRA, score both, advise a weight")
-    prove.add_argument("lora", metavar="FILE", help="the LoRA; its training's .yaml stands beside it")
-    add_fields(prove, ProofSettings, leave_out={"lora"})
+    prove = add("prove", run_prove, "try a LoRA beside its base, score both, advise which to use how")
+    prove.add_argument("lora", metavar="LORA", help="an image LoRA's file or a text LoRA's folder")
+    add_fields(prove, Proving, leave_out={"lora"})
+    for kind, cls in (("image", ProofSettings), ("text", TextProofSettings)):
+        group = prove.add_argument_group(f"for {kind} LoRAs")
+        add_fields(group, cls, leave_out=Proving.model_fields)
     merge = add("merge", run_merge, "write a text LoRA and its base as one full model")
     merge.add_argument("lora", metavar="DIR", help="the text LoRA: a PEFT folder")
     add_fields(merge, MergeSettings, leave_out={"lora"})
@@ -84,7 +96,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     return main
 
 
-def add_fields(target: argparse.ArgumentParser, cls: type[BaseModel], leave_out: Iterable[str] = ()) -> None:
+def add_fields(
+    target: argparse._ActionsContainer, cls: type[BaseModel], leave_out: Iterable[str] = ()
+) -> None:
     """Adds an option for each field of a settings class; what isn't given keeps the field's default."""
     for name, field in cls.model_fields.items():
         if name in leave_out:
@@ -177,10 +191,12 @@ def _settled(chosen: settings.Training, yes: bool) -> settings.Training:
 
 
 def run_prove(options: argparse.Namespace) -> int:
-    """`prove`: a page with pictures and figures of an image LoRA."""
-    from core.lora.proof import prove
+    """`prove`: a page with what a LoRA makes, beside what its base makes, and the figures of both."""
+    from core.lora.prove import prove
 
-    return promised(terminal.show(prove(from_options(ProofSettings, options))))
+    names = {**ProofSettings.model_fields, **TextProofSettings.model_fields}
+    values = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    return promised(terminal.show(prove(settings.proving(values, "the command line"))))
 
 
 def run_merge(options: argparse.Namespace) -> int:

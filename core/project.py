@@ -41,7 +41,7 @@ def write_atomic(path: Path, data: bytes | str) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path`; renames it to `path` on success, removes it on failure.
+    """Gives a temporary name for a file or a new folder; it becomes `path` on success and goes on failure.
 
     The temporary name keeps the suffix, because encoders and libraries choose the format by it.
     """
@@ -52,7 +52,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def safe_name(text: str) -> str:

@@ -130,6 +130,10 @@ class Training(Settings):
     ema: float = Field(
         0.0, ge=0.0, le=0.9999, description="average the LoRA over its last steps, 0.99 say; 0: no average"
     )
+    keep_loras: int = Field(
+        2, ge=0, le=20, description="LoRAs kept from along the way, to choose from; 0: only the last"
+    )
+    prove: bool = Field(False, description="at the end try it beside the base, and advise which LoRA to use")
     seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of every random choice")
     gradient_checkpointing: Literal["auto", "on", "off"] = Field(
         "auto",
@@ -230,10 +234,6 @@ class ImageTraining(Training):
     sample_prompts: tuple[str, ...] = Field(
         (), max_length=8, description="prompts of the samples, one a line; default: a caption"
     )
-    keep_loras: int = Field(
-        2, ge=0, le=20, description="LoRAs kept from along the way, to choose from; 0: only the last"
-    )
-    prove: bool = Field(False, description="at the end draw with and without it, and advise a weight")
 
 
 class TextTraining(Training):
@@ -280,11 +280,20 @@ class MergeSettings(Settings):
     output: Path | None = Field(None, description="folder to write; default: beside the LoRA, _merged")
 
 
-class ProofSettings(Settings):
+class Proving(Settings):
+    """What proving an image LoRA and a text LoRA have in common."""
+
+    lora: Path = Field(description="LoRA to prove: an image LoRA's file or a text LoRA's folder")
+    base: str = Field("", description="base model; default: the one that it was trained on")
+    seed: int = Field(42, ge=0, le=2**32 - 17, description="seed of the first pictures or replies")
+    use_advised: bool = Field(
+        False, description="make the LoRA that is advised the next version, where it isn't the finished one"
+    )
+
+
+class ProofSettings(Proving):
     """Proves an image LoRA: draws with and without it, scores both, advises a checkpoint and a weight."""
 
-    lora: Path = Field(description="image LoRA to prove")
-    base: str = Field("", description="image base model; default: the one that it was trained on")
     prediction: Prediction = Field("auto", description=PREDICTION)
     pictures: Path | None = Field(
         None, description="folder of its training pictures; default: from the .yaml file beside it"
@@ -296,11 +305,17 @@ class ProofSettings(Settings):
         (0.5, 0.75, 1.0, 1.25), min_length=1, max_length=8, description="weights to draw it at"
     )
     seeds: int = Field(2, ge=1, le=16, description="pictures of each prompt at each weight")
-    seed: int = Field(42, ge=0, le=2**32 - 17, description="seed of the first of them")
     steps: int = Field(0, ge=0, le=100, description="drawing steps a picture; 0: the base's own")
-    use_advised: bool = Field(
-        False, description="make the LoRA that is advised the next version, where it isn't the finished one"
+
+
+class TextProofSettings(Proving):
+    """Proves a text LoRA: base and LoRA answer the same topics; scores both, advises a checkpoint."""
+
+    texts: Path | None = Field(
+        None, description="texts of yours that it hasn't learnt; default: those that its training held out"
     )
+    topics: int = Field(12, ge=1, le=100, description="most held-out topics that are answered")
+    replies: int = Field(3, ge=1, le=16, description="replies to each topic, each at a seed of its own")
 
 
 class Style(Settings):
@@ -425,6 +440,11 @@ def training(values: dict[str, Any], where: object = "the settings") -> Training
     if kind not in TRAINING:
         raise Mistake("kind in {where} is {kind}; it must be image or text.", where=where, kind=kind)
     return make(TRAINING[kind], values, where)
+
+
+def proving(values: dict[str, Any], where: object = "the settings") -> Proving:
+    """Settings of a proof; what stands at `lora` says which: a folder is a text LoRA."""
+    return make(TextProofSettings if Path(values["lora"]).is_dir() else ProofSettings, values, where)
 
 
 def parse_changes(pairs: list[str]) -> dict[str, Any]:

@@ -55,7 +55,15 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 "here, and can be stopped and continued at any time.",
                 "Next: train the text LoRA",
             )
-            proving = proof.build(studio, frame)
+            proving = proof.build(
+                studio,
+                frame,
+                "proof",
+                "Image LoRA",
+                "The same prompts with and without the LoRA, and which weight to use.",
+                "Ready to prove",
+                "Press Prove it: it draws some pictures with and without the LoRA and scores them.",
+            )
             with gr.Column(elem_classes="st-card"):
                 heading("Finished image LoRAs", "They can be used in Compose, and in other programs.")
                 shelf = gr.HTML()

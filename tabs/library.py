@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from core.lora import report
+from core.lora import proofpage
 from core.project import read_lineage
 from tabs.widgets import address, empty
 from tabs.wiring import Page
@@ -29,8 +29,8 @@ def shelf(page: Page, loras: Sequence[Path]) -> str:
 
 def _proof(page: Page, path: Path) -> str:
     """A link to a LoRA's proof; empty where it has none."""
-    file = report.folder_of(path) / "proof.html"
-    if not file.is_file():
+    file = proofpage.page_of(path)
+    if file is None:
         return ""
     return f" · <a href='{address(file)}' target='_blank' rel='noopener'>{page.say('Proof')}</a>"
 

@@ -1,49 +1,52 @@
-"""Proves a finished image LoRA: one button, then pictures with and without it, and which weight to use.
+"""Proves a finished LoRA: one button, then what it makes beside what its base makes, and which one to use.
 
-Shows what core.lora.proof left beside the LoRA, in the page's language. Where it advises a LoRA that was kept
+Shows what core.lora.prove left beside the LoRA, in the page's language. Where it advises a LoRA that was kept
 along the way, one more button makes that the project's next version.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core.jobs import Mistake
-from core.lora import advised, report
+from core.lora import advised, proofpage, report, text_report
 from core.project import Project
-from core.settings import ProofSettings
+from core.settings import proving
 from tabs import jobpanel, work
 from tabs.frame import Frame
 from tabs.widgets import address, chooser, heading
 from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
+TRAINING = {"proof": "image", "text_proof": "text"}
 
-def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
-    """The buttons, the job panel and the newest proof, hidden until there is a LoRA; returns the panel."""
+
+def build(
+    studio: Studio, frame: Frame, kind: str, choice: str, about: str, ready: str, hint: str
+) -> jobpanel.Panel:
+    """The buttons, their job panel and the newest proof, hidden until there is a LoRA; returns the panel.
+
+    kind: of its job, which says what is proved. choice: the list's label; about: stands under the heading;
+    ready, hint: stand in the panel before the first proof.
+    """
     with gr.Column(visible=False) as part:
         with gr.Column(elem_classes="st-card"):
-            heading("Does it work?", "The same prompts with and without the LoRA, and which weight to use.")
+            heading("Does it work?", about)
             with gr.Row(elem_classes="st-pair st-proving"):
-                chosen = chooser("Image LoRA", [], None, "proof-choice")
-                start = gr.Button(static("Prove it"), elem_id="start-proof", min_width=140)
+                chosen = chooser(choice, [], None, f"{kind}-choice")
+                start = gr.Button(static("Prove it"), elem_id=f"start-{kind}", min_width=140)
             take = gr.Button(
-                static("Put the advised LoRA into the library"), visible=False, elem_id="take-advised"
+                static("Put the advised LoRA into the library"), visible=False, elem_id=f"take-{kind}"
             )
-            shown = gr.HTML(elem_id="proof")
-        panel = jobpanel.build(
-            studio,
-            frame,
-            "proof",
-            "Ready to prove",
-            "Press Prove it: it draws some pictures with and without the LoRA and scores them.",
-        )
+            shown = gr.HTML(elem_id=kind)
+        panel = jobpanel.build(studio, frame, kind, ready, hint)
 
     def offer(page: Page, project: str) -> Any:
-        made = studio.open(project).image_loras()
+        made = loras(studio.open(project), kind)
         choices = [(path.stem, str(path)) for path in made]
         return gr.update(choices=choices, value=choices[0][1] if made else None), gr.update(
             visible=bool(made)
@@ -56,7 +59,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
 
     def prove(page: Page, project: str, lora: str | None) -> None:
         path = one_of(studio.open(project), lora)
-        work.submit(studio, "proof", page.say("Proof of {name}", name=path.stem), ProofSettings(lora=path))
+        work.submit(studio, kind, page.say("Proof of {name}", name=path.stem), proving({"lora": path}))
 
     def put(page: Page, project: str, lora: str | None) -> str:
         made = advised.take(one_of(studio.open(project), lora))
@@ -64,17 +67,23 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
         return made.stem
 
     here = {"project": frame.project}
-    watch(studio, [*frame.arrivals, *frame.after("image")], offer, inputs=here, outputs=[chosen, part])
+    trained = TRAINING[kind]
+    watch(studio, [*frame.arrivals, *frame.after(trained)], offer, inputs=here, outputs=[chosen, part])
     one = here | {"lora": chosen}
-    watch(studio, [chosen.change, *frame.after("image", "proof")], show, inputs=one, outputs=[shown, take])
+    watch(studio, [chosen.change, *frame.after(trained, kind)], show, inputs=one, outputs=[shown, take])
     connect(studio, [start.click], prove, inputs=one)
-    connect(studio, [take.click], put, inputs=one, outputs=[frame.ended["image"]])
+    connect(studio, [take.click], put, inputs=one, outputs=[frame.ended[trained]])
     return panel
 
 
+def loras(project: Project, kind: str) -> Sequence[Path]:
+    """The LoRAs that a kind of proof is for, newest first."""
+    return project.text_loras() if TRAINING[kind] == "text" else project.image_loras()
+
+
 def one_of(project: Project, lora: str | None) -> Path:
-    """The project's image LoRA of that path. Raises Mistake where it has none such."""
-    for path in project.image_loras():
+    """The project's LoRA of that path. Raises Mistake where it has none such."""
+    for path in (*project.image_loras(), *project.text_loras()):
         if str(path) == lora:
             return path
     raise Mistake("There is no LoRA {path}; check the name.", path=lora)
@@ -82,6 +91,9 @@ def one_of(project: Project, lora: str | None) -> Path:
 
 def proof(page: Page, lora: Path) -> str:
     """A LoRA's proof as HTML in the page's language; empty where there is none."""
-    folder = report.folder_of(lora)
+    folder = proofpage.folder_of(lora)
+    if lora.is_dir():
+        words = text_report.read(folder)
+        return text_report.body(words, page.say) if words else ""
     found = report.read(folder)
     return report.body(found, lambda file: address(folder / file), page.say) if found else ""

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from core.settings import TextTraining
-from tabs import chat, jobpanel, library, scripts, texts, training
+from tabs import chat, jobpanel, library, proof, scripts, texts, training
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, watch
@@ -26,7 +26,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 frame,
                 TextTraining,
                 "Train the text LoRA",
-                ("max_length", "holdout", "use_rslora", "quantize", "export_merged"),
+                ("max_length", "holdout", "use_rslora", "quantize", "export_merged", "keep_loras", "prove"),
             )
         with gr.Column(scale=6):
             panel = jobpanel.build(
@@ -36,6 +36,15 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 "Ready to train",
                 "Press Train: the loss and a sample of the new voice appear here.",
                 "Next: make a video",
+            )
+            proving = proof.build(
+                studio,
+                frame,
+                "text_proof",
+                "Text LoRA",
+                "Base and LoRA answer the same topics, which it has not learnt.",
+                "Ready to prove",
+                "Press Prove it: it writes replies with and without the LoRA and scores them.",
             )
             topics, saved = texts.build(studio, frame, source, controls)
             chat.build(studio, frame)
@@ -57,8 +66,13 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     numbers = {
         name: controls.chosen[name] for name in ("batch_size", "epochs", "gradient_accumulation", "max_steps")
     }
-    counted = [*frame.arrivals, *frame.after("text"), saved.change, *(one.change for one in numbers.values())]
+    counted = [
+        *frame.arrivals,
+        *frame.after("text", "text_proof"),
+        saved.change,
+        *(one.change for one in numbers.values()),
+    ]
     watch(studio, counted, count, inputs=here | numbers, outputs=[seen, shelf])
     asked = here | {"preset": controls.recipe, "task": source.task} | controls.chosen
     training.starts(studio, controls, "Text LoRA {name}", settings, asked)
-    return [panel, topics]
+    return [panel, topics, proving]

@@ -18,7 +18,9 @@ from core.settings import (
     ImageTraining,
     LabelSettings,
     ProofSettings,
+    Proving,
     Settings,
+    TextProofSettings,
     TextTraining,
     TopicsSettings,
     dump,
@@ -47,8 +49,8 @@ def _train(settings: ImageTraining | TextTraining) -> Job:
     return train(settings)
 
 
-def _prove(settings: ProofSettings) -> Job:
-    from core.lora.proof import prove
+def _prove(settings: Proving) -> Job:
+    from core.lora.prove import prove
 
     return prove(settings)
 
@@ -70,6 +72,7 @@ KINDS = {
     "image": Kind(ImageTraining, _train),
     "text": Kind(TextTraining, _train),
     "proof": Kind(ProofSettings, _prove),
+    "text_proof": Kind(TextProofSettings, _prove),
     "topics": Kind(TopicsSettings, _topics),
     "compose": Kind(ComposeSettings, _compose),
 }

@@ -7,24 +7,26 @@ model.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from core.jobs import Mistake
-from core.lora import formats, report
-from core.lora.report import Figures
-from core.lora.train import kept_file, next_path, trained_with
+from core.jobs import Mistake, Progress
+from core.lora import origin, proofpage, report, text_report
+from core.lora.train import next_path
 from core.project import file_hash, lineage, read_lineage, replacing, write_lineage
+from core.settings import ImageTraining, TextTraining, Training
 
 
-def offered(lora: Path) -> tuple[Figures, Path] | None:
+def offered(lora: Path) -> tuple[report.Figures | text_report.Figures, Path] | None:
     """What the proof of `lora` advises in its stead, figures and file; None where it advises no other."""
-    proof, training = report.read(report.folder_of(lora)), trained_with(lora)
+    folder, training = proofpage.folder_of(lora), _training(lora)
+    proof = text_report.read(folder) if lora.is_dir() else report.read(folder)
     best = proof.advised if proof else None
     if best is None or best.step is None or training is None:
         return None
-    file = kept_file(training, lora, best.step)
-    return (best, file) if file.is_file() else None
+    kept = origin.kept_file(training, lora, best.step)
+    return (best, kept) if _weights(kept).is_file() else None
 
 
 def take(lora: Path) -> Path:
@@ -32,21 +34,41 @@ def take(lora: Path) -> Path:
 
     One that was taken before is given back as it is. Raises Mistake where the proof advises nothing else.
     """
-    found, training = offered(lora), trained_with(lora)
+    found, training = offered(lora), _training(lora)
     if found is None or training is None:
         raise Mistake("The proof of {name} advises no other LoRA than this one.", name=lora.stem)
-    best, file = found
-    formats.read(file)  # whole, or a Mistake
-    for path in sorted(lora.parent.glob("*.safetensors")):
-        if path.stat().st_size == file.stat().st_size and file_hash(path) == file_hash(file):
+    best, kept = found
+    for path in sorted(lora.parent.glob("lora_v*")):
+        if _same(_weights(path), _weights(kept)):
             return path
     made = read_lineage(lora)
     passes = max(1, round(training.epochs * (best.step or 0) / made["steps"]))
     path = next_path(training.model_copy(update={"lora_dir": lora.parent, "epochs": passes}))
     with replacing(path) as part:
-        shutil.copyfile(file, part)
+        shutil.copytree(kept, part) if kept.is_dir() else shutil.copyfile(kept, part)
     of_the_last_step = {"made", "figures", "advice"}
-    kept = {name: value for name, value in made.items() if name not in of_the_last_step}
+    stays = {name: value for name, value in made.items() if name not in of_the_last_step}
     now = {"steps": best.step, "kept_from": lora.name, "advised": asdict(best)}
-    write_lineage(path, lineage(**{**kept, **now}))
+    write_lineage(path, lineage(**{**stays, **now}))
     return path
+
+
+def taken(lora: Path) -> Iterator[Progress]:
+    """Takes the advised LoRA where there is one, and says so."""
+    if offered(lora):
+        yield Progress("Saving the LoRA", text=f"{take(lora)} is the advised LoRA")
+
+
+def _training(lora: Path) -> Training | None:
+    return origin.training(lora, TextTraining if lora.is_dir() else ImageTraining)
+
+
+def _weights(lora: Path) -> Path:
+    """The file that holds a LoRA's numbers."""
+    return lora / "adapter_model.safetensors" if lora.is_dir() else lora
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.suffix != other.suffix or not one.is_file() or one.stat().st_size != other.stat().st_size:
+        return False
+    return file_hash(one) == file_hash(other)

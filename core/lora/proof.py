@@ -20,12 +20,11 @@ from core.images.captions import CaptionedImage, read_captions
 from core.images.importing import open_picture, picture_size
 from core.images.tagging import Tagger
 from core.jobs import Clock, Mistake, Progress
-from core.lora import advised, formats, report
+from core.lora import advised, formats, origin, proofpage, report
 from core.lora.artist import Artist, Sampling, sampling
 from core.lora.judge import Judge, Score
 from core.lora.pictures import cover, kept_out, nearest
 from core.lora.report import Figures, Proof
-from core.lora.train import kept_folder, trained_with
 from core.project import write_atomic
 from core.settings import ImageTraining, ProofSettings
 
@@ -51,7 +50,7 @@ class Subject:
 
 
 def prove(settings: ProofSettings) -> Iterator[Progress]:
-    """Draws, scores and advises; the last report's `result` is the page, see `report.folder_of`.
+    """Draws, scores and advises; the last report's `result` is the page, see `proofpage.folder_of`.
 
     Stopping writes what was judged until then. Raises Mistake for a LoRA without a record of its pictures,
     pictures that can't be read, and a LoRA that doesn't fit the base.
@@ -70,15 +69,15 @@ def prove(settings: ProofSettings) -> Iterator[Progress]:
         page = work.write()
         del work
         device.free()
-    if settings.use_advised and advised.offered(settings.lora):
-        yield Progress("Saving the LoRA", text=f"{advised.take(settings.lora)} is the advised LoRA")
+    if settings.use_advised:
+        yield from advised.taken(settings.lora)
     yield Progress("Done", text=advice, result=page)
 
 
 def find(settings: ProofSettings) -> Subject:
     """The LoRA with what it was made of: by the settings, else by its lineage. Raises Mistake."""
     held = formats.read(settings.lora)
-    training = trained_with(settings.lora)
+    training = origin.training(settings.lora, ImageTraining)
     folder = settings.pictures or (training and training.train_data_dir)
     if not folder:
         raise Mistake(
@@ -92,7 +91,7 @@ def find(settings: ProofSettings) -> Subject:
     if not prompts:
         raise Mistake("The pictures in {folder} have no captions to draw; give prompts.", folder=folder)
     return Subject(
-        loras=_loras(settings.lora, training),
+        loras=origin.along(settings.lora, training),
         base=settings.base or (training.base_model if training else basemodels.EMBEDDED),
         prediction=_prediction(settings, training),
         trigger=trigger,
@@ -107,13 +106,6 @@ def _prediction(settings: ProofSettings, training: ImageTraining | None) -> str:
     if settings.prediction == "auto" and training and not settings.base:
         return training.prediction
     return settings.prediction
-
-
-def _loras(lora: Path, training: ImageTraining | None) -> dict[int | None, Path]:
-    """The LoRAs kept along the way and the finished one, by step."""
-    kept = sorted(kept_folder(training, lora).glob("step-*.safetensors")) if training else []
-    found: dict[int | None, Path] = {int(path.stem.removeprefix("step-")): path for path in kept}
-    return found | {None: lora}
 
 
 def _prompts(images: Sequence[CaptionedImage], training: ImageTraining | None) -> tuple[str, ...]:
@@ -206,14 +198,11 @@ class _Work:
         """The page on what was judged, beside the LoRA and in its run's folder; None before the LoRA was."""
         if len(self.figures) < 2:
             return None
-        folder = report.folder_of(self.settings.lora)
+        folder = proofpage.folder_of(self.settings.lora)
         for name, picture in self.drawn.items():
             write_atomic(folder / name, picture)
         page = report.write(self.proof(), folder)
-        run = self.subject.run
-        if run is not None and run.is_dir() and run.resolve() != self.settings.lora.parent.resolve():
-            for file in (page, page.with_suffix(".json")):
-                write_atomic(run / file.name, file.read_bytes())
+        proofpage.copy_to_run(page, self.settings.lora, self.subject.run)
         return page
 
 

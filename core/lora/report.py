@@ -1,26 +1,21 @@
-"""What a proof found: figures, the advice that follows from them, and the page that shows both.
+"""What an image LoRA's proof found: figures, the advice that follows from them, and what shows both.
 
-Works on plain data; knows nothing about models. The page's words go through `say(text, **values)`, which the
-window replaces by its own language's.
+Works on plain data; knows nothing about models. A page's frame, tables and files are core.lora.proofpage's.
 """
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
-from core.project import write_atomic
-from core.settings import ROOT
+from core.lora import proofpage
+from core.lora.proofpage import Say, english, lora_name
 
 # Chosen by hand. The embedded labeller gives the sample pictures 0.36 with their own names, 0.23 with others.
 PROMPT_LOSS = 0.05  # cosine by which pictures may fit their prompts less than the base's do
-STYLE_SHEET = ROOT / "assets" / "css" / "proof.css"
-
-Say = Callable[..., str]
 
 
 @dataclass(frozen=True)
@@ -74,33 +69,25 @@ def _keeps(one: Figures) -> bool:
     return one.kept >= -PROMPT_LOSS
 
 
-def folder_of(lora: Path) -> Path:
-    """Where a LoRA's proof stands: proof.html, proof.json and pictures in `x.proof` beside the LoRA."""
-    return lora.with_suffix(".proof")
-
-
 def write(proof: Proof, folder: Path) -> Path:
-    """Writes proof.json and proof.html beside the pictures in `folder`; returns the page."""
+    """Writes proof.json and proof.html, its pictures inside, beside the pictures in `folder`; the page."""
     advised = asdict(proof.advised) if proof.advised else None
     values = asdict(proof) | {"advice": advice(proof), "advised": advised}
-    write_atomic(folder / "proof.json", json.dumps(values, ensure_ascii=False, indent=1))
-    return write_atomic(folder / "proof.html", page(proof, folder))
+
+    def inside(picture: str) -> str:
+        return f"data:image/jpeg;base64,{base64.b64encode((folder / picture).read_bytes()).decode()}"
+
+    return proofpage.write(folder, values, proof.lora, body(proof, inside))
 
 
 def read(folder: Path) -> Proof | None:
     """The proof in a folder; None where there is none."""
-    file = folder / "proof.json"
-    if not file.is_file():
+    values = proofpage.read(folder)
+    if values is None:
         return None
-    values = json.loads(file.read_text(encoding="utf-8"))
     figures = tuple(Figures(**one) for one in values["figures"])
     plain = {name: values[name] for name in Proof.__dataclass_fields__}
     return Proof(**plain | {name: tuple(plain[name]) for name in ("prompts", "seeds")} | {"figures": figures})
-
-
-def english(text: str, **values: object) -> str:
-    """The text itself, its places filled."""
-    return text.format(**values) if values else text
 
 
 def advice(proof: Proof, say: Say = english) -> str:
@@ -132,30 +119,13 @@ def advice(proof: Proof, say: Say = english) -> str:
 
 def title(one: Figures, say: Say = english) -> str:
     """What a row is called: the base, the finished LoRA, the LoRA of a step."""
-    if one.weight == 0:
-        return say("the base alone")
-    return say("the finished LoRA") if one.step is None else say("the LoRA of step {step}", step=one.step)
+    return say("the base alone") if one.weight == 0 else lora_name(one.step, say)
 
 
 def picture_name(step: int | None, weight: float, prompt: int, seed: int) -> str:
     """File name of the picture drawn from the prompt of that number at a seed."""
     lora = "base" if weight == 0 else f"{'final' if step is None else f'step-{step}'}-{weight:g}"
     return f"{lora}-prompt-{prompt + 1}-seed-{seed}.jpg"
-
-
-def page(proof: Proof, folder: Path) -> str:
-    """The proof as one HTML file with its pictures inside, in English."""
-
-    def inside(picture: str) -> str:
-        return f"data:image/jpeg;base64,{base64.b64encode((folder / picture).read_bytes()).decode()}"
-
-    heading = escape(proof.lora)
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
-        f"content='width=device-width'><title>{heading}</title><style>"
-        f"{STYLE_SHEET.read_text(encoding='utf-8')}</style></head><body class='st-proofpage'>"
-        f"<h1>{heading}</h1>{body(proof, inside)}</body></html>\n"
-    )
 
 
 def body(proof: Proof, address: Callable[[str], str], say: Say = english) -> str:
@@ -174,7 +144,7 @@ def body(proof: Proof, address: Callable[[str], str], say: Say = english) -> str
 def _table(proof: Proof, say: Say) -> str:
     heads = [say("LoRA"), say("Weight"), say("Style"), say("Prompt"), say("Nearest training picture")]
     rows = "".join(_row(one, one == proof.advised, say) for one in proof.figures)
-    return _wide(heads, rows)
+    return proofpage.table(heads, rows)
 
 
 def _row(one: Figures, advised: bool, say: Say) -> str:
@@ -187,7 +157,7 @@ def _row(one: Figures, advised: bool, say: Say) -> str:
         f"{one.prompt:.3f}" + ("" if plain else f" ({one.kept:+.3f})"),
         nearest + (" · " + say("{count} copies", count=one.copies) if one.copies else ""),
     ]
-    return f"<tr{' class=st-best' if advised else ''}>{_cells('td', cells)}</tr>"
+    return proofpage.row(cells, advised)
 
 
 def _pairs(proof: Proof, step: int | None, opened: bool, address: Callable[[str], str], say: Say) -> str:
@@ -200,8 +170,7 @@ def _pairs(proof: Proof, step: int | None, opened: bool, address: Callable[[str]
             files = [picture_name(one.step, one.weight, number, seed) for one in shown]
             pictures = "".join(f"<td><img alt='' src='{escape(address(file))}'></td>" for file in files)
             rows += f"<tr><th scope='row'>{escape(prompt)}<br>{seed}</th>{pictures}</tr>"
-    heading = f"<summary>{escape(title(shown[-1], say))}</summary>"
-    return f"<details{' open' if opened else ''}>{heading}{_wide(heads, rows, 'st-pairs')}</details>"
+    return proofpage.folded(title(shown[-1], say), proofpage.table(heads, rows, "st-pairs"), opened)
 
 
 def _rule(proof: Proof, say: Say) -> str:
@@ -220,15 +189,3 @@ def _rule(proof: Proof, say: Say) -> str:
             loss=f"{PROMPT_LOSS:g}",
         )
     )
-
-
-def _wide(heads: Sequence[str], rows: str, kind: str = "") -> str:
-    """A table that may be wider than the page."""
-    table = (
-        f"<table class='{kind}'><thead><tr>{_cells('th', heads)}</tr></thead><tbody>{rows}</tbody></table>"
-    )
-    return f"<div class='st-wide' tabindex='0'>{table}</div>"
-
-
-def _cells(tag: str, texts: Sequence[str]) -> str:
-    return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)

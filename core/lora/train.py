@@ -17,9 +17,10 @@ from core.jobs import Mistake, Progress
 from core.lora import changes, compiling, logs, loop, measured, peftfolder, preflight, text_needs
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
+from core.lora.origin import kept_file
 from core.lora.stepper import peak_memory_bytes
-from core.project import lineage, read_lineage, safe_name, write_atomic, write_lineage
-from core.settings import ImageTraining, MergeSettings, ProofSettings, TextTraining, Training, dump, make
+from core.project import lineage, safe_name, write_atomic, write_lineage
+from core.settings import ImageTraining, MergeSettings, TextTraining, Training, dump, proving
 
 
 def train(settings: Training) -> Iterator[Progress]:
@@ -70,10 +71,10 @@ def train(settings: Training) -> Iterator[Progress]:
     memory = peak_memory_bytes(recipe.device) / device.GIB
     del recipe
     device.free()
-    if isinstance(settings, ImageTraining) and settings.prove and processes.is_main_process:
-        from core.lora.proof import prove
+    if settings.prove and processes.is_main_process:
+        from core.lora.prove import prove
 
-        yield from _besides(prove(ProofSettings(lora=path)))
+        yield from _besides(prove(proving({"lora": path})))
     if isinstance(settings, TextTraining) and processes.is_main_process:
         if settings.export_merged:
             from core.lora.merge import merge
@@ -126,29 +127,8 @@ def next_path(settings: Training) -> Path:
     return folder / f"lora_v{number}_{name}_r{settings.lora_rank}_ep{settings.epochs}{suffix}"
 
 
-def kept_folder(settings: ImageTraining, path: Path) -> Path:
-    """Where the LoRAs kept along the way to the finished LoRA `path` stand: step-00000060.safetensors, …"""
-    return settings.output_dir / "kept" / path.stem
-
-
-def kept_file(settings: ImageTraining, path: Path, step: int) -> Path:
-    """The one of them that was kept after `step`."""
-    return kept_folder(settings, path) / f"step-{step:08d}.safetensors"
-
-
-def trained_with(lora: Path) -> ImageTraining | None:
-    """The settings an image LoRA was trained with, from its lineage; None where there is none."""
-    values = read_lineage(lora).get("settings")
-    if not isinstance(values, dict):
-        return None
-    known = {name: value for name, value in values.items() if name in ImageTraining.model_fields}
-    return make(ImageTraining, known, lora.with_suffix(".yaml"))
-
-
 def kept_loras(settings: Training, path: Path, steps: int) -> dict[int, Path]:
     """LoRAs to be kept along the way of `steps`, evenly spread, by step."""
-    if not isinstance(settings, ImageTraining):
-        return {}
     parts = settings.keep_loras + 1
     at = {steps * part // parts for part in range(1, parts)} - {0, steps}
     return {step: kept_file(settings, path, step) for step in at}

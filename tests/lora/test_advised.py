@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from core.jobs import Mistake
-from core.lora import advised, formats, report
+from core.lora import advised, formats, proofpage, report
 from core.lora.layers import Lora
+from core.lora.origin import kept_file
 from core.lora.report import Figures, Proof
-from core.lora.train import kept_file, next_path
+from core.lora.train import next_path
 from core.project import read_lineage, write_lineage
 
 BASE = Figures(None, 0.0, 0.60, 0.0, 0.0, 0.30, 0.0, "a.png", 0.7, 0.5, 0)
@@ -40,9 +41,9 @@ def finished(image_settings, tmp_path):
     write_lineage(path, made)
 
     def proved(best):
-        report.folder_of(path).mkdir(exist_ok=True)
+        proofpage.folder_of(path).mkdir(exist_ok=True)
         found = Proof(path.name, "embedded", (), (), 0.8, 0.9, 0.6, (BASE, LAST, best))
-        report.write(found, report.folder_of(path))
+        report.write(found, proofpage.folder_of(path))
         return path
 
     return proved

@@ -17,7 +17,7 @@ from core import commands
 from core.basemodels import load_labeller
 from core.images.tagging import Tagger
 from core.jobs import Mistake
-from core.lora import formats, proof, report
+from core.lora import formats, proof, proofpage, report
 from core.lora.artist import Artist, sampling
 from core.lora.judge import Judge
 from core.lora.report import Figures, Proof
@@ -74,12 +74,12 @@ def test_a_training_leaves_loras_along_the_way_and_its_proof(trained):
     assert "ss_training_finished_at" not in first.metadata
     changes = [max(float(layer.up.abs().max()) for layer in one.layers.values()) for one in (first, second)]
     assert 0 < changes[0] != changes[1]
-    found = report.read(report.folder_of(trained))
+    found = report.read(proofpage.folder_of(trained))
     assert [one.step for one in found.figures] == [None, *[3] * 4, *[6] * 4, *[None] * 4]
     assert found.prompts == ("inkwash, a river", "inkwash, a bridge", "inkwash, a lamp")
     run = trained.parent.parent / "runs" / "ink"
     for name in ("proof.html", "proof.json"):
-        assert (run / name).read_bytes() == (report.folder_of(trained) / name).read_bytes()
+        assert (run / name).read_bytes() == (proofpage.folder_of(trained) / name).read_bytes()
 
 
 def test_at_weight_0_it_is_the_base_and_afterwards_too(trained, tiny_base):
@@ -156,12 +156,12 @@ def test_advised_is_the_most_style_that_keeps_the_prompt_and_copies_nothing():
 
 
 def test_the_page_stands_alone_and_shows_every_pair(trained):
-    text = (report.folder_of(trained) / "proof.html").read_text(encoding="utf-8")
+    text = (proofpage.folder_of(trained) / "proof.html").read_text(encoding="utf-8")
     assert "http" not in text and "<script" not in text
     pictures = re.findall(r"src='data:image/jpeg;base64,([^']+)'", text)
     assert len(pictures) == text.count("<img") == 3 * (3 * 2) * (1 + 4)
     assert {Image.open(io.BytesIO(base64.b64decode(one))).size for one in pictures} == {(32, 32)}
-    found = report.read(report.folder_of(trained))
+    found = report.read(proofpage.folder_of(trained))
     assert text.count("<tr") >= 1 + len(found.figures) and report.advice(found).split(":")[0] in text
     assert all(prompt in text for prompt in found.prompts)
 
@@ -174,7 +174,7 @@ def test_stopping_keeps_what_was_judged(trained, tmp_path):
         if step.text and "weight 0.5" in step.text:
             break
     job.close()
-    assert [one.weight for one in report.read(report.folder_of(lora)).figures] == [0, 0.5]
+    assert [one.weight for one in report.read(proofpage.folder_of(lora)).figures] == [0, 0.5]
 
 
 def test_prompts_are_held_out_captions_and_have_the_trigger_once(image_settings):

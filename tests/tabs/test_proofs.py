@@ -8,15 +8,17 @@ import pytest
 from playwright.sync_api import expect
 
 from core.jobs import Mistake
-from core.lora import formats, report
+from core.lora import formats, proofpage, report, text_proof
 from core.lora.layers import Lora
+from core.lora.origin import kept_file
 from core.lora.report import Figures, Proof
-from core.lora.train import kept_file
 from core.project import write_lineage
-from core.settings import ImageTraining
-from tabs import library, proof
+from core.settings import ImageTraining, TextProofSettings, TextTraining
+from core.texts.samples import TextSample, write_samples
+from tabs import library, proof, work
 from tabs.wiring import Page
 
+WORDS = ("boat", "lantern", "market", "teapot", "kite", "harbour", "window", "orchard")
 BASE = Figures(None, 0.0, 0.60, 0.0, 0.0, 0.30, 0.0, "a <b>.png", 0.7, 0.5, 0)
 
 
@@ -27,7 +29,7 @@ def lora(studio):
     path.write_bytes(b"")
     best = Figures(None, 1.0, 0.7, 0.1, 0.01, 0.3, 0.0, "1.png", 0.7, 0.5, 0)
     found = Proof(path.name, "embedded", ("a <boat>",), (7,), 0.8, 0.9, 0.6, (BASE, best))
-    folder = report.folder_of(path)
+    folder = proofpage.folder_of(path)
     folder.mkdir()
     for weight in (0.0, 1.0):
         (folder / report.picture_name(None, weight, 0, 7)).write_bytes(b"jpeg")
@@ -48,6 +50,57 @@ def test_the_library_links_to_it(lora, studio):
     assert library.shelf(Page("en"), [lora]).count("proof.html") == 1
     assert "proof.html" not in library.shelf(Page("en"), [other])
     assert proof.proof(Page("en"), other) == ""
+
+
+def random_text_lora(project, base):
+    """A text LoRA of random numbers on a tiny language model, as if trained on half of eight texts."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folder = project.loras() / "lora_v1_voice_r2_ep1"
+    model = AutoModelForCausalLM.from_pretrained(base)
+    get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")).save_pretrained(
+        folder
+    )
+    said = [TextSample(f"a {word}", f"The {word} waits. Nobody asks the {word}.") for word in WORDS]
+    file = write_samples(project.texts("spoken") / "train.jsonl", said)
+    made = TextTraining(
+        base_model=str(base),
+        train_data_path=file,
+        holdout=0.5,
+        precision="fp32",
+        output_dir=project.runs() / "voice",
+    )
+    write_lineage(folder, {"made": "today", "settings": made.model_dump(mode="json")})
+    return folder
+
+
+@pytest.fixture
+def short_replies(monkeypatch):
+    """Replies of a few words: writing them takes most of a test's time."""
+    monkeypatch.setattr(text_proof, "MOST_TOKENS", 16)
+
+
+def test_a_text_lora_is_proved_shown_and_linked_too(studio, tiny_llm, short_replies):
+    lora = random_text_lora(studio.project, tiny_llm)
+    assert proof.proof(Page("en"), lora) == ""
+    assert proof.one_of(studio.project, str(lora)) == lora
+    list(work.KINDS["text_proof"].run(TextProofSettings(lora=lora, replies=1)))
+    english, chinese = proof.proof(Page("en"), lora), proof.proof(Page("zh"), lora)
+    assert "waits. Nobody asks" in english and "Perplexity" in english and "困惑度" in chinese
+    assert library.shelf(Page("en"), [lora]).count("proof.html") == 1
+    assert proof.loras(studio.project, "text_proof") == [lora]
+
+
+def test_one_button_proves_the_newest_text_lora(served, visit, tiny_llm, short_replies):
+    random_text_lora(served.studio.project, tiny_llm)
+    page = visit()
+    page.locator("#tab-text-button").click()
+    page.locator("#start-text_proof").click()
+    expect(page.locator("#job-text_proof .st-pill")).to_have_text("Done")
+    expect(page.locator("#text_proof .st-advice")).to_be_visible()
+    expect(page.locator("#text_proof .st-said").first.locator("tbody tr")).to_have_count(4)
+    assert page.problems == []
 
 
 def test_only_the_projects_own_are_proved(lora, studio, tmp_path):
@@ -98,14 +151,14 @@ def test_one_button_puts_the_advised_lora_into_the_library(served, visit):
     random_file(kept_file(made, path, 20), 2)
     write_lineage(path, {"steps": 40, "settings": made.model_dump(mode="json")})
     best = replace(BASE, step=20, weight=1.0, gain=0.1)
-    report.folder_of(path).mkdir()
-    report.write(Proof(path.name, "embedded", (), (), 0.8, 0.9, 0.6, (BASE, best)), report.folder_of(path))
+    proofpage.folder_of(path).mkdir()
+    report.write(Proof(path.name, "embedded", (), (), 0.8, 0.9, 0.6, (BASE, best)), proofpage.folder_of(path))
     page = visit()
     page.locator("#tab-image-button").click()
-    page.locator("#take-advised").click()
+    page.locator("#take-proof").click()
     expect(page.locator(".toast-body")).to_contain_text("lora_v6_tea_r2_ep2 is in the library now")
     expect(page.locator("#tab-image .st-shelf")).to_contain_text("lora_v6_tea_r2_ep2")
-    expect(page.locator("#take-advised")).to_be_hidden()
+    expect(page.locator("#take-proof")).to_be_hidden()
     page.locator("#tab-compose-button").click()
     expect(page.locator("#use-image input")).to_have_value("lora_v6_tea_r2_ep2")
     assert page.problems == []

@@ -1,0 +1,284 @@
+"""Proves a text LoRA: base and LoRA answer the same held-out topics, scored, and which one to use.
+
+Takes a finished LoRA and finds beside it what it was made of, with the LoRAs kept along the way. What is
+measured of texts stands in core.texts.style and core.texts.overlap, what it means in core.lora.text_report.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core import basemodels, device
+from core.jobs import Clock, Mistake, Progress
+from core.lora import advised, changes, origin, proofpage, text, text_report
+from core.lora.text_report import Figures, Proof, Traits
+from core.project import read_lineage
+from core.settings import TextProofSettings, TextTraining
+from core.texts.importing import read_texts
+from core.texts.overlap import Known, Run, dense, repeated
+from core.texts.samples import NARRATION, TextSample, learnt, messages, split
+from core.texts.speech import spoken_seconds
+from core.texts.style import Scale
+from core.texts.writer import Writer
+
+ROWS_AT_ONCE = 48  # replies that are written together
+JUDGED = 40  # held-out texts whose perplexity is taken, at most
+TEMPERATURE, TOP_P = 0.7, 0.92  # as the writer draws
+ROOM = 1.5  # a reply has room for so many times the tokens of the creator's longest text
+LEAST_TOKENS, MOST_TOKENS = 16, 200
+LONGEST = 2048  # tokens of a held-out text that are judged
+LEAST_COPY = {False: 8, True: 13}  # words, or characters: shorter passages are anybody's
+END = re.compile(r"[.!?…。！？～~][\"'”’」』)）]*$")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is proved, and by what.
+
+    loras: the kept and the finished LoRA, by step (None: finished). task: what is asked for.
+    held_out: texts that it has not learnt, training: those that it has, as far as they are known. changed: whether they were others at the training.
+    """
+
+    loras: dict[int | None, Path]
+    base: str
+    precision: str
+    task: str
+    held_out: tuple[TextSample, ...]
+    training: tuple[TextSample, ...]
+    changed: bool
+    run: Path | None
+
+
+def prove(settings: TextProofSettings) -> Iterator[Progress]:
+    """Answers, scores and advises; the last report's `result` is the page, see `proofpage.folder_of`.
+
+    Stopping writes what was judged until then. Raises Mistake for a LoRA without a record of its texts, one
+    that held none out, and one that doesn't fit the base.
+    """
+    yield Progress("Reading the texts")
+    subject = find(settings)
+    yield Progress("Loading the language model")
+    work = _Work(settings, subject, Writer(subject.base, subject.precision))
+    try:
+        yield from work.answer()
+        advice = text_report.advice(work.proof())
+    finally:
+        page = work.write()
+        del work
+        device.free()
+    yield from (Progress("Scoring", text=line) for line in advice[1:])
+    if settings.use_advised:
+        yield from advised.taken(settings.lora)
+    yield Progress("Done", text=advice[0], result=page)
+
+
+def find(settings: TextProofSettings) -> Subject:
+    """The LoRA with what it was made of: by the settings, else by its lineage. Raises Mistake."""
+    made = origin.training(settings.lora, TextTraining)
+    if made is None and settings.texts is None:
+        raise Mistake(
+            "Nothing in {path} says what it was trained on; give texts that it hasn't learnt as texts.",
+            path=settings.lora,
+        )
+    training, held_out, changed = _learnt(made, settings.lora, settings.texts is None)
+    if settings.texts is not None:
+        known = {sample.reply for sample in training}
+        found = learnt(read_texts(settings.texts).samples, made.task if made else NARRATION)
+        held_out = tuple(one for one in found if one.reply not in known)
+    if not held_out:
+        raise Mistake(
+            "{path} held no texts out to judge by; train it with holdout 0.1, or give others as texts.",
+            path=settings.lora,
+        )
+    return Subject(
+        loras=origin.along(settings.lora, made),
+        base=settings.base or (made.base_model if made else basemodels.EMBEDDED),
+        precision=made.precision if made else "auto",
+        task=made.task if made else NARRATION,
+        held_out=held_out,
+        training=training,
+        changed=changed,
+        run=made.output_dir if made else None,
+    )
+
+
+def _learnt(
+    made: TextTraining | None, lora: Path, needed: bool
+) -> tuple[tuple[TextSample, ...], tuple[TextSample, ...], bool]:
+    """Training and held-out texts as the training split them, and whether they have changed since.
+
+    Texts that are no longer there are a Mistake only where they are `needed`.
+    """
+    if made is None:
+        return (), (), False
+    try:
+        samples = read_texts(made.train_data_path).samples
+    except Mistake:
+        if needed:
+            raise
+        return (), (), False
+    then = read_lineage(lora).get("facts", {}).get("data")
+    now = changes.digest(changes.of_texts(samples))
+    training, held_out = split(learnt(samples, made.task), made.holdout, made.seed)
+    return training, held_out, then is not None and then != now
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said, and whether it ended by itself, at a sentence's end."""
+
+    text: str
+    ended: bool
+
+
+class _Work:
+    """The replies written and judged until now."""
+
+    def __init__(self, settings: TextProofSettings, subject: Subject, writer: Writer) -> None:
+        self.settings, self.subject, self.writer = settings, subject, writer
+        self.asked = evenly(subject.held_out, settings.topics)
+        self.judged = evenly(subject.held_out, JUDGED)
+        self.known = Known(sample.reply for sample in subject.training)
+        own = [sample.reply for sample in subject.held_out]
+        # What new texts of the creator's own share with the training texts is no copying.
+        natural = max((self.known.longest(one).length for one in own), default=0)
+        self.copied_from = max(natural, LEAST_COPY[dense(own)] - 1) + 1
+        self.own = self._traits([Reply(one, bool(END.search(one))) for one in own])
+        longest = max(len(writer.tokenizer(one, add_special_tokens=False)["input_ids"]) for one in own)
+        self.limit = min(max(round(ROOM * longest), LEAST_TOKENS), MOST_TOKENS)
+        self.scale: Scale | None = None
+        self.figures: list[Figures] = []
+
+    def answer(self) -> Iterator[Progress]:
+        """The base first, then each LoRA."""
+        voices = [(None, None), *((path, step) for step, path in self.subject.loras.items())]
+        at_once = max(1, ROWS_AT_ONCE // self.settings.replies)
+        groups = [self.asked[at : at + at_once] for at in range(0, len(self.asked), at_once)]
+        done, total = 0, len(voices) * (len(groups) + 1)
+        clock = Clock(total)
+        for lora, step in voices:
+            replies: list[list[Reply]] = []
+            with self.writer.voice(lora):
+                for group in groups:
+                    yield Progress("Writing replies", done, total, seconds_left=clock.left(done))
+                    replies += self._replies(group, len(replies))
+                    done += 1
+                yield Progress("Scoring", done, total, seconds_left=clock.left(done))
+                perplexity = math.exp(held_out_loss(self.writer, self.judged, self.subject.task))
+                done += 1
+            self.figures.append(self._compare(lora is not None, step, perplexity, replies))
+            yield Progress("Scoring", done, total, text=_told(self.figures[-1]))
+
+    def _compare(
+        self, lora: bool, step: int | None, perplexity: float, replies: Sequence[Sequence[Reply]]
+    ) -> Figures:
+        """Figures of the base's replies, which come first, or of a LoRA's."""
+        said = [[reply.text for reply in mine] for mine in replies]
+        if self.scale is None:
+            chosen = {id(sample) for sample in self.asked}
+            more = [sample.reply for sample in self.subject.held_out if id(sample) not in chosen]
+            self.scale = Scale([sample.reply for sample in self.asked], said, more)
+        places = self.scale.places(said) if self.scale.trusted else []
+        return Figures(
+            lora=lora,
+            step=step,
+            perplexity=perplexity,
+            style=statistics.mean(places) if places else None,
+            spread=statistics.stdev(places) if len(places) > 1 else 0.0,
+            traits=self._traits([reply for mine in replies for reply in mine]),
+            replies=tuple(map(tuple, said)),
+        )
+
+    def _replies(self, samples: Sequence[TextSample], first: int) -> list[list[Reply]]:
+        """Replies to each topic, all at once; `first`: the first topic's number, from which seeds follow."""
+        prompts = [self.writer.prompt(messages(sample.topic, task=self.subject.task)) for sample in samples]
+        count, seed = self.settings.replies, self.settings.seed + first
+        rows = self.writer.sample(prompts, count, seed, self.limit, TEMPERATURE, TOP_P)
+        said = [self._reply(row) for row in rows]
+        return [said[at : at + count] for at in range(0, len(said), count)]
+
+    def _reply(self, ids: list[int]) -> Reply:
+        said = self.writer.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        return Reply(said, len(ids) < self.limit and bool(END.search(said)))
+
+    def _traits(self, replies: Sequence[Reply]) -> Traits:
+        runs = [self.known.longest(reply.text) for reply in replies]
+        longest = max(runs, key=lambda run: run.length, default=Run(0, ""))
+        return Traits(
+            longest=longest.length,
+            passage=longest.passage,
+            shared=_mean([self.known.share(reply.text) for reply in replies]),
+            copies=sum(run.length >= self.copied_from for run in runs),
+            repeated=_mean([repeated(reply.text) for reply in replies]),
+            ended=_mean([float(reply.ended) for reply in replies]),
+            seconds=_mean([spoken_seconds(reply.text) for reply in replies]),
+        )
+
+    def proof(self) -> Proof:
+        """What was found until now."""
+        assert self.scale is not None
+        return Proof(
+            lora=self.settings.lora.name,
+            base=self.subject.base,
+            topics=tuple(sample.topic for sample in self.asked),
+            seed=self.settings.seed,
+            own=tuple(sample.reply for sample in self.asked),
+            own_traits=self.own,
+            held_out=len(self.judged),
+            known=len(self.subject.training),
+            changed=self.subject.changed,
+            told=self.scale.told,
+            trusted=self.scale.trusted,
+            enough=self.scale.enough,
+            figures=tuple(self.figures),
+        )
+
+    def write(self) -> Path | None:
+        """The page on what was judged, beside the LoRA and in its run's folder; None before a LoRA was."""
+        if len(self.figures) < 2:
+            return None
+        page = text_report.write(self.proof(), proofpage.folder_of(self.settings.lora))
+        proofpage.copy_to_run(page, self.settings.lora, self.subject.run)
+        return page
+
+
+def held_out_loss(writer: Writer, samples: Sequence[TextSample], task: str = NARRATION) -> float:
+    """Mean cross-entropy a token of the samples' replies and their ends, as the training takes it."""
+    import torch
+
+    total, count = 0.0, 0
+    with torch.inference_mode():
+        for sample in samples:
+            tokens = text.tokenize(writer.tokenizer, sample, LONGEST, task)
+            ids = torch.tensor([tokens.ids], device=writer.model.device)
+            kept = tokens.supervised + 1
+            logits = writer.model(input_ids=ids, logits_to_keep=kept, use_cache=False).logits[0, :-1].float()
+            loss = torch.nn.functional.cross_entropy(logits, ids[0, tokens.start :], reduction="sum")
+            total, count = total + loss.item(), count + tokens.supervised
+    return total / count
+
+
+def evenly(samples: Sequence[TextSample], most: int) -> list[TextSample]:
+    """At most `most` of the samples, evenly spread."""
+    count = min(most, len(samples))
+    return [samples[len(samples) * number // count] for number in range(count)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Their mean; 0 of none."""
+    return statistics.mean(values) if values else 0.0
+
+
+def _told(one: Figures) -> str:
+    """A line for the log."""
+    style = f"style {one.style:.2f} (± {one.spread:.2f}), " if one.style is not None else ""
+    traits = one.traits
+    return (
+        f"{text_report.title(one)}: {style}perplexity {one.perplexity:.1f}, longest shared passage "
+        f"{traits.longest}, repeated {traits.repeated:.0%}, ended {traits.ended:.0%}, {traits.seconds:.1f} s"
+    )

@@ -40,8 +40,9 @@ END = re.compile(r"[.!?…。！？～~][\"'”’」』)）]*$")
 class Subject:
     """What is proved, and by what.
 
-    loras: the kept and the finished LoRA, by step (None: finished). task: what is asked for.
-    held_out: texts that it has not learnt, training: those that it has, as far as they are known. changed: whether they were others at the training.
+    loras: the kept and the finished LoRA, by step (None: finished). task: what is asked for. held_out: texts
+    that it has not learnt, training: those that it has, as far as they are known. changed: whether they were
+    others at the training.
     """
 
     loras: dict[int | None, Path]

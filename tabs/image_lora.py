@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core.settings import ImageTraining
-from tabs import jobpanel, library, pictures, proof, training, work
+from tabs import jobpanel, library, pictures, proof, training
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, watch
@@ -78,8 +77,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         unlabelled = sum(not one.caption for one in listed)
         about = empty(page.say("No pictures yet"), page.say("Drop some under Label first."))
         if listed:
-            needs = work.preflight(lambda: settings(page, mine.runs(), project, **chosen))
-            about = f"<p class='st-plan'>{'<br>'.join(escape(page.sentence(one)) for one in needs)}</p>"
+            about = training.plan(page, lambda: settings(page, mine.runs(), project, **chosen))
         if listed and unlabelled:
             about += (
                 "<p class='st-note'>"

@@ -13,6 +13,26 @@ from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, watch
 
+# A change of these changes what a training takes.
+COUNTED = (
+    "base_model",
+    "batch_size",
+    "ema",
+    "epochs",
+    "export_merged",
+    "gradient_accumulation",
+    "gradient_checkpointing",
+    "holdout",
+    "keep_loras",
+    "lora_rank",
+    "max_length",
+    "max_steps",
+    "optimizer",
+    "precision",
+    "quantize",
+    "target_modules",
+)
+
 
 def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     """The tab's contents; returns its job panels."""
@@ -21,13 +41,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
             heading("How things are said", "The text LoRA learns your voice from what you already wrote.")
             seen = gr.HTML(elem_classes="st-strip")
             source = texts.source()
-            controls = training.controls(
-                studio,
-                frame,
-                TextTraining,
-                "Train the text LoRA",
-                ("max_length", "holdout", "use_rslora", "quantize", "export_merged", "keep_loras", "prove"),
-            )
+            controls = training.controls(studio, frame, TextTraining, "Train the text LoRA")
         with gr.Column(scale=6):
             panel = jobpanel.build(
                 studio,
@@ -52,27 +66,24 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 heading("Finished text LoRAs", "They can be used in Compose, and in other programs.")
                 shelf = gr.HTML()
 
-    def count(page: Page, project: str, **values: Any) -> Any:
-        mine = studio.open(project)
-        about = training.plan(page, len(scripts.listed(mine)), "texts", values)
-        nothing = empty(page.say("No texts yet"), page.say("Drop scripts below, or write into the table."))
-        return about or nothing, library.shelf(page, mine.text_loras())
-
     def settings(page: Page, run: Path | None, project: str, preset: str, **chosen: Any) -> TextTraining:
         mine = studio.open(project)
         return training.asked(page, TextTraining, mine, preset, chosen, run, train_data_path=mine.texts())
 
+    def show(page: Page, project: str, **chosen: Any) -> Any:
+        mine = studio.open(project)
+        about = empty(page.say("No texts yet"), page.say("Drop scripts below, or write into the table."))
+        if scripts.listed(mine):
+            about = training.plan(page, lambda: settings(page, mine.runs(), project, **chosen))
+        return about, library.shelf(page, mine.text_loras())
+
     here = {"project": frame.project}
-    numbers = {
-        name: controls.chosen[name] for name in ("batch_size", "epochs", "gradient_accumulation", "max_steps")
-    }
-    counted = [
-        *frame.arrivals,
+    asked = here | {"preset": controls.recipe, "task": source.task} | controls.chosen
+    changed = [
         *frame.after("text", "text_proof"),
         saved.change,
-        *(one.change for one in numbers.values()),
+        *(controls.chosen[name].change for name in COUNTED),
     ]
-    watch(studio, counted, count, inputs=here | numbers, outputs=[seen, shelf])
-    asked = here | {"preset": controls.recipe, "task": source.task} | controls.chosen
+    watch(studio, [*frame.arrivals, *changed], show, inputs=asked, outputs=[seen, shelf])
     training.starts(studio, controls, "Text LoRA {name}", settings, asked)
     return [panel, topics, proving]

@@ -6,7 +6,6 @@ a person then changes. Knows nothing about pictures or texts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +15,16 @@ from typing import Any
 import gradio as gr
 
 from core.project import Project
-from core.settings import ImageTraining, Training, TrainingT, make, preset, preset_names, read_yaml
+from core.settings import (
+    ImageTraining,
+    TextTraining,
+    Training,
+    TrainingT,
+    make,
+    preset,
+    preset_names,
+    read_yaml,
+)
 from tabs import pictures, work
 from tabs.frame import Frame
 from tabs.widgets import chooser, field, fields, shown, tip
@@ -39,6 +47,7 @@ GROUPS = {
     ),
     "What is trained": (
         "network",
+        "use_rslora",
         "lora_alpha",
         "dropout",
         "target_modules",
@@ -69,8 +78,9 @@ GROUPS = {
         "keep_loras",
         "prove",
         "private_metadata",
+        "export_merged",
     ),
-    "Speed and memory": ("precision", "gradient_checkpointing", "compile"),
+    "Speed and memory": ("precision", "quantize", "gradient_checkpointing", "compile"),
 }
 DEFAULT_NAMES = {"image": "look", "text": "voice"}
 FOLDERS = {"image": "Stable-diffusion", "text": "LLM"}
@@ -95,13 +105,8 @@ class Controls:
         return self.chosen["trigger"]
 
 
-def controls(
-    studio: Studio, frame: Frame, cls: type[Training], button: str, extra: tuple[str, ...] = ()
-) -> Controls:
-    """Preset, base model, name and the main button, with all other settings in an accordion.
-
-    extra: what stands there before the groups, besides the main numbers.
-    """
+def controls(studio: Studio, frame: Frame, cls: type[Training], button: str) -> Controls:
+    """Preset, base model, name and the main button, with all other settings in an accordion."""
     kind = cls.model_fields["kind"].default
     recipes = [(static(shown_as(name, kind)), name) for name in recipe_names(kind)]
     first = recipes[0][1] if recipes else None
@@ -137,13 +142,13 @@ def controls(
     with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}", elem_classes="st-details"):
         about = "An earlier LoRA that learns on; the result is its next version."
         earlier = chooser("Continue from", [(static("A new LoRA"), "")], "", f"earlier-{kind}", about)
-        numbers = fields(cls, *MAIN, *extra, **given)
+        numbers = fields(cls, *MAIN, **given)
         for title, names in GROUPS.items():
             with gr.Accordion(static(title), open=False, elem_classes="st-group"):
                 for setting in names:
                     if setting == "reg_data_dir" and setting in cls.model_fields:
                         named[setting] = _regular_box(studio, frame)
-                    elif setting in cls.model_fields and setting not in extra:
+                    elif setting in cls.model_fields:
                         numbers[setting] = field(cls, setting, given.get(setting))
 
     def offer(page: Page, project: str) -> Any:
@@ -305,21 +310,7 @@ def asked(
     return make(cls, {**filled(cls, recipe), **chosen, **data, **places}, page.say("Details"))
 
 
-def plan(page: Page, count: int, what: str, values: dict[str, Any]) -> str:
-    """What a press on Train means, in plain words: samples, passes, steps."""
-    if not count:
-        return ""
-    steps = math.ceil(count / values["batch_size"]) * values["epochs"] / values["gradient_accumulation"]
-    steps = min(math.ceil(steps), values["max_steps"] or math.inf)
-    return (
-        "<p class='st-plan'>"
-        + page.say(
-            "{count} {what} × {epochs} passes, {batch} at a time: {steps} steps",
-            count=count,
-            what=page.say(what),
-            epochs=values["epochs"],
-            batch=values["batch_size"],
-            steps=steps,
-        )
-        + "</p>"
-    )
+def plan(page: Page, make: Callable[[], ImageTraining | TextTraining]) -> str:
+    """What a training of the settings that `make` gives will take, or what is wrong with them, as HTML."""
+    lines = "<br>".join(escape(page.sentence(one)) for one in work.preflight(make))
+    return f"<p class='st-plan'>{lines}</p>"

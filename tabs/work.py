@@ -117,7 +117,7 @@ def unfinished(studio: Studio, kind: str, project: str) -> Path | None:
     return settings.output_dir if settings.lora_dir == studio.open(project).loras() else None
 
 
-def preflight(make: Callable[[], ImageTraining]) -> list[Sentence | Mistake]:
+def preflight(make: Callable[[], ImageTraining | TextTraining]) -> list[Sentence | Mistake]:
     """What a training of the settings that `make` gives will take; what is wrong with them, where it is."""
     from core.lora import preflight
 

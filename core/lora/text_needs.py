@@ -146,11 +146,11 @@ def lora_numbers(settings: TextTraining, shape: _Shape) -> int:
 
 
 def disk_bytes(settings: TextTraining, shape: _Shape, judged: bool) -> int:
-    """Checkpoints (those kept and the one being written), and the LoRA."""
+    """Checkpoints (those kept and the one being written), the LoRA and those kept along the way."""
     count = lora_numbers(settings, shape)
     states = OPTIMIZER_STATES[settings.optimizer] + (1 if settings.ema else 0)
     checkpoint = count * FP32 * (1 + (1 if settings.keep_best and judged else 0) + states)
-    return round((checkpoints.KEPT + 1) * checkpoint + count * FP32)
+    return round((checkpoints.KEPT + 1) * checkpoint + (1 + settings.keep_loras) * count * FP32)
 
 
 def smaller(settings: TextTraining) -> Iterator[dict[str, object]]:

@@ -39,12 +39,13 @@ def test_a_number_has_the_settings_bounds_and_default(cls, name):
 
 # Chosen beside the details, or the project's own.
 APART = {"kind", "base_model", "name", "trigger", "continue_from", "resume", "output_dir", "lora_dir",
-         "train_data_dir", "metadata_path"}  # fmt: skip
+         "train_data_dir", "metadata_path", "train_data_path", "task"}  # fmt: skip
 
 
-def test_every_setting_of_an_image_training_is_within_reach():
+@pytest.mark.parametrize("cls", [ImageTraining, TextTraining])
+def test_every_setting_of_a_training_is_within_reach(cls):
     grouped = [name for names in training.GROUPS.values() for name in names]
-    assert set(ImageTraining.model_fields) - APART <= {*training.MAIN, *grouped}
+    assert set(cls.model_fields) - APART <= {*training.MAIN, *grouped}
     assert len(grouped) == len(set(grouped))
 
 

@@ -91,9 +91,10 @@ def build(studio: Studio, frame: Frame, source: Source, controls: Controls) -> t
             elem_id="texts",
         )
         saved = gr.HTML(elem_classes="st-saved", elem_id="texts-saved")
-        with gr.Row(elem_classes="st-pair st-proving"):
+        with gr.Row(elem_classes="st-pair"):
             find = gr.Textbox(label=static("Find"), elem_id="find", min_width=120)
             instead = gr.Textbox(label=static("Replace with"), elem_id="replace-with", min_width=120)
+        with gr.Row(elem_classes="st-actions"):
             replace = gr.Button(static("Replace all"), elem_id="replace-all", min_width=110)
             undo = gr.Button(static("Undo"), interactive=False, elem_id="undo-texts", min_width=90)
         with gr.Accordion(static("Topics by the language model"), open=False, elem_id="topics-part"):

@@ -1,7 +1,7 @@
 """Makes the embedded models from nothing, in order, one slice of each; every step goes on from its state.
 
 Works by running the scripts beside it; knows nothing about what they do. `--share` scales all slices: 1 is
-about two and a half hours on a quiet two-core CPU for `small`, and 25 minutes on one large GPU for `full`.
+about three hours on a quiet two-core CPU for `small`, and 25 minutes on one large GPU for `full`.
 
     python -m assets.build.all --size small
     python -m assets.build.all --size full --share 0.17
@@ -26,7 +26,7 @@ PLAN: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("base", ("--stage", "export"), 0),
     ("base", ("--stage", "sheet"), 0),
     ("autoencoder", ("--decoder-only", "--finish"), 20),
-    ("labeller", ("--finish",), 20),
+    ("labeller", ("--finish",), 60),
     ("upscaler", ("--finish",), 15),
     ("loras", (), 0),
     ("judge", (), 10),

@@ -44,6 +44,14 @@ def test_only_the_projects_own_loras_are_asked(studio, tmp_path):
         chat.one_of(studio.project, str(tmp_path))
 
 
+# Notes each length that the first answer has on its way.
+LENGTHS = """() => {
+    window.lengths = new Set()
+    const look = () => { const p = document.querySelector('#chat p'); p && lengths.add(p.innerText.length) }
+    new MutationObserver(look).observe(document.body, {subtree: true, childList: true, characterData: true})
+}"""
+
+
 def test_both_answer_as_they_write_and_a_job_goes_first(served, visit, tiny_llm):
     from axe_playwright_python.sync_playwright import Axe
 
@@ -57,13 +65,12 @@ def test_both_answer_as_they_write_and_a_job_goes_first(served, visit, tiny_llm)
         f"'{folder.name}={folder.absolute()}' --chat-template '{folder.absolute()}/chat_template.jinja'"
     )
     page.locator("#chat-topic textarea, #chat-topic input").first.fill("a boat <i>")
+    page.evaluate(LENGTHS)
     page.locator("#chat-ask").click()
     expect(page.locator("#chat h3")).to_have_text("a boat <i>")
-    answers = page.locator("#chat p")
-    expect(answers).to_have_count(2)
-    first = page.locator("#chat p").first
-    before = len(first.inner_text())
-    page.wait_for_function("size => document.querySelector('#chat p').innerText.length > size", arg=before)
+    expect(page.locator("#chat p")).to_have_count(2)
+    page.wait_for_function("lengths.size > 3")
+    page.locator("#chat-stop").click()
 
     def slow():
         for step in range(1, 10_000):
@@ -71,12 +78,16 @@ def test_both_answer_as_they_write_and_a_job_goes_first(served, visit, tiny_llm)
             time.sleep(0.02)
 
     job_id = served.studio.runner.submit("text", "Text LoRA 水", slow)
+    page.locator("#chat-ask").click()
     expect(page.locator(".toast-body")).to_contain_text("Text LoRA 水 is at work")
+    expect(page.locator("#chat h3")).to_have_count(1)
+    page.locator(".toast-close").first.click()
     served.studio.runner.stop(job_id)
     served.studio.runner.wait(job_id, 20)
     page.locator("#chat-ask").click()
     expect(page.locator("#chat h3")).to_have_count(2)
     page.locator("#chat-stop").click()
+    expect(page.locator(".toast-body")).to_have_count(0)
     found = Axe().run(page).response["violations"]
     assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
     assert page.problems == []

@@ -1,10 +1,10 @@
 """Makes the embedded models from nothing, in order, one slice of each; every step goes on from its state.
 
-Works by running the scripts beside it; knows nothing about what they do. `--share` scales all slices: 1 is
-about three hours on a quiet two-core CPU for `small`, and 25 minutes on one large GPU for `full`.
+Works by running the scripts beside it; knows nothing about what they do. `--share` scales all slices: at
+1, `small` takes four and a half hours on a quiet two-core CPU; at 0.1, `full` takes 25 minutes on a big GPU.
 
     python -m assets.build.all --size small
-    python -m assets.build.all --size full --share 0.17
+    python -m assets.build.all --size full --share 0.1
 """
 
 import argparse

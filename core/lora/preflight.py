@@ -275,9 +275,9 @@ def _data(settings: ImageTraining) -> _Data:
         _sizes(
             settings.train_data_dir,
             settings.metadata_path,
-            _stamp(settings.train_data_dir, settings.metadata_path),
+            stamp(settings.train_data_dir, settings.metadata_path),
         ),
-        _sizes(others, None, _stamp(others)) if others else (),
+        _sizes(others, None, stamp(others)) if others else (),
     )
 
 
@@ -293,10 +293,15 @@ def _sizes(
     return tuple((picture_size(image.path), image.repeats) for image in found.images)
 
 
-def _stamp(folder: Path, metadata: Path | None = None) -> tuple[object, ...]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    files += [metadata] if metadata and metadata.is_file() else []
-    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+def stamp(*places: Path | None) -> tuple[object, ...]:
+    """What changes when a file there does, one in a folder or itself: names, times of change, sizes."""
+    files = [
+        file
+        for place in filter(None, places)
+        for file in (sorted(place.rglob("*")) if place.is_dir() else [place])
+        if file.is_file()
+    ]
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 
 def existing(folder: Path) -> Path:

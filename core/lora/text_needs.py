@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
 from core.lora import checkpoints, measured
-from core.lora.preflight import FP16, FP32, LIBRARIES_BYTES, OPTIMIZER_STATES, Needs, existing
+from core.lora.preflight import FP16, FP32, LIBRARIES_BYTES, OPTIMIZER_STATES, Needs, existing, stamp
 from core.lora.text import four_bit_hindrance
 from core.settings import TextTraining
 from core.texts import samples as chat
@@ -31,7 +31,7 @@ LOGIT_BYTES = 16  # a word at a supervised place: half, fp32, its logarithm, its
 def needs(settings: TextTraining, processes: int = 1) -> Needs:
     """What a run of these settings takes. Raises Mistake where they can't be trained with."""
     where = device.pick()
-    texts = _texts(settings.train_data_path, _stamp(settings.train_data_path))
+    texts = _texts(settings.train_data_path, stamp(settings.train_data_path))
     training, held_out = chat.split(texts, settings.holdout, settings.seed)
     at_once = settings.batch_size * settings.gradient_accumulation * processes
     steps = settings.epochs * math.ceil(len(training) / at_once)
@@ -64,7 +64,7 @@ def step_key(settings: TextTraining) -> str:
 
 def remember(settings: TextTraining, seconds_a_step: list[float]) -> None:
     """Notes how long a byte of text took in a finished run's steps, for the next one."""
-    texts = _texts(settings.train_data_path, _stamp(settings.train_data_path))
+    texts = _texts(settings.train_data_path, stamp(settings.train_data_path))
     training, _ = chat.split(texts, settings.holdout, settings.seed)
     at_once = min(settings.batch_size * settings.gradient_accumulation, len(training))
     measured.note(step_key(settings), seconds_a_step, _mean_bytes(training) * at_once)
@@ -175,11 +175,6 @@ def _texts(path: Path, stamp: tuple[object, ...]) -> tuple[chat.TextSample, ...]
     from core.texts.importing import read_texts
 
     return tuple(read_texts(path).samples)
-
-
-def _stamp(path: Path) -> tuple[object, ...]:
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 
 def _bytes(text: str) -> int:

@@ -58,7 +58,8 @@ class Layer:
     """A layer: what it keeps for the backward pass, and its shape where a LoRA can be put on it.
 
     keeps, keeps_half: numbers kept in fp32 and with autocast. places: positions it works on. area: of the
-    kernel. own: whether its LoRA keeps an input that nothing else keeps.
+    kernel. own: whether its LoRA keeps an input that nothing else keeps. linear: whether it is a linear layer,
+    whose LoRA copies no input (core.lora.fused).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Layer:
     places: int = 0
     area: int = 1
     own: bool = False
+    linear: bool = False
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _conv(name: str, fan_in: int, fan_out: int, places: int, area: int = 9) -> L
 
 
 def _linear(name: str, fan_in: int, fan_out: int, places: int, own: bool = False) -> Layer:
-    return Layer(name, 0, 0, fan_in, fan_out, places, 1, own)
+    return Layer(name, 0, 0, fan_in, fan_out, places, 1, own, linear=True)
 
 
 def _resnet(name: str, fan_in: int, fan_out: int, places: int) -> Block:

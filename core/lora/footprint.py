@@ -96,9 +96,11 @@ def kept(
 def _of_lora(layer: Layer, rank: int, half: bool, network: str) -> int:
     """A LoRA keeps its layer's input and what `down` makes of it; LoHa and LoKr keep the input alone.
 
-    With autocast peft copies the input into the factors' format; for LoHa it has the right one already.
+    With autocast peft copies the input into the factors' format; for LoHa it has the right one already, and
+    for a plain LoRA on a linear layer core.lora.fused takes it as it is.
     """
-    copied = layer.fan_in * layer.places if layer.own or (half and network != "loha") else 0
+    as_it_is = network == "loha" or (network == "lora" and layer.linear)
+    copied = layer.fan_in * layer.places if layer.own or (half and not as_it_is) else 0
     if network in ("loha", "lokr"):
         return copied
     return copied + rank * layer.places + (3 * layer.fan_out * layer.places if network == "dora" else 0)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import families
 from core.families.family import Drawing, Drawn, Family, Tensors
-from core.lora import adapter, changes, compiling, formats, metadata, wordings
+from core.lora import adapter, changes, compiling, formats, fused, metadata, wordings
 from core.lora.layers import Layer
 from core.lora.pictures import HELD_OUT_EPOCH, Picture
 from core.lora.recipe import Group, Sample, order, seed
@@ -105,6 +105,7 @@ class ImageRecipe:
 
     def compile(self) -> str:
         """Has the backbone's repeated blocks compiled at their first use; why not, where that can't be."""
+        fused.take_off(self.backbone)
         batches = [batch for update in self.epoch(0, 1) for batch in update]
         shapes = {(self.pictures[self.numbers[batch[0]]].size, len(batch)) for batch in batches}
         return compiling.start(self.backbone, len(shapes))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from core.lora import fused
 from core.lora.earlier import nearest, put, refit
 from core.lora.layers import Layer, Loha, Lokr, Lora
 from core.settings import ImageTraining
@@ -53,6 +54,7 @@ def put_on(model: Any, settings: ImageTraining, targets: Sequence[str]) -> None:
     from peft.tuners.loha import LoHaLayer
 
     inject_adapter_in_model(config(settings, targets), model)
+    fused.put_on(model)
     for _, module in adapted(model):
         if isinstance(module, LoHaLayer):
             held = _held(module)

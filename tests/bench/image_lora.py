@@ -2,12 +2,13 @@
 
     python -m tests.bench.image_lora [--base embedded|sd15|NAME] [--resolution 0] [--batch 4] [--rounds 7]
 
-`ours` is the studio's loop, `compiled` the same with compiled blocks (only with --compile); `plain` what an
-example script does: it encodes pictures and captions at every step and runs fp32 weights under autocast;
-`floor` is the UNet alone, forward and backward, its inputs made beforehand, with LoRA gradients only. They
-take turns in one process; each figure is the median of its rounds, the first left out. The share of the peak
-is the floor's count of floating-point operations in the arm's time, against the machine's own best at
-multiplying matrices. `sd15` is a base of Stable Diffusion 1.5's true size with random weights.
+`ours` is the studio's loop, `compiled` the same with compiled blocks (only with --compile); `plain` what
+diffusers' example script does as it stands: it encodes pictures and captions at every step, in fp32; `mixed`
+the same with that script's mixed precision, autocast over fp32 weights; `floor` is the UNet alone, forward
+and backward, its inputs made beforehand, with LoRA gradients only. They take turns in one process; each
+figure is the median of its rounds, the first left out. The share of the peak is the floor's count of
+floating-point operations in the arm's time, against the machine's own best at multiplying matrices. `sd15` is
+a base of Stable Diffusion 1.5's true size with random weights.
 """
 
 from __future__ import annotations
@@ -123,9 +124,9 @@ def floor(settings: ImageTraining) -> Arm:
     return Arm(step, trained)
 
 
-def plain(settings: ImageTraining) -> Arm:
-    """What an example script does: encode, noise, autocast over fp32 weights, AdamW."""
-    recipe, mixed = prepared(settings.model_copy(update={"precision": "fp32"})), number_format(settings)
+def plain(settings: ImageTraining, mixed: torch.dtype = torch.float32) -> Arm:
+    """What an example script does: encode, noise, fp32 weights (under autocast to `mixed`), AdamW."""
+    recipe = prepared(settings.model_copy(update={"precision": "fp32"}))
     place = recipe.device
     batch = [recipe.pictures[recipe.numbers[n]] for n in recipe.epoch(0, 1)[0][0]]
     cut = [pictures.cover(open_picture(picture.path), picture.size) for picture in batch]
@@ -248,7 +249,10 @@ def main() -> None:
     makers: dict[str, Callable[[], Arm]] = {"ours": lambda: ours(mine)}
     if options.compile:
         makers["compiled"] = lambda: ours(mine, compiled=True)
-    makers |= {"plain": lambda: plain(settings), "floor": lambda: floor(settings)}
+    makers["plain"] = lambda: plain(settings)
+    if number_format(settings) != torch.float32:
+        makers["mixed"] = lambda: plain(settings, number_format(settings))
+    makers["floor"] = lambda: floor(settings)
     arms = {name: built(make) for name, make in makers.items()}
     taken: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(options.rounds + 1):

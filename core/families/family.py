@@ -58,8 +58,8 @@ class Layer:
     """A layer: what it keeps for the backward pass, and its shape where a LoRA can be put on it.
 
     keeps, keeps_half: numbers kept in fp32 and with autocast. places: positions it works on. area: of the
-    kernel. own: whether its LoRA keeps an input that nothing else keeps. linear: whether it is a linear layer,
-    whose LoRA copies no input (core.lora.fused).
+    kernel. own: whether its LoRA keeps an input that nothing else keeps. linear: a linear layer, whose plain
+    LoRA copies no input (core.lora.fused).
     """
 
     name: str

@@ -2,9 +2,10 @@
 
 peft casts a layer's input to the LoRA's fp32 and autocast casts it back, then multiplies, scales and adds one
 after another, and backward undoes each of them. Here base and LoRA are one function whose gradients are
-written out: y = x·Wᵗ + b + s·(x·Aᵗ)·Bᵗ. On small models, whose time goes into the number of operations, a
-step takes about half as long; on all models the input is held once rather than once for each layer that
-reads it. Layers that are more than that (dropout, DoRA, other networks, 4-bit bases, merged) stay peft's.
+written out: y = x·Wᵗ + b + s·(x·Aᵗ)·Bᵗ. A step of a small model, whose time goes into the number of
+operations, takes a seventh less (measured, SmolLM2-135M); on all models the input is held once rather than
+once for each layer that reads it. Layers that are more than that (dropout, DoRA, other networks, 4-bit bases,
+merged) stay peft's.
 """
 
 from __future__ import annotations

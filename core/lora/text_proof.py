@@ -10,7 +10,8 @@ import math
 import re
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 
 from core import basemodels, device
@@ -149,7 +150,10 @@ class _Work:
         # What new texts of the creator's own share with the training texts is no copying.
         natural = max((self.known.longest(one).length for one in own), default=0)
         self.copied_from = max(natural, LEAST_COPY[dense(own)] - 1) + 1
-        self.own = self._traits([Reply(one, bool(END.search(one))) for one in own])
+        self.own = replace(
+            self._traits([Reply(one, bool(END.search(one))) for one in own]),
+            off=off_each_other([spoken_seconds(sample.reply) for sample in self.judged]),
+        )
         longest = max(len(writer.tokenizer(one, add_special_tokens=False)["input_ids"]) for one in own)
         self.limit = min(max(round(ROOM * longest), LEAST_TOKENS), MOST_TOKENS)
         self.scale: Scale | None = None
@@ -191,7 +195,16 @@ class _Work:
             perplexity=perplexity,
             style=statistics.mean(places) if places else None,
             spread=statistics.stdev(places) if len(places) > 1 else 0.0,
-            traits=self._traits([reply for mine in replies for reply in mine]),
+            traits=replace(
+                self._traits([reply for mine in replies for reply in mine]),
+                off=_mean(
+                    [
+                        off_by(text, sample.reply)
+                        for sample, mine in zip(self.asked, said, strict=True)
+                        for text in mine
+                    ]
+                ),
+            ),
             replies=tuple(map(tuple, said)),
         )
 
@@ -264,6 +277,16 @@ def held_out_loss(writer: Writer, samples: Sequence[TextSample], task: str = NAR
     return total / count
 
 
+def off_by(said: str, asked: str) -> float:
+    """How much longer or shorter a text is than the one asked for, in spoken time, as a share of that."""
+    return abs(spoken_seconds(said) / spoken_seconds(asked) - 1)
+
+
+def off_each_other(seconds: Sequence[float]) -> float | None:
+    """How much a text is off by where another of the same set was asked for; None for a single text."""
+    return _mean([abs(one / other - 1) for one, other in permutations(seconds, 2)]) if seconds[1:] else None
+
+
 def evenly(samples: Sequence[TextSample], most: int) -> list[TextSample]:
     """At most `most` of the samples, evenly spread."""
     count = min(most, len(samples))
@@ -282,4 +305,5 @@ def _told(one: Figures) -> str:
     return (
         f"{text_report.title(one)}: {style}perplexity {one.perplexity:.1f}, longest shared passage "
         f"{traits.longest}, repeated {traits.repeated:.0%}, ended {traits.ended:.0%}, {traits.seconds:.1f} s"
+        f", off by {traits.off or 0.0:.0%}"
     )

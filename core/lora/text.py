@@ -21,7 +21,7 @@ from core.lora.packing import Row, Tokens
 from core.lora.recipe import Group, Sample, order
 from core.settings import TextTraining
 from core.texts import samples as chat
-from core.texts.template import render, turn_end
+from core.texts.template import of_folder, render, turn_end
 
 if TYPE_CHECKING:
     import torch
@@ -233,6 +233,8 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if hindrance:
         yield Progress("Loading the language model", text=hindrance)
     model, tokenizer = basemodels.load_text(settings.base_model, number_format, four_bit)
+    if settings.continue_from:
+        tokenizer.chat_template = of_folder(settings.continue_from) or tokenizer.chat_template
     torch.manual_seed(settings.seed)
     _check_targets(model, settings)
     model = get_peft_model(

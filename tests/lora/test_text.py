@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from core.jobs import Mistake
 from core.lora import packing, peftfolder, text
 from core.lora.stepper import Stepper
 from core.lora.train import train
-from core.texts.samples import TextSample, task_of
+from core.settings import MergeSettings
+from core.texts import template
+from core.texts.samples import TextSample, messages, task_of
 
 
 @pytest.fixture
@@ -240,3 +243,36 @@ def test_another_kind_of_texts_is_learnt_and_noted_with_the_lora(recipe_of, text
     assert "Continue this text: A" in continued.tokenizer.decode(tokens.ids[: tokens.start])
     assert continued.tokenizer.decode(tokens.ids[tokens.start :]).startswith("It has all the time")
     assert task_of(last(text_settings(task="pitch", epochs=1)).result) == "pitch"
+
+
+def test_a_lora_is_asked_in_the_template_that_it_learnt(
+    recipe_of, text_settings, tiny_llm, tmp_path, monkeypatch
+):
+    from transformers import AutoTokenizer
+
+    from core.lora.merge import merge
+    from core.texts.writer import Writer
+
+    bare = shutil.copytree(tiny_llm, tmp_path / "bare")
+    (bare / "chat_template.jinja").unlink()
+    folder = last(text_settings(base_model=str(bare), epochs=1)).result
+    learnt = template.of_folder(folder)
+    assert "message['role'] }}: {{ message" in learnt
+    monkeypatch.setattr(
+        template, "PLAIN_TEMPLATE", "now {% for m in messages %}[{{ m['content'] }}]{% endfor %}"
+    )
+    writer, asked = Writer(str(bare), "fp32"), messages("tea")
+    with writer.voice(folder):
+        within = writer.tokenizer.decode(writer.prompt(asked))
+        [row] = writer.sample([writer.prompt(asked)], 1, 0, 6, 0.0, 1.0)
+        with writer.voice(None):
+            assert writer.tokenizer.decode(writer.prompt(asked)).startswith("now [You write")
+        assert writer.tokenizer.decode(writer.prompt(asked)) == within
+    assert within.endswith("user: Narrate a short scene about tea.\nassistant: ")
+    assert writer.tokenizer.decode(writer.prompt(asked)).startswith("now [You write")
+    said = list(writer.stream(asked, folder, 0, limit=6, temperature=0.0))[-1]
+    assert said == writer.tokenizer.decode(row, skip_special_tokens=True).rstrip("\ufffd")
+    further = recipe_of(text_settings(base_model=str(bare), continue_from=folder))
+    assert further.tokenizer.chat_template == learnt
+    full = list(merge(MergeSettings(lora=folder)))[-1].result
+    assert AutoTokenizer.from_pretrained(full).chat_template == learnt

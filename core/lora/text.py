@@ -8,6 +8,7 @@ loop around it.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SAMPLE_TOPICS = 2
 SAMPLE_TOKENS = 80
+JUDGED = 40  # held-out texts that a look takes, at most, and a proof's perplexity
 
 
 def prompt(tokenizer: Any, topic: str, tone: str = "", task: str = chat.NARRATION) -> str:
@@ -190,7 +192,10 @@ class TextRecipe:
         peftfolder.write(path, tensors, peftfolder.config_of(self.settings), self.tokenizer.chat_template)
 
     def _check(self, path: Path) -> None:
-        """The folder, loaded as a second adapter, must give the trained one's logits. Raises RuntimeError."""
+        """The folder, loaded as a second adapter, must give the trained one's logits.
+
+        One that doesn't is removed. Raises Mistake.
+        """
         import torch
 
         row = self._tensors(self.training, Row((0,)))
@@ -203,7 +208,12 @@ class TextRecipe:
         self.model.set_adapter("default")
         self.model.delete_adapter("reread")
         if not torch.equal(trained, reread):
-            raise RuntimeError(f"{path} does not give the trained LoRA's logits")
+            shutil.rmtree(path)
+            raise Mistake(
+                "The LoRA that was written to {path} is not the trained one, so it was removed; check the "
+                "disk and train again, which goes on from the last step.",
+                path=path,
+            )
 
 
 def lora_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
@@ -281,7 +291,18 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
             yield Progress("Reading the texts", text="This model takes one text a row: texts are not packed")
     model.train()
     recipe = TextRecipe(
-        settings, model, tokenizer, kept, judged, topics, where, number_format, shared, attention, facts, data
+        settings,
+        model,
+        tokenizer,
+        kept,
+        chat.evenly(judged, JUDGED),
+        topics,
+        where,
+        number_format,
+        shared,
+        attention,
+        facts,
+        data,
     )
     if settings.gradient_checkpointing == "on":
         recipe.checkpoint_gradients()

@@ -22,13 +22,12 @@ from core.project import read_lineage
 from core.settings import TextProofSettings, TextTraining
 from core.texts.importing import read_texts
 from core.texts.overlap import Known, Run, dense, repeated
-from core.texts.samples import NARRATION, TextSample, learnt, messages, split
+from core.texts.samples import NARRATION, TextSample, evenly, learnt, messages, split
 from core.texts.speech import spoken_seconds
 from core.texts.style import Scale
 from core.texts.writer import Writer
 
 ROWS_AT_ONCE = 48  # replies that are written together
-JUDGED = 40  # held-out texts whose perplexity is taken, at most
 TEMPERATURE, TOP_P = 0.7, 0.92  # as the writer draws
 ROOM = 1.5  # a reply has room for so many times the tokens of the creator's longest text
 LEAST_TOKENS, MOST_TOKENS = 16, 200
@@ -144,7 +143,7 @@ class _Work:
     def __init__(self, settings: TextProofSettings, subject: Subject, writer: Writer) -> None:
         self.settings, self.subject, self.writer = settings, subject, writer
         self.asked = evenly(subject.held_out, settings.topics)
-        self.judged = evenly(subject.held_out, JUDGED)
+        self.judged = evenly(subject.held_out, text.JUDGED)
         self.known = Known(sample.reply for sample in subject.training)
         own = [sample.reply for sample in subject.held_out]
         # What new texts of the creator's own share with the training texts is no copying.
@@ -285,12 +284,6 @@ def off_by(said: str, asked: str) -> float:
 def off_each_other(seconds: Sequence[float]) -> float | None:
     """How much a text is off by where another of the same set was asked for; None for a single text."""
     return _mean([abs(one / other - 1) for one, other in permutations(seconds, 2)]) if seconds[1:] else None
-
-
-def evenly(samples: Sequence[TextSample], most: int) -> list[TextSample]:
-    """At most `most` of the samples, evenly spread."""
-    count = min(most, len(samples))
-    return [samples[len(samples) * number // count] for number in range(count)]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -118,6 +118,27 @@ def test_train_writes_a_peft_folder_that_loads(text_settings):
     }
 
 
+def test_a_lora_that_was_not_written_as_trained_is_removed_and_said(text_settings, monkeypatch):
+    from safetensors.torch import load_file, save_file
+
+    keep = text.TextRecipe.keep
+
+    def spoiled(recipe, path, steps):
+        keep(recipe, path, steps)
+        tensors = load_file(path / peftfolder.WEIGHTS)
+        save_file({name: 1.01 * tensor for name, tensor in tensors.items()}, path / peftfolder.WEIGHTS)
+
+    chosen = text_settings(epochs=1, lora_dir=text_settings().output_dir / "loras", keep_loras=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(text.TextRecipe, "keep", spoiled)
+        with pytest.raises(Mistake, match="is not the trained one, so it was removed; check the disk"):
+            last(chosen)
+    assert not list(chosen.lora_dir.glob("*/adapter_config.json"))
+    steps = list(train(chosen))
+    assert any(step.text and "Continuing after step 3 of 3" in step.text for step in steps)
+    assert steps[-1].result.name == "lora_v1_voice_r4_ep1"
+
+
 def test_held_out_loss_of_base_and_lora_is_told(text_settings):
     steps = list(train(text_settings(epochs=8)))
     line = next(p.text for p in steps if p.text and "held out perplexity" in p.text)

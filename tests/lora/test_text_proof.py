@@ -17,7 +17,7 @@ from core.lora.prove import prove
 from core.lora.text_report import Figures, Proof, Traits
 from core.lora.train import train
 from core.settings import ProofSettings, TextProofSettings, TextTraining, proving
-from core.texts.samples import TextSample
+from core.texts.samples import TextSample, evenly
 from core.texts.speech import spoken_seconds
 from tabs.words import say
 
@@ -166,8 +166,8 @@ def test_the_spoken_length_is_held_against_the_creators_own_text(trained):
 
 def test_spread_samples_are_held_out_ones_in_order():
     samples = [TextSample(str(n), "x") for n in range(10)]
-    assert [one.topic for one in text_proof.evenly(samples, 4)] == ["0", "2", "5", "7"]
-    assert text_proof.evenly(samples[:2], 4) == samples[:2]
+    assert [one.topic for one in evenly(samples, 4)] == ["0", "2", "5", "7"]
+    assert evenly(samples[:2], 4) == samples[:2]
 
 
 def proof_of(*figures: Figures, **changes: object) -> Proof:

@@ -1,8 +1,7 @@
 """The command line: parses it, builds settings from it, runs the job, prints the result's path last.
 
-The options of `label`, `texts`, `prove`, `merge` and `compose` are made from the settings' fields, so that a
-field added there is an option here. The window is not known here; studio.py passes the function that opens
-it.
+The options of a command with settings of its own are made from their fields: a field added there is an option
+here. The window is not known here; studio.py passes the function that opens it.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from core import settings, terminal
 from core.project import Home
 from core.settings import (
     ROOT,
+    ChatSettings,
     ComposeSettings,
     LabelSettings,
     MergeSettings,
@@ -30,6 +30,7 @@ from core.settings import (
     Proving,
     TextProofSettings,
     TextsSettings,
+    TopicsSettings,
 )
 
 Command = Callable[[argparse.Namespace], int]
@@ -69,6 +70,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     texts = add("texts", run_texts, "clean past texts, say what is in them, and write train.jsonl")
     texts.add_argument("texts", metavar="PATH", type=Path, help="file or folder of past texts")
     add_fields(texts, TextsSettings, leave_out={"texts"})
+    topics = add("topics", run_topics, "find topics for texts that have none, by the language model")
+    topics.add_argument("texts", metavar="PATH", type=Path, help="file or folder of past texts")
+    add_fields(topics, TopicsSettings, leave_out={"texts"})
     train = add("train", run_train, "train an image or a text LoRA")
     train.add_argument("--config", type=Path, required=True, help="YAML file of settings")
     train.add_argument("--preset", default="", help="a preset under presets/training that the file changes")
@@ -88,6 +92,12 @@ def parser(window: Command) -> argparse.ArgumentParser:
     merge = add("merge", run_merge, "write a text LoRA and its base as one full model")
     merge.add_argument("lora", metavar="DIR", help="the text LoRA: a PEFT folder")
     add_fields(merge, MergeSettings, leave_out={"lora"})
+    chat = add("chat", run_chat, "try a text LoRA: its base and it answer the same topics")
+    chat.add_argument("lora", metavar="LORA", help="the text LoRA: a PEFT folder")
+    chat.add_argument(
+        "topic", nargs="?", default=argparse.SUPPRESS, help="what to ask for; default: typed lines"
+    )
+    add_fields(chat, ChatSettings, leave_out={"lora", "topic"})
     compose = add("compose", run_compose, "make one video")
     add_fields(compose, ComposeSettings)
     add("doctor", run_doctor, "machine, versions, models, and what is missing")
@@ -153,6 +163,13 @@ def run_texts(options: argparse.Namespace) -> int:
     return promised(written) if written else 0
 
 
+def run_topics(options: argparse.Namespace) -> int:
+    """`topics`: texts with the topics that the language model found for those that had none."""
+    from core.texts.topics import write_topics
+
+    return promised(terminal.show(write_topics(from_options(TopicsSettings, options))))
+
+
 def run_train(options: argparse.Namespace) -> int:
     """`train`: a LoRA from a YAML file; the preset goes under the file, the changes over it."""
     from core.lora.train import train
@@ -204,6 +221,17 @@ def run_merge(options: argparse.Namespace) -> int:
     from core.lora.merge import merge
 
     return promised(terminal.show(merge(from_options(MergeSettings, options))))
+
+
+def run_chat(options: argparse.Namespace) -> int:
+    """`chat`: what base and LoRA say on a topic, or on each line that is typed."""
+    from core.lora.chat import in_turn
+
+    chosen = from_options(ChatSettings, options)
+    topics = [chosen.topic] if chosen.topic.strip() else terminal.typed("Topic: ")
+    for who, answer in in_turn(chosen, topics):
+        terminal.speak(who, answer)
+    return 0
 
 
 def run_compose(options: argparse.Namespace) -> int:

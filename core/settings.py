@@ -30,6 +30,7 @@ PRESETS = ROOT / "presets"
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 Prediction = Literal["auto", "epsilon", "v_prediction"]
+KindOfTexts = Literal["narration", "pitch", "talk", "continue"]
 LIST_SIGNS = {"target_modules": ","}  # what parts a list that is written as one text; else a new line
 PREDICTION = "what the image base predicts, the noise or the velocity; auto: as the base says"
 
@@ -82,7 +83,13 @@ class TextsSettings(TextCleaning):
 class TopicsSettings(Settings):
     """Gives topics to the texts that have only words of their own for one, by the language model."""
 
-    texts: Path = Field(description="folder of a text set")
+    texts: Path = Field(description="file or folder of past texts")
+    output: Path | None = Field(
+        None, description="the train.jsonl to write; default: the folder's own, for a file one beside it"
+    )
+    task: KindOfTexts = Field(
+        "narration", description="what the texts are: a pitch's topic is its product, a talk's the question"
+    )
     base_model: str = Field("embedded", description="base model: embedded, a file, a folder or a hub id")
     seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of every random choice")
 
@@ -244,7 +251,7 @@ class TextTraining(Training):
         Path("data/train.jsonl"),
         description="texts, a file or a folder: jsonl, csv, xlsx, txt, md, docx, srt, vtt or ass",
     )
-    task: Literal["narration", "pitch", "talk", "continue"] = Field(
+    task: KindOfTexts = Field(
         "narration",
         description="what the texts are, and what it will be asked for: narration (topic, script), pitch "
         "(product and points, pitch), talk (question, answer), continue (a text's beginning, the rest)",
@@ -278,6 +285,15 @@ class MergeSettings(Settings):
     lora: Path = Field(description="text LoRA to merge: a PEFT folder")
     base: str = Field("", description="language model; default: the one that it was trained on")
     output: Path | None = Field(None, description="folder to write; default: beside the LoRA, _merged")
+
+
+class ChatSettings(Settings):
+    """Tries a text LoRA: base and LoRA answer the same topic."""
+
+    lora: Path = Field(description="text LoRA to try: a PEFT folder")
+    topic: str = Field("", max_length=300, description="what to ask for; default: lines that are typed")
+    base: str = Field("", description="language model; default: the one that it was trained on")
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of the first answer")
 
 
 class Proving(Settings):

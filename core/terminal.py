@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -74,6 +74,27 @@ class _Bars:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def speak(who: str, answer: Iterator[str]) -> None:
+    """Prints an answer as it grows, under the name of who gives it."""
+    print(f"{who}:")
+    said = 0
+    for text in answer:
+        print(text[said:], end="", flush=True)
+        said = max(said, len(text))
+    print("\n")
+
+
+def typed(prompt: str) -> Iterator[str]:
+    """What a person types, a line at a time, until an empty one."""
+    while True:
+        if sys.stdin.isatty():
+            print(prompt, end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline().strip()
+        if not line:
+            return
+        yield line
 
 
 def clock(seconds: float) -> str:

@@ -15,14 +15,18 @@ import gradio as gr
 from core.jobs import Mistake
 from core.lora import advised, proofpage, report, text_report
 from core.project import Project
-from core.settings import proving
+from core.settings import TextProofSettings, proving
 from tabs import jobpanel, work
 from tabs.frame import Frame
-from tabs.widgets import address, chooser, heading
+from tabs.widgets import address, chooser, fields, heading
 from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
 TRAINING = {"proof": "image", "text_proof": "text"}
+CHOSEN: dict[str, tuple[str, ...]] = {
+    "proof": (),
+    "text_proof": ("topics", "replies"),
+}  # how much is tried, folded away
 
 
 def build(
@@ -39,6 +43,10 @@ def build(
             with gr.Row(elem_classes="st-pair st-proving"):
                 chosen = chooser(choice, [], None, f"{kind}-choice")
                 start = gr.Button(static("Prove it"), elem_id=f"start-{kind}", min_width=140)
+            numbers: dict[str, Any] = {}
+            if CHOSEN[kind]:
+                with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}"):
+                    numbers = fields(TextProofSettings, *CHOSEN[kind])
             take = gr.Button(
                 static("Put the advised LoRA into the library"), visible=False, elem_id=f"take-{kind}"
             )
@@ -57,9 +65,10 @@ def build(
         other = path is not None and advised.offered(path) is not None
         return proof(page, path) if path else "", gr.update(visible=other)
 
-    def prove(page: Page, project: str, lora: str | None) -> None:
+    def prove(page: Page, project: str, lora: str | None, **chosen: Any) -> None:
         path = one_of(studio.open(project), lora)
-        work.submit(studio, kind, page.say("Proof of {name}", name=path.stem), proving({"lora": path}))
+        settings = proving({"lora": path, **chosen}, page.say("Details"))
+        work.submit(studio, kind, page.say("Proof of {name}", name=path.stem), settings)
 
     def put(page: Page, project: str, lora: str | None) -> str:
         made = advised.take(one_of(studio.open(project), lora))
@@ -71,7 +80,7 @@ def build(
     watch(studio, [*frame.arrivals, *frame.after(trained)], offer, inputs=here, outputs=[chosen, part])
     one = here | {"lora": chosen}
     watch(studio, [chosen.change, *frame.after(trained, kind)], show, inputs=one, outputs=[shown, take])
-    connect(studio, [start.click], prove, inputs=one)
+    connect(studio, [start.click], prove, inputs=one | numbers)
     connect(studio, [take.click], put, inputs=one, outputs=[frame.ended[trained]])
     return panel
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from core.settings import TextTraining
-from tabs import chat, jobpanel, library, proof, scripts, texts, training
+from tabs import chat, jobpanel, library, merging, proof, scripts, texts, training
 from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, watch
@@ -65,6 +65,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
             with gr.Column(elem_classes="st-card"):
                 heading("Finished text LoRAs", "They can be used in Compose, and in other programs.")
                 shelf = gr.HTML()
+                full = merging.build(studio, frame)
 
     def settings(page: Page, run: Path | None, project: str, preset: str, **chosen: Any) -> TextTraining:
         mine = studio.open(project)
@@ -86,4 +87,4 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     ]
     watch(studio, [*frame.arrivals, *changed], show, inputs=asked, outputs=[seen, shelf])
     training.starts(studio, controls, "Text LoRA {name}", settings, asked)
-    return [panel, topics, proving]
+    return [panel, topics, proving, full]

@@ -163,8 +163,8 @@ def build(studio: Studio, frame: Frame, source: Source, controls: Controls) -> t
         count = scripts.mend(studio.open(project), what)
         return show(page, project, task), said(page, "{count} texts changed", count)
 
-    def topics(page: Page, project: str, base_model: str) -> None:
-        settings = TopicsSettings(texts=studio.open(project).texts(), base_model=base_model)
+    def topics(page: Page, project: str, **chosen: Any) -> None:
+        settings = TopicsSettings(texts=studio.open(project).texts(), **chosen)
         work.submit(studio, "topics", page.say("Topics of {project}", project=project), settings)
 
     here = {"project": frame.project}
@@ -209,7 +209,7 @@ def build(studio: Studio, frame: Frame, source: Source, controls: Controls) -> t
             inputs=shown,
             outputs=changed,
         )
-    connect(studio, [start.click], topics, inputs=here | {"base_model": controls.chosen["base_model"]})
+    connect(studio, [start.click], topics, inputs=shown | {"base_model": controls.chosen["base_model"]})
     return panel, saved
 
 

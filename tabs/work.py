@@ -17,6 +17,7 @@ from core.settings import (
     ComposeSettings,
     ImageTraining,
     LabelSettings,
+    MergeSettings,
     ProofSettings,
     Proving,
     Settings,
@@ -55,6 +56,12 @@ def _prove(settings: Proving) -> Job:
     return prove(settings)
 
 
+def _merge(settings: MergeSettings) -> Job:
+    from core.lora.merge import merge
+
+    return merge(settings)
+
+
 def _compose(settings: ComposeSettings) -> Job:
     from core.video.compose import compose
 
@@ -73,6 +80,7 @@ KINDS = {
     "text": Kind(TextTraining, _train),
     "proof": Kind(ProofSettings, _prove),
     "text_proof": Kind(TextProofSettings, _prove),
+    "merge": Kind(MergeSettings, _merge),
     "topics": Kind(TopicsSettings, _topics),
     "compose": Kind(ComposeSettings, _compose),
 }

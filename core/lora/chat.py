@@ -1,18 +1,19 @@
-"""A try of a voice: base and LoRA answer the same request, side by side, a token of each in turn.
+"""A try of a voice: base and LoRA answer the same request, a token of each in turn, or one after the other.
 
-Works on one loaded language model, which is kept between answers until a job wants its room. Knows nothing
+Works on one loaded language model; a page's is kept between answers until a job wants its room. Knows nothing
 about pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import device
 from core.lora import peftfolder
+from core.settings import ChatSettings
 from core.texts.samples import messages, task_of
 
 if TYPE_CHECKING:
@@ -61,3 +62,18 @@ class Chat:
             self.clear()
             self._writer = Writer(base)
         return self._writer
+
+
+def in_turn(settings: ChatSettings, topics: Iterable[str]) -> Iterator[tuple[str, Iterator[str]]]:
+    """For each topic (who, its answer as it grows): the base, then the LoRA, each asked as in training.
+
+    Raises Mistake for what is no text LoRA, or doesn't fit the base.
+    """
+    from core.texts.writer import Writer
+
+    peftfolder.read_config(settings.lora)
+    base, task = settings.base or peftfolder.base_of(settings.lora), task_of(settings.lora)
+    writer = Writer(base)
+    for number, topic in enumerate(topics):
+        for who, lora in ((base, None), (settings.lora.resolve().name, settings.lora)):
+            yield who, writer.stream(messages(topic, task=task), lora, settings.seed + number)

@@ -17,6 +17,7 @@ from core.jobs import Mistake, Progress
 from core.lora import peftfolder
 from core.project import lineage, unused, write_lineage
 from core.settings import MergeSettings
+from core.texts import template
 
 if TYPE_CHECKING:
     import torch
@@ -38,8 +39,7 @@ def merge(settings: MergeSettings) -> Iterator[Progress]:
     target = unused(settings.output or lora.with_name(f"{lora.name}_merged"))
     yield Progress("Loading the language model")
     model, tokenizer = basemodels.load_text(base, "auto")
-    if not tokenizer.chat_template:
-        tokenizer.chat_template = (lora / peftfolder.TEMPLATE).read_text(encoding="utf-8")
+    tokenizer.chat_template = template.of_folder(lora) or tokenizer.chat_template
     size = weights_bytes(model)
     check_room(target, size)
     ids = tokenizer(PROBE, return_tensors="pt")["input_ids"]

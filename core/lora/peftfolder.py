@@ -15,16 +15,12 @@ from core import basemodels
 from core.jobs import Mistake
 from core.project import read_lineage, write_atomic
 from core.settings import TextTraining
+from core.texts.template import FILE as TEMPLATE
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS, CONFIG, TEMPLATE, CARD = (
-    "adapter_model.safetensors",
-    "adapter_config.json",
-    "chat_template.jinja",
-    "README.md",
-)
+WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "README.md"
 EMBEDDED_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what its --max-lora-rank may be
 

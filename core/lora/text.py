@@ -8,6 +8,7 @@ loop around it.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +22,14 @@ from core.lora.packing import Row, Tokens
 from core.lora.recipe import Group, Sample, order
 from core.settings import TextTraining
 from core.texts import samples as chat
-from core.texts.template import render, turn_end
+from core.texts.template import of_folder, render, turn_end
 
 if TYPE_CHECKING:
     import torch
 
 SAMPLE_TOPICS = 2
 SAMPLE_TOKENS = 80
+JUDGED = 40  # held-out texts that a look takes, at most, and a proof's perplexity
 
 
 def prompt(tokenizer: Any, topic: str, tone: str = "", task: str = chat.NARRATION) -> str:
@@ -190,7 +192,10 @@ class TextRecipe:
         peftfolder.write(path, tensors, peftfolder.config_of(self.settings), self.tokenizer.chat_template)
 
     def _check(self, path: Path) -> None:
-        """The folder, loaded as a second adapter, must give the trained one's logits. Raises RuntimeError."""
+        """The folder, loaded as a second adapter, must give the trained one's logits.
+
+        One that doesn't is removed. Raises Mistake.
+        """
         import torch
 
         row = self._tensors(self.training, Row((0,)))
@@ -203,7 +208,12 @@ class TextRecipe:
         self.model.set_adapter("default")
         self.model.delete_adapter("reread")
         if not torch.equal(trained, reread):
-            raise RuntimeError(f"{path} does not give the trained LoRA's logits")
+            shutil.rmtree(path)
+            raise Mistake(
+                "The LoRA that was written to {path} is not the trained one, so it was removed; check the "
+                "disk and train again, which goes on from the last step.",
+                path=path,
+            )
 
 
 def lora_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
@@ -233,6 +243,8 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if hindrance:
         yield Progress("Loading the language model", text=hindrance)
     model, tokenizer = basemodels.load_text(settings.base_model, number_format, four_bit)
+    if settings.continue_from:
+        tokenizer.chat_template = of_folder(settings.continue_from) or tokenizer.chat_template
     torch.manual_seed(settings.seed)
     _check_targets(model, settings)
     model = get_peft_model(
@@ -280,7 +292,18 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
             yield Progress("Reading the texts", text="This model takes one text a row: texts are not packed")
     model.train()
     recipe = TextRecipe(
-        settings, model, tokenizer, kept, judged, topics, where, number_format, shared, attention, facts, data
+        settings,
+        model,
+        tokenizer,
+        kept,
+        chat.evenly(judged, JUDGED),
+        topics,
+        where,
+        number_format,
+        shared,
+        attention,
+        facts,
+        data,
     )
     if settings.gradient_checkpointing == "on":
         recipe.checkpoint_gradients()

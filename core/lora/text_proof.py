@@ -10,7 +10,8 @@ import math
 import re
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 
 from core import basemodels, device
@@ -21,13 +22,12 @@ from core.project import read_lineage
 from core.settings import TextProofSettings, TextTraining
 from core.texts.importing import read_texts
 from core.texts.overlap import Known, Run, dense, repeated
-from core.texts.samples import NARRATION, TextSample, learnt, messages, split
+from core.texts.samples import NARRATION, TextSample, evenly, learnt, messages, split
 from core.texts.speech import spoken_seconds
 from core.texts.style import Scale
 from core.texts.writer import Writer
 
 ROWS_AT_ONCE = 48  # replies that are written together
-JUDGED = 40  # held-out texts whose perplexity is taken, at most
 TEMPERATURE, TOP_P = 0.7, 0.92  # as the writer draws
 ROOM = 1.5  # a reply has room for so many times the tokens of the creator's longest text
 LEAST_TOKENS, MOST_TOKENS = 16, 200
@@ -143,13 +143,16 @@ class _Work:
     def __init__(self, settings: TextProofSettings, subject: Subject, writer: Writer) -> None:
         self.settings, self.subject, self.writer = settings, subject, writer
         self.asked = evenly(subject.held_out, settings.topics)
-        self.judged = evenly(subject.held_out, JUDGED)
+        self.judged = evenly(subject.held_out, text.JUDGED)
         self.known = Known(sample.reply for sample in subject.training)
         own = [sample.reply for sample in subject.held_out]
         # What new texts of the creator's own share with the training texts is no copying.
         natural = max((self.known.longest(one).length for one in own), default=0)
         self.copied_from = max(natural, LEAST_COPY[dense(own)] - 1) + 1
-        self.own = self._traits([Reply(one, bool(END.search(one))) for one in own])
+        self.own = replace(
+            self._traits([Reply(one, bool(END.search(one))) for one in own]),
+            off=off_each_other([spoken_seconds(sample.reply) for sample in self.judged]),
+        )
         longest = max(len(writer.tokenizer(one, add_special_tokens=False)["input_ids"]) for one in own)
         self.limit = min(max(round(ROOM * longest), LEAST_TOKENS), MOST_TOKENS)
         self.scale: Scale | None = None
@@ -191,7 +194,16 @@ class _Work:
             perplexity=perplexity,
             style=statistics.mean(places) if places else None,
             spread=statistics.stdev(places) if len(places) > 1 else 0.0,
-            traits=self._traits([reply for mine in replies for reply in mine]),
+            traits=replace(
+                self._traits([reply for mine in replies for reply in mine]),
+                off=_mean(
+                    [
+                        off_by(text, sample.reply)
+                        for sample, mine in zip(self.asked, said, strict=True)
+                        for text in mine
+                    ]
+                ),
+            ),
             replies=tuple(map(tuple, said)),
         )
 
@@ -264,10 +276,14 @@ def held_out_loss(writer: Writer, samples: Sequence[TextSample], task: str = NAR
     return total / count
 
 
-def evenly(samples: Sequence[TextSample], most: int) -> list[TextSample]:
-    """At most `most` of the samples, evenly spread."""
-    count = min(most, len(samples))
-    return [samples[len(samples) * number // count] for number in range(count)]
+def off_by(said: str, asked: str) -> float:
+    """How much longer or shorter a text is than the one asked for, in spoken time, as a share of that."""
+    return abs(spoken_seconds(said) / spoken_seconds(asked) - 1)
+
+
+def off_each_other(seconds: Sequence[float]) -> float | None:
+    """How much a text is off by where another of the same set was asked for; None for a single text."""
+    return _mean([abs(one / other - 1) for one, other in permutations(seconds, 2)]) if seconds[1:] else None
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -282,4 +298,5 @@ def _told(one: Figures) -> str:
     return (
         f"{text_report.title(one)}: {style}perplexity {one.perplexity:.1f}, longest shared passage "
         f"{traits.longest}, repeated {traits.repeated:.0%}, ended {traits.ended:.0%}, {traits.seconds:.1f} s"
+        f", off by {traits.off or 0.0:.0%}"
     )

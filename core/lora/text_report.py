@@ -19,6 +19,7 @@ from core.texts.overlap import GRAM, OWN_GRAM
 WEAK = 0.5  # of the way from the base to the creator: below it a voice is hardly heard
 ENDING = 0.8  # least share of replies that end as they should
 REPEATING = 0.1  # how much more of a reply may be said twice than of the creator's own texts
+LENGTH = 0.25  # how much further off a reply's length may be than the creator's texts are off each other
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Traits:
     longest: words of the longest passage that a training text holds too, `passage`. shared: mean share of
     runs of `GRAM` words that training texts hold. copies: texts that repeat a training text. repeated: mean
     share of runs of `OWN_GRAM` words said before in the same text. ended: share of replies that ended by
-    themselves, at a sentence's end. seconds: mean spoken length.
+    themselves, at a sentence's end. seconds: mean spoken length. off: how far that is from what was
+    asked, the creator's own text on the topic, as a mean share of it; the creator's texts are held against
+    each other. None where it wasn't taken.
     """
 
     longest: int
@@ -38,6 +41,7 @@ class Traits:
     repeated: float
     ended: float
     seconds: float
+    off: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class Proof:
     def advised(self) -> Figures | None:
         """The most style, or where that can't be told the lowest perplexity, of those that are fit.
 
-        Fit are those above the base that copy nothing, end their replies and don't repeat themselves.
+        Fit are those above the base that copy nothing, end their replies, don't repeat themselves and are as
+        long as the creator's texts.
         """
         fit = [one for one in self.gaining if not self.faults(one)]
         if self.trusted:
@@ -102,11 +107,12 @@ class Proof:
         return [one for one in loras if one.perplexity < base.perplexity]
 
     def faults(self, one: Figures) -> list[str]:
-        """What makes a LoRA unfit, the worst first: copies, endless, repeats."""
+        """What makes a LoRA unfit, the worst first: copies, endless, repeats, length."""
         wrong = {
             "copies": one.traits.copies > 0,
             "endless": one.traits.ended < ENDING,
             "repeats": one.traits.repeated > self.own_traits.repeated + REPEATING,
+            "length": (one.traits.off or 0.0) > (self.own_traits.off or 0.0) + LENGTH,
         }
         return [name for name, found in wrong.items() if found]
 
@@ -207,6 +213,13 @@ def _why_none(proof: Proof, say: Say) -> str:
             "cut.",
             ended=f"{least.traits.ended:.0%}",
         )
+    if fault == "length":
+        return say(
+            "Its replies are {off} longer or shorter than your texts on the same topics (yours differ by "
+            "{own} among themselves): raise epochs, or leave out texts of quite another length.",
+            off=f"{least.traits.off or 0.0:.0%}",
+            own=f"{proof.own_traits.off or 0.0:.0%}",
+        )
     return say(
         "It says {repeated} of its words over again (you {own}): lower learning_rate or epochs.",
         repeated=f"{least.traits.repeated:.0%}",
@@ -244,6 +257,7 @@ def _table(proof: Proof, say: Say) -> str:
         say("Said twice"),
         say("Well ended"),
         say("Seconds"),
+        say("Off by"),
     ]
     yours = [
         say("your held-out texts"),
@@ -275,6 +289,7 @@ def _cells(traits: Traits, proof: Proof, say: Say) -> Sequence[str]:
         f"{traits.repeated:.1%}",
         f"{traits.ended:.0%}",
         f"{traits.seconds:.1f}",
+        "–" if traits.off is None else f"{traits.off:.0%}",
     )
 
 
@@ -312,11 +327,14 @@ def _rule(proof: Proof, say: Say) -> str:
         "text just so; a copy is longer than any that your held-out texts share with them. Shared runs: "
         "those of {gram} words that stand in a training text. Said twice: runs of {own_gram} words said "
         "before in the same reply. Well ended: by itself, at most half as long again as your longest text, "
-        "and at a sentence's end. Seconds: how long it takes to say. Advised is the most style of those that "
-        "copy nothing, end {ending} of their replies and repeat themselves hardly more than you.",
+        "and at a sentence's end. Seconds: how long it takes to say. Off by: how far that is from your own "
+        "text on the topic; in your row, your texts from each other. Advised is the most style of those that "
+        "copy nothing, end {ending} of their replies, repeat themselves hardly more than you and are off by "
+        "no more than {length} beyond you.",
         told=f"{proof.told:.0%}",
         held_out=proof.held_out,
         gram=GRAM,
         own_gram=OWN_GRAM,
         ending=f"{ENDING:.0%}",
+        length=f"{LENGTH:.0%}",
     )

@@ -16,12 +16,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 from core.jobs import Mistake
 from core.project import read_lineage, write_atomic
 from core.texts.speech import DENSE, joined, sentences
 
 NARRATION, CONTINUE = "narration", "continue"
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,12 @@ def split(
         tuple(sample for index, sample in enumerate(samples) if index not in chosen),
         tuple(sample for index, sample in enumerate(samples) if index in chosen),
     )
+
+
+def evenly(samples: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` of the samples, evenly spread."""
+    count = min(most, len(samples))
+    return [samples[len(samples) * number // count] for number in range(count)]
 
 
 def without_near_duplicates(samples: Sequence[TextSample], alike: float = 0.7) -> tuple[TextSample, ...]:

@@ -1,14 +1,17 @@
 """A chat as the text that a language model was taught to read: its own chat template, or a plain one.
 
-What training and writing share, so that a LoRA is asked for what it has learnt.
+What training and writing share, so that a LoRA is asked for what it has learnt: the template stands in
+its folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+FILE = "chat_template.jinja"  # in a model's folder, or a text LoRA's
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
@@ -45,6 +48,12 @@ def _plain(tokenizer: Any) -> str:
     """The plain template, with the begin token where the tokenizer itself puts one before a text."""
     begins = tokenizer(WORD)["input_ids"][:1] == [tokenizer.bos_token_id]
     return "{{ bos_token }}" + PLAIN_TEMPLATE if begins else PLAIN_TEMPLATE
+
+
+def of_folder(lora: Path) -> str | None:
+    """The chat template that a text LoRA learnt with; None where its folder holds none."""
+    file = lora / FILE
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def turn_end(tokenizer: Any) -> int | None:

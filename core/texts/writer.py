@@ -18,7 +18,7 @@ import numpy as np
 
 from core import basemodels, device
 from core.jobs import Mistake
-from core.texts.template import render, turn_end
+from core.texts.template import of_folder, render, turn_end
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +45,7 @@ class Writer:
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self._loras: dict[Path, str] = {}
+        self._templates: dict[str | None, str | None] = {None: self.tokenizer.chat_template}
 
     @property
     def size(self) -> int:
@@ -55,19 +56,18 @@ class Writer:
     def voice(self, lora: Path | None) -> Iterator[None]:
         """Within it the model speaks with the LoRA in folder `lora`; with None it is the base alone.
 
-        A LoRA is loaded when it is first asked for. Raises Mistake for a folder that is none, or none for
-        this base.
+        It is asked in the chat template that stands in the folder, the one the LoRA learnt with. A LoRA is
+        loaded when it is first asked for. Raises Mistake for a folder that is none, or none for this base.
         """
-        if lora is None:
-            if not self._loras:
+        name = self._load(lora.resolve()) if lora else None
+        before, self.tokenizer.chat_template = self.tokenizer.chat_template, self._templates[name]
+        try:
+            if name:
+                self.model.set_adapter(name)
+            with self.model.disable_adapter() if self._loras and not name else contextlib.nullcontext():
                 yield
-                return
-            with self.model.disable_adapter():
-                yield
-            return
-        name = self._load(lora.resolve())
-        self.model.set_adapter(name)
-        yield
+        finally:
+            self.tokenizer.chat_template = before
 
     def _load(self, folder: Path) -> str:
         from peft import PeftModel
@@ -92,6 +92,7 @@ class Writer:
                 base=self.base,
             ) from error
         self._loras[folder] = name
+        self._templates[name] = of_folder(folder) or self._templates[None]
         return name
 
     def prompt(self, messages: Messages) -> list[int]:
@@ -208,8 +209,9 @@ class Writer:
         import torch
         from transformers import DynamicCache
 
-        cache, ends, draw = DynamicCache(), self._ends(), np.random.default_rng((seed, 0))
-        ids, said = self.prompt(messages), list[int]()
+        cache, draw, said = DynamicCache(), np.random.default_rng((seed, 0)), list[int]()
+        with self.voice(lora):
+            ids, ends = self.prompt(messages), self._ends()
         while len(said) < limit:
             with self.voice(lora), torch.inference_mode():
                 rows = torch.tensor([ids], device=self.model.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from PIL import Image
 
 from core import commands, terminal
 from core.jobs import Mistake, Progress
-from core.settings import ComposeSettings, LabelSettings, TextsSettings
+from core.settings import ChatSettings, ComposeSettings, LabelSettings, TextsSettings, TopicsSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -47,12 +48,18 @@ def test_options_come_from_the_settings() -> None:
     assert chosen.style == "ink-wash"
 
 
-def test_every_setting_of_label_and_compose_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command, cls in (("label", LabelSettings), ("texts", TextsSettings), ("compose", ComposeSettings)):
+def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, cls, given in (
+        ("label", LabelSettings, {"pictures"}),
+        ("texts", TextsSettings, {"texts"}),
+        ("topics", TopicsSettings, {"texts"}),
+        ("chat", ChatSettings, {"lora", "topic"}),
+        ("compose", ComposeSettings, set()),
+    ):
         with pytest.raises(SystemExit):
             commands.parser(lambda _: 0).parse_args([command, "--help"])
         shown = capsys.readouterr().out
-        names = cls.model_fields.keys() - {"pictures", "texts"}
+        names = cls.model_fields.keys() - given
         assert [name for name in names if f"--{name.replace('_', '-')}" not in shown] == []
 
 
@@ -193,3 +200,40 @@ def test_texts_are_told_about_and_made_into_a_set(tmp_path: Path, capsys: pytest
     assert said[0].startswith("7 texts × 10 passes")
     worth = next(at for at, line in enumerate(said) if line.startswith("8 texts, 1 of them held out"))
     assert said[worth + 1].startswith("about ")
+
+
+def test_topics_and_chat_on_the_command_line(
+    tmp_path: Path, tiny_llm: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import io
+
+    from core.lora import chat
+    from core.lora.train import train
+    from core.settings import TextTraining
+    from core.texts import topics
+
+    monkeypatch.setattr(topics, "DRAWN", 1)
+    monkeypatch.setattr(topics, "TOKENS_A_WORD", 1)
+    past, made = tmp_path / "past 文.txt", tmp_path / "set.jsonl"
+    things = ("river", "heron", "kettle", "baker", "ferry", "bridge", "lantern", "swallow")
+    past.write_text("\n\n".join(f"The {thing} is up before anybody asks it." for thing in things))
+    asked = ["topics", str(past), "--base-model", str(tiny_llm), "--output", str(made)]
+    assert commands.run(asked, lambda _: 1) == 0
+    assert capsys.readouterr().out.splitlines() == [str(made)]
+    assert made.read_text(encoding="utf-8").count("anybody asks it") == 8
+
+    chosen = TextTraining(
+        base_model=str(tiny_llm), train_data_path=made, epochs=1, precision="fp32", output_dir=tmp_path / "v"
+    )
+    lora = list(train(chosen))[-1].result
+    stream = chat.Chat.answers  # the window's way, which gives the same words
+    base, voice = list(stream(chat.Chat(), lora, "a boat", 7, contextlib.nullcontext))[-1]
+    capsys.readouterr()
+    assert commands.run(["chat", str(lora), "a boat", "--seed", "7"], lambda _: 1) == 0
+    assert capsys.readouterr().out == f"{tiny_llm}:\n{base}\n\n{lora.name}:\n{voice}\n\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO("a boat\ntea\n\nnever\n"))
+    assert commands.run(["chat", str(lora), "--seed", "7"], lambda _: 1) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{tiny_llm}:\n{base}\n\n") and said.count(f"{lora.name}:\n") == 2
+    with pytest.raises(Mistake, match="is not a text LoRA"):
+        commands.run(["chat", str(tmp_path), "a boat"], lambda _: 1)

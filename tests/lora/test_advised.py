@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.jobs import Mistake
-from core.lora import advised, formats, proofpage, report
+from core.lora import advised, formats, peftfolder, proofpage, report, text_report
 from core.lora.layers import Lora
 from core.lora.origin import kept_file
 from core.lora.report import Figures, Proof
@@ -74,3 +74,43 @@ def test_one_that_was_kept_and_is_gone_is_not_offered(finished):
     path = finished(replace(LAST, step=3, gain=0.1))
     assert advised.offered(path) is None
     assert advised.offered(path.with_name("unproved.safetensors")) is None
+
+
+def random_folder(chosen, path, seed):
+    """A text LoRA of random numbers."""
+    weights = {"lora_A.weight": torch.randn(2, 8, generator=torch.Generator().manual_seed(seed))}
+    peftfolder.write(path, weights, peftfolder.config_of(chosen), "{{ messages }}")
+    return path
+
+
+def test_a_text_loras_folder_becomes_the_next_version_once(text_settings, tmp_path):
+    chosen = text_settings(lora_dir=tmp_path / "loras", name="声音 1.5", epochs=3)
+    path = random_folder(chosen, next_path(chosen), 0)
+    kept = random_folder(chosen, kept_file(chosen, path, 6), 1)
+    made = {"steps": 9, "settings": chosen.model_dump(mode="json"), "advice": ["x"], "facts": {"samples": 9}}
+    write_lineage(path, made)
+    traits = text_report.Traits(3, "", 0.0, 0, 0.0, 1.0, 4.0, 0.1)
+    base = text_report.Figures(False, None, 40.0, 0.0, 0.0, traits, (("So.",),))
+    last = text_report.Figures(True, None, 12.0, 0.4, 0.1, traits, (("A boat.",),))
+    best = replace(last, step=6, style=0.9)
+
+    def proved(*figures):
+        rest = ("a boat",), 1, ("Mine.",), traits, 9, 90, False, 0.97, True, True
+        found = text_report.Proof(path.name, "embedded", *rest, (base, *figures))
+        text_report.write(found, proofpage.folder_of(path))
+
+    proved(last)
+    assert advised.offered(path) is None
+    proved(best, last)
+    taken = advised.take(path)
+    assert taken.name == path.name.replace("lora_v1", "lora_v2").replace("ep3", "ep2") and taken.is_dir()
+    for name in (peftfolder.WEIGHTS, peftfolder.CONFIG, peftfolder.TEMPLATE):
+        assert (taken / name).read_bytes() == (kept / name).read_bytes()
+    told = read_lineage(taken)
+    assert (told["steps"], told["kept_from"], told["advised"]["style"]) == (6, path.name, 0.9)
+    assert told["facts"] == {"samples": 9} and "advice" not in told
+    assert (
+        advised.take(path) == taken and len(list(path.parent.glob("lora_v?_*"))) == 3
+    )  # and a proof's folder
+    assert proofpage.folder_of(path).is_dir() and not proofpage.folder_of(taken).exists()
+    assert [step.text for step in advised.taken(path)] == [f"{taken} is the advised LoRA"]

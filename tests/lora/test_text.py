@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from core.jobs import Mistake
 from core.lora import packing, peftfolder, text
 from core.lora.stepper import Stepper
 from core.lora.train import train
-from core.texts.samples import TextSample, task_of
+from core.settings import MergeSettings
+from core.texts import template
+from core.texts.samples import TextSample, messages, task_of
 
 
 @pytest.fixture
@@ -113,6 +116,27 @@ def test_train_writes_a_peft_folder_that_loads(text_settings):
     assert set(dict(model.named_parameters())) > {
         "base_model.model.model.layers.1.mlp.down_proj.lora_A.default.weight"
     }
+
+
+def test_a_lora_that_was_not_written_as_trained_is_removed_and_said(text_settings, monkeypatch):
+    from safetensors.torch import load_file, save_file
+
+    keep = text.TextRecipe.keep
+
+    def spoiled(recipe, path, steps):
+        keep(recipe, path, steps)
+        tensors = load_file(path / peftfolder.WEIGHTS)
+        save_file({name: 1.01 * tensor for name, tensor in tensors.items()}, path / peftfolder.WEIGHTS)
+
+    chosen = text_settings(epochs=1, lora_dir=text_settings().output_dir / "loras", keep_loras=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(text.TextRecipe, "keep", spoiled)
+        with pytest.raises(Mistake, match="is not the trained one, so it was removed; check the disk"):
+            last(chosen)
+    assert not list(chosen.lora_dir.glob("*/adapter_config.json"))
+    steps = list(train(chosen))
+    assert any(step.text and "Continuing after step 3 of 3" in step.text for step in steps)
+    assert steps[-1].result.name == "lora_v1_voice_r4_ep1"
 
 
 def test_held_out_loss_of_base_and_lora_is_told(text_settings):
@@ -240,3 +264,36 @@ def test_another_kind_of_texts_is_learnt_and_noted_with_the_lora(recipe_of, text
     assert "Continue this text: A" in continued.tokenizer.decode(tokens.ids[: tokens.start])
     assert continued.tokenizer.decode(tokens.ids[tokens.start :]).startswith("It has all the time")
     assert task_of(last(text_settings(task="pitch", epochs=1)).result) == "pitch"
+
+
+def test_a_lora_is_asked_in_the_template_that_it_learnt(
+    recipe_of, text_settings, tiny_llm, tmp_path, monkeypatch
+):
+    from transformers import AutoTokenizer
+
+    from core.lora.merge import merge
+    from core.texts.writer import Writer
+
+    bare = shutil.copytree(tiny_llm, tmp_path / "bare")
+    (bare / "chat_template.jinja").unlink()
+    folder = last(text_settings(base_model=str(bare), epochs=1)).result
+    learnt = template.of_folder(folder)
+    assert "message['role'] }}: {{ message" in learnt
+    monkeypatch.setattr(
+        template, "PLAIN_TEMPLATE", "now {% for m in messages %}[{{ m['content'] }}]{% endfor %}"
+    )
+    writer, asked = Writer(str(bare), "fp32"), messages("tea")
+    with writer.voice(folder):
+        within = writer.tokenizer.decode(writer.prompt(asked))
+        [row] = writer.sample([writer.prompt(asked)], 1, 0, 6, 0.0, 1.0)
+        with writer.voice(None):
+            assert writer.tokenizer.decode(writer.prompt(asked)).startswith("now [You write")
+        assert writer.tokenizer.decode(writer.prompt(asked)) == within
+    assert within.endswith("user: Narrate a short scene about tea.\nassistant: ")
+    assert writer.tokenizer.decode(writer.prompt(asked)).startswith("now [You write")
+    said = list(writer.stream(asked, folder, 0, limit=6, temperature=0.0))[-1]
+    assert said == writer.tokenizer.decode(row, skip_special_tokens=True).rstrip("\ufffd")
+    further = recipe_of(text_settings(base_model=str(bare), continue_from=folder))
+    assert further.tokenizer.chat_template == learnt
+    full = list(merge(MergeSettings(lora=folder)))[-1].result
+    assert AutoTokenizer.from_pretrained(full).chat_template == learnt

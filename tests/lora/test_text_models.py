@@ -1,4 +1,4 @@
-"""Packing is exact for each architecture: logits, loss and gradients are those of each sample alone."""
+"""Each architecture: a packed row gives what each sample gives alone, and a LoRA goes from end to end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import torch
 from core import basemodels
 from core.jobs import Mistake
 from core.lora import packing, text
-from core.texts.samples import TextSample
+from core.lora.merge import difference, merge
+from core.lora.train import train
+from core.settings import MergeSettings, TextTraining
+from core.texts.samples import TextSample, messages
+from core.texts.writer import Writer
 
 SMALL = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4,
@@ -111,6 +115,53 @@ def test_without_its_window_a_row_would_be_wrong(name, tokenizer):
     row = packing.row_tensors(tokens, packing.shared_prefix(tokens), torch.float32, "cpu")
     alone = [packing.row_logits(model, packing.alone_tensors(one, "cpu")) for one in tokens]
     assert not torch.allclose(packing.row_logits(model, row), torch.cat(alone), atol=1e-2)
+
+
+def greedy_is_plain(writer: Any, prompts: list[list[int]], slack: float) -> None:
+    """Greedy rows of a left-padded batch with a cache are those of the plain model, token by token.
+
+    slack: how far below the highest logit the token taken may stand, a share of their spread.
+    """
+    length = 12
+    for start, row in zip(prompts, writer.sample(prompts, 1, 0, length, 0.0, 1.0), strict=True):
+        with torch.inference_mode():
+            logits = writer.model(torch.tensor([start + row]), use_cache=False).logits[0, len(start) - 1 :]
+        logits = logits.float()
+        off = logits.max(-1).values[: len(row)] - logits[range(len(row)), row]
+        assert bool((off <= slack * logits.std()).all())
+        assert len(row) == length or int(logits[-1].argmax()) in writer._ends()
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"), [("qwen2 sliding", "fp32"), ("gemma2", "fp32"), ("gemma3_text", "bf16")]
+)
+def test_a_lora_is_trained_written_spoken_and_merged(name, precision, request, text_settings, tmp_path):
+    tokenizer = request.getfixturevalue("gemma_tokenizer" if name.startswith("gemma") else "tokenizer")
+    base = tmp_path / name
+    tiny(tokenizer, name, MODELS[name]).save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    chosen = text_settings(base_model=str(base), epochs=1, precision=precision, lr_scheduler="constant")
+    from_end_to_end(chosen, 0.0 if precision == "fp32" else 0.1)
+
+
+def from_end_to_end(settings: TextTraining, slack: float) -> None:
+    """Trains, speaks greedily within the voice, and merges."""
+    steps = list(train(settings))
+    assert not any(step.text and "one text a row" in step.text for step in steps)
+    folder = steps[-1].result
+    writer = Writer(settings.base_model, settings.precision)
+    prompts = [writer.prompt(messages(sample.topic)) for sample in SAMPLES]
+    assert len({len(prompt) for prompt in prompts}) > 1 and min(map(len, prompts)) > WINDOW
+    ids = torch.tensor([prompts[0]])
+    with writer.voice(folder), torch.inference_mode():
+        greedy_is_plain(writer, prompts, slack)
+        spoken = writer.model(ids, use_cache=False).logits.float()
+    with writer.voice(None), torch.inference_mode():
+        plain = writer.model(ids, use_cache=False).logits.float()
+    full = list(merge(MergeSettings(lora=folder)))[-1].result
+    with torch.inference_mode():
+        merged = basemodels.load_text(str(full))[0](ids, use_cache=False).logits.float()
+    assert difference(spoken, merged) < max(1e-4, slack) < difference(spoken, plain)
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -221,6 +272,12 @@ def test_a_gguf_file_is_read(tiny_llm, tmp_path):
         torch.testing.assert_close(read(ids).logits, model(ids).logits, atol=1e-4, rtol=1e-3)
     with pytest.raises(Mistake, match="no base model"):
         basemodels.text_base(str(file.with_name("other.gguf")))
+
+
+def test_a_lora_is_trained_on_a_gguf_file(tiny_llm, text_settings, tmp_path):
+    file = tmp_path / "小 model.gguf"
+    write_gguf(*basemodels.load_text(str(tiny_llm)), file)
+    from_end_to_end(text_settings(base_model=str(file), epochs=1, lr_scheduler="constant"), 0.0)
 
 
 def test_a_models_own_code_is_not_run(tiny_llm, tmp_path):

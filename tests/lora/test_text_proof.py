@@ -17,10 +17,11 @@ from core.lora.prove import prove
 from core.lora.text_report import Figures, Proof, Traits
 from core.lora.train import train
 from core.settings import ProofSettings, TextProofSettings, TextTraining, proving
-from core.texts.samples import TextSample
+from core.texts.samples import TextSample, evenly
+from core.texts.speech import spoken_seconds
 from tabs.words import say
 
-TRAITS = Traits(5, "waits for the talk to", 0.02, 0, 0.0, 1.0, 6.0)
+TRAITS = Traits(5, "waits for the talk to", 0.02, 0, 0.0, 1.0, 6.0, 0.11)
 BASE = Figures(False, None, 40.0, 0.0, 0.0, replace(TRAITS, ended=0.1), (("The scene opens.",),))
 GOOD = Figures(True, None, 12.0, 0.8, 0.05, TRAITS, (("A boat waits.",),))
 
@@ -147,10 +148,26 @@ def test_the_loras_kind_decides_which_settings_are_known(trained, tmp_path):
         commands.run(["prove", str(lora), "--weights", "0.5"], lambda _: 0)
 
 
+def test_the_spoken_length_is_held_against_the_creators_own_text(trained):
+    assert text_proof.off_by("A boat waits.", "A boat waits.") == 0
+    assert text_proof.off_by("One. " * 40, "One. " * 20) == pytest.approx(1, abs=0.1)
+    assert text_proof.off_each_other([4.0, 5.0]) == pytest.approx((0.25 + 0.2) / 2)
+    assert text_proof.off_each_other([4.0]) is None
+    found = text_report.read(proofpage.folder_of(trained[-1].result))
+    assert 0 < found.own_traits.off < 0.1
+    for one in found.figures:
+        said = [spoken_seconds(text) for mine in one.replies for text in mine]
+        asked = [
+            spoken_seconds(text) for text, mine in zip(found.own, one.replies, strict=True) for _ in mine
+        ]
+        off = sum(abs(mine - own) / own for mine, own in zip(said, asked, strict=True)) / len(said)
+        assert one.traits.off == pytest.approx(off)
+
+
 def test_spread_samples_are_held_out_ones_in_order():
     samples = [TextSample(str(n), "x") for n in range(10)]
-    assert [one.topic for one in text_proof.evenly(samples, 4)] == ["0", "2", "5", "7"]
-    assert text_proof.evenly(samples[:2], 4) == samples[:2]
+    assert [one.topic for one in evenly(samples, 4)] == ["0", "2", "5", "7"]
+    assert evenly(samples[:2], 4) == samples[:2]
 
 
 def proof_of(*figures: Figures, **changes: object) -> Proof:
@@ -165,13 +182,16 @@ def test_advised_is_the_most_style_without_a_fault():
     copy = replace(GOOD, step=80, style=0.95, traits=replace(TRAITS, copies=2, longest=14))
     endless = replace(GOOD, step=90, style=0.9, traits=replace(TRAITS, ended=0.5))
     repeats = replace(GOOD, step=95, style=0.9, traits=replace(TRAITS, repeated=0.3))
-    assert proof_of(mild, GOOD, copy, endless, repeats).advised == GOOD
+    long = replace(GOOD, step=97, style=0.9, traits=replace(TRAITS, off=0.4))
+    assert proof_of(mild, GOOD, copy, endless, repeats, long).advised == GOOD
+    assert proof_of().faults(replace(GOOD, traits=replace(TRAITS, off=None))) == []
     assert "Use the finished LoRA" in text_report.advice(proof_of(mild, GOOD))[0]
     assert "weak: raise epochs" in text_report.advice(proof_of(mild, copy))[1]
     for one, said in (
         (copy, "lower epochs or add texts"),
         (endless, "max_length"),
         (repeats, "learning_rate"),
+        (long, "are 40% longer or shorter than your texts on the same topics (yours differ by 11%"),
     ):
         assert proof_of(one).advised is None and said in text_report.advice(proof_of(one))[0]
     near = replace(GOOD, style=0.04)
@@ -199,5 +219,6 @@ def test_the_page_stands_alone_in_both_languages(tmp_path):
     assert text_report.read(tmp_path) == found and text_report.read(tmp_path / "none") is None
     assert json.loads((tmp_path / "proof.json").read_text())["advised"] == {"step": None}
     chinese = text_report.body(found, lambda words, **values: say("zh", words, **values))
-    assert "建议使用最终的 LoRA" in chinese and "困惑度" in chinese
+    assert "建议使用最终的 LoRA" in chinese and "困惑度" in chinese and "时长偏差" in chinese
+    assert html.count("<td>11%</td>") == 4 and "Off by" in html
     assert math.isclose(text_report.read(tmp_path).figures[1].perplexity, 12.0)

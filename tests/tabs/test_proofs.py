@@ -96,10 +96,29 @@ def test_one_button_proves_the_newest_text_lora(served, visit, tiny_llm, short_r
     random_text_lora(served.studio.project, tiny_llm)
     page = visit()
     page.locator("#tab-text-button").click()
+    page.locator("#details-text_proof button").first.click()
+    for box, value in zip(page.locator("#details-text_proof input[type=number]").all(), "21", strict=True):
+        box.fill(value)
+        box.blur()
     page.locator("#start-text_proof").click()
     expect(page.locator("#job-text_proof .st-pill")).to_have_text("Done")
     expect(page.locator("#text_proof .st-advice")).to_be_visible()
-    expect(page.locator("#text_proof .st-said").first.locator("tbody tr")).to_have_count(4)
+    rows = page.locator("#text_proof .st-said").first.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first.locator("td").last.locator("p")).to_have_count(1)
+    assert page.problems == []
+
+
+def test_one_button_merges_a_text_lora_with_its_base(served, visit, tiny_llm):
+    lora = random_text_lora(served.studio.project, tiny_llm)
+    page = visit()
+    page.locator("#tab-text-button").click()
+    page.locator("#merge-part button").first.click()
+    expect(page.locator("#merge-lora input")).to_have_value(lora.name)
+    page.locator("#start-merge").click()
+    expect(page.locator("#job-merge .st-pill")).to_have_text("Done")
+    assert (lora.with_name(f"{lora.name}_merged") / "model.safetensors").is_file()
+    assert served.studio.project.text_loras() == [lora]
     assert page.problems == []
 
 

@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextCleaning, TextTraining
-from tabs import widgets, words
+from core.settings import (
+    ComposeSettings,
+    ImageTraining,
+    LabelSettings,
+    TextCleaning,
+    TextProofSettings,
+    TextTraining,
+)
+from tabs import proof, widgets, words
 from tabs.training import recipe_names, shown_as
 from tabs.work import KINDS
 
@@ -51,6 +58,7 @@ def window_texts() -> set[str]:
 
 def settings_texts() -> set[str]:
     fields = [(cls, name) for cls in SETTINGS for name in cls.model_fields]
+    fields += [(TextProofSettings, name) for name in proof.CHOSEN["text_proof"]]
     shown = {words.label(name) for cls, name in fields} | {widgets.tip(cls, name) for cls, name in fields}
     return shown | {shown_as(name, kind) for kind in ("image", "text") for name in recipe_names(kind)} - {
         "sd15-8gb",

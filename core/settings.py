@@ -57,10 +57,25 @@ class TextCleaning(Settings):
     """How texts are cleaned and split into samples when they are read."""
 
     seconds: float = Field(
-        15, ge=3, le=300, description="spoken length of the samples a long text is split into, in seconds"
+        15,
+        ge=3,
+        le=300,
+        description="spoken length of the samples a long text is split into, in seconds; answers and product "
+        "pitches stay whole",
     )
-    keep_timestamps: bool = Field(False, description="keep times such as 00:12 at the beginning of a line")
-    keep_speakers: bool = Field(False, description="keep the speaker's name before a line, such as Anna:")
+    earlier_turns: int = Field(
+        1,
+        ge=0,
+        le=8,
+        description="earlier questions of a chat, with their answers, that are kept before its next question",
+    )
+    keep_timestamps: bool = Field(
+        False,
+        description="keep times such as 00:12 at the beginning of a line; those of subtitles are never text",
+    )
+    keep_speakers: bool = Field(
+        False, description="keep the speaker's name before a line, such as Anna:, and a subtitle's dash"
+    )
     keep_emoji: bool = Field(False, description="keep emoji")
     keep_hashtags: bool = Field(False, description="keep hashtags")
 

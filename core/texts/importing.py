@@ -1,12 +1,13 @@
 """Past scripts, subtitles and chat data as text samples: cleaned, with a topic each, in the creator's words.
 
 Reads txt, md, docx, csv, xlsx, json and jsonl (alpaca, sharegpt, OpenAI messages), srt, vtt and ass in the
-encodings that people's programs write. What is dropped is told; a file is read, never changed. Knows nothing
-about models.
+encodings that people's programs write. Each kind's reader cleans and splits, as it alone knows which lines
+belong together. What is dropped is told; a file is read, never changed. Knows nothing about models.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from core.encodings import decoded
 from core.jobs import Mistake
 from core.project import file_hash, unused, write_atomic
 from core.settings import TextCleaning
-from core.texts import prose, records, subtitles
-from core.texts.cleaning import AS_IT_COMES, clean, speakers
+from core.texts import chats, prose, subtitles, tables
+from core.texts.cleaning import AS_IT_COMES
+from core.texts.records import Found
 from core.texts.samples import TextSample, topic_of, without_near_duplicates, write_samples
 from core.texts.speech import flowing, one_line, words
 
@@ -25,23 +27,22 @@ LEAST_SAMPLES = 8
 LEAST_WORDS = 3
 OTHER_DOCUMENTS = (".doc", ".pdf", ".rtf", ".odt", ".xls", ".pages", ".epub")
 
-Pairs = Iterable[records.Pair]
-READERS: dict[str, Callable[[Path, str, TextCleaning], Pairs]] = {
+READERS: dict[str, Callable[[Path, str, TextCleaning], Iterable[Found]]] = {
     ".txt": prose.plain,
     ".md": prose.markdown,
     ".markdown": prose.markdown,
-    ".csv": records.separated,
-    ".tsv": records.separated,
-    ".json": records.whole_json,
-    ".jsonl": records.jsonl,
+    ".csv": tables.separated,
+    ".tsv": tables.separated,
+    ".json": chats.whole_json,
+    ".jsonl": chats.jsonl,
     ".srt": subtitles.timed,
     ".vtt": subtitles.timed,
     ".ass": subtitles.styled,
     ".ssa": subtitles.styled,
 }
-OFFICE: dict[str, Callable[[Path, bytes, TextCleaning], Pairs]] = {
+OFFICE: dict[str, Callable[[Path, bytes, TextCleaning], Iterable[Found]]] = {
     ".docx": prose.docx,
-    ".xlsx": records.xlsx,
+    ".xlsx": tables.xlsx,
 }
 KNOWN = (*READERS, *OFFICE)
 
@@ -95,7 +96,9 @@ def read_files(files: Iterable[Path], strict: bool = False, choices: TextCleanin
     samples: list[TextSample] = []
     for file in files:
         try:
-            samples += read_file(file, choices)
+            found = _read(file, choices)
+            samples += found.samples
+            problems += found.problems
         except Mistake as mistake:
             if strict:
                 raise
@@ -128,6 +131,10 @@ def read_file(path: Path, choices: TextCleaning = AS_IT_COMES) -> list[TextSampl
 
     A `train.jsonl` is a set as it stands, made by the studio or by hand: its texts are not cleaned again.
     """
+    return list(_read(path, choices).samples)
+
+
+def _read(path: Path, choices: TextCleaning) -> TextSet:
     if path.suffix.lower() in OTHER_DOCUMENTS:
         raise Mistake(
             "{name} is of a kind that the studio can't open; save it as plain text (.txt).", name=path.name
@@ -137,8 +144,7 @@ def read_file(path: Path, choices: TextCleaning = AS_IT_COMES) -> list[TextSampl
     except OSError as error:
         raise Mistake("{path} can't be read ({reason}).", path=path, reason=error.strerror) from None
     if open_document := OFFICE.get(path.suffix.lower()):
-        pairs = list(open_document(path, raw, choices))
-        names = speakers("\n".join(reply for _, reply in pairs))
+        found = list(open_document(path, raw, choices))
     else:
         utf_16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
         if b"\0" in raw[:4096] and not utf_16:
@@ -146,28 +152,29 @@ def read_file(path: Path, choices: TextCleaning = AS_IT_COMES) -> list[TextSampl
                 "{name} is not text, whatever its ending says; save it as plain text.", name=path.name
             )
         text = decoded(raw)
-        names = speakers(text)
-        pairs = list(READERS.get(path.suffix.lower(), prose.plain)(path, text, choices))
-    if path.name == TRAIN_FILE:
-        said = [(one_line(topic), reply.strip()) for topic, reply in pairs]
-    else:
-        said = [
-            (one_line(clean(topic, choices)), flowing(clean(reply, choices, names))) for topic, reply in pairs
-        ]
-    return [TextSample(topic or topic_of(reply), reply, path.name) for topic, reply in said if words(reply)]
+        reader = READERS.get(path.suffix.lower(), prose.plain)
+        found = list((chats.as_they_stand if path.name == TRAIN_FILE else reader)(path, text, choices))
+    pairs = [one for one in found if not isinstance(one, Mistake)]
+    lined = str.strip if path.name == TRAIN_FILE else flowing
+    said = [(one_line(topic), lined(reply)) for topic, reply in pairs if words(reply)]
+    samples = (TextSample(topic or topic_of(reply), reply, path.name) for topic, reply in said)
+    return TextSet(tuple(samples), tuple(one for one in found if isinstance(one, Mistake)))
 
 
 def kind_of(text: str) -> str:
     """The ending of a file that would hold a pasted text; .tsv where it was copied from a spreadsheet."""
     lines = [line for line in text.strip().split("\n") if line.strip()]
-    if lines and lines[0].lstrip().startswith(("{", "[{")):
-        return ".json" if lines[0].lstrip().startswith("[") or len(lines) == 1 else ".jsonl"
-    if any("-->" in line for line in lines):
-        return ".srt"
-    if lines and lines[0].strip() == "[Script Info]":
-        return ".ass"
+    if lines and re.match(r"\s*(?:\{|\[\s*(?:\{|$))", lines[0]):
+        whole = len(lines) == 1 or lines[0].strip() in ("{", "[") or lines[0].lstrip().startswith("[")
+        return ".json" if whole else ".jsonl"
+    if ending := subtitles.ending(text):
+        return ending
     tabs = sum("\t" in line.strip() for line in lines)
-    return ".tsv" if len(lines) > 1 and tabs >= 0.8 * len(lines) else ".txt"
+    if len(lines) > 1 and tabs >= 0.8 * len(lines):
+        return ".tsv"
+    if tables.is_separated(lines):
+        return ".csv"
+    return ".md" if prose.is_markdown(text) else ".txt"
 
 
 def import_texts(sources: Iterable[Path], folder: Path, choices: TextCleaning = AS_IT_COMES) -> TextSet:

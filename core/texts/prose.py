@@ -1,7 +1,9 @@
 """Plain text, Markdown and Word documents as (topic, text) pairs.
 
 A blank line parts samples; a heading or a first line `Topic: …` is their topic, and a question with its
-answer makes a pair. A text much longer than the chosen spoken length is split. Knows nothing about cleaning.
+answer makes a pair. A transcript (lines that open with times) is one speech, and subtitles are read as such,
+whatever the file's ending says. Lines are cleaned before they are joined; a text much longer than the chosen
+spoken length is split.
 """
 
 from __future__ import annotations
@@ -14,19 +16,35 @@ from pathlib import Path
 from typing import Any
 
 from core.settings import TextCleaning
-from core.texts.records import Pair, archive, pairs, unopened
-from core.texts.speech import DENSE, passages, sentences, spoken_seconds
-
-WHOLE = 2.5  # times the chosen length up to which a text that stands alone isn't split
+from core.texts import subtitles, tables
+from core.texts.cleaning import clean, is_transcript, speakers
+from core.texts.records import Found, Pair, archive, unopened
+from core.texts.speech import DENSE, parted, run_on
 
 _HEADED = re.compile(r"(?i)^(?:topic|title|prompt|主题|标题)\s*[:：]\s*(.+)$")
 _ASKED = re.compile(r"(?i)^(?:q|question|customer|问|问题|客户|顾客|买家)\s*[:：]\s*(.+)$")
 _ANSWERED = re.compile(r"(?i)^(?:a|answer|reply|shop|答|回答|客服|店主|卖家)\s*[:：]\s*")
 
+_MARKDOWN = re.compile(
+    r"(?m)^#{1,6}[ \t]+[^#\n]+#*[ \t]*$|\A---\n(?:.*\n)*?---$|^```|\[[^\]\n]+\]\((?:https?:|[./#])[^)\n]*\)"
+)
+
 
 def plain(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
-    """A blank line parts samples; where there is none, each line is one. `Topic: …` may open a sample."""
-    blocks = [block.strip() for block in re.split(r"\n\s*\n", text) if block.strip()]
+    """A blank line parts samples; where there is none, each line is one. `Topic: …` may open a sample.
+
+    Subtitles, and a transcript of one person, are passages of speech instead.
+    """
+    if ending := subtitles.ending(text):
+        yield from (subtitles.styled if ending == ".ass" else subtitles.timed)(path, text, choices)
+        return
+    names = speakers(text)
+    said = clean(text, choices, names)
+    answered = any(_ANSWERED.match(line) for line in said.split("\n"))
+    if is_transcript(text) and not names and not answered:
+        yield from (("", passage) for passage in run_on(said.split("\n"), choices.seconds))
+        return
+    blocks = said.split("\n\n")
     if len(blocks) == 1:
         lines = [line.strip() for line in blocks[0].split("\n") if line.strip()]
         if not any(_ANSWERED.match(line) for line in lines[1:]):
@@ -48,10 +66,7 @@ def _block(block: str, choices: TextCleaning, topic: str = "") -> Iterator[Pair]
     elif _ASKED.match(first) and _ANSWERED.search(rest.strip()):
         yield from _answers(block)
         return
-    if spoken_seconds(block) <= WHOLE * choices.seconds:
-        yield topic, block
-    else:
-        yield from ((topic, passage) for passage in passages(sentences(block), choices.seconds))
+    yield from ((topic, part) for part in parted(block, choices.seconds))
 
 
 def _answers(block: str) -> Iterator[Pair]:
@@ -76,21 +91,28 @@ def markdown(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
     text = re.sub(r"\[([^\]]{1,300})\]\([^)]{0,2000}\)", r"\1", text)
     text = re.sub(r"(\*\*|__|~~|`)(.{1,300}?)\1", r"\2", text)
     text = re.sub(r"(?<!\w)([*_])(\S.{0,300}?\S|\S)\1(?!\w)", r"\2", text)
+    names = speakers(text)
     topic = ""
     for block in re.split(r"\n\s*\n|(?m:(?<=\n)(?=#{1,6}\s))", text):
         lines = block.strip().split("\n")
         if heading := re.match(r"#{1,6}\s+(.+?)\s*#*$", lines[0]):
-            topic, lines = heading[1], lines[1:]
+            topic, lines = clean(heading[1], choices), lines[1:]
         lines = [re.sub(r"^\s*(?:>+|[-*+]|\d+[.)])\s+", "", line) for line in lines]
         body = "\n".join(line for line in lines if not re.fullmatch(r"\s*(?:\|.*|[-*_=\s]*)", line))
-        if body.strip():
-            yield from _block(body.strip(), choices, topic)
+        if said := clean(body, choices, names):
+            yield from _block(said, choices, topic)
 
 
-def docx(path: Path, raw: bytes, choices: TextCleaning) -> Iterator[Pair]:
+def is_markdown(text: str) -> bool:
+    """True where a text has a heading, front matter, code, a link, or bold words in parted paragraphs."""
+    return bool(_MARKDOWN.search(text)) or ("\n\n" in text and bool(re.search(r"\*\*[^*\n]+\*\*", text)))
+
+
+def docx(path: Path, raw: bytes, choices: TextCleaning) -> Iterator[Found]:
     """A Word document: paragraphs under their heading, and its tables.
 
-    An empty paragraph parts samples; where there is none, each paragraph is one.
+    An empty paragraph parts samples; where there is none, each paragraph is one. Subtitles and transcripts
+    are read as in plain text.
     """
     from docx import Document
     from docx.table import Table
@@ -101,6 +123,11 @@ def docx(path: Path, raw: bytes, choices: TextCleaning) -> Iterator[Pair]:
     except (KeyError, ValueError, LookupError, SyntaxError, zipfile.BadZipFile, OSError) as error:
         raise unopened(path, type(error).__name__) from None
     texts = [part for part in parts if not isinstance(part, Table)]
+    whole = "\n".join(part.text for part in texts)
+    if len(texts) == len(parts) and (subtitles.ending(whole) or is_transcript(whole)):
+        yield from plain(path, whole, choices)
+        return
+    names = speakers(whole)
     gaps = any(not part.text.strip() for part in texts[:-1])
     topic, block = "", list[str]()
 
@@ -112,9 +139,12 @@ def docx(path: Path, raw: bytes, choices: TextCleaning) -> Iterator[Pair]:
     for part in parts:
         if isinstance(part, Table):
             yield from done()
-            yield from pairs(path, [[cell.text.strip() for cell in row.cells] for row in part.rows])
-        elif not (said := part.text.strip()):
+            rows = [[cell.text.strip() for cell in row.cells] for row in part.rows]
+            yield from tables.found(path, rows, choices)
+        elif not part.text.strip():
             yield from done()
+        elif not (said := clean(part.text, choices, names)):
+            continue
         elif _is_heading(part):
             yield from done()
             topic = said

@@ -1,35 +1,119 @@
-"""Tables (csv, xlsx) and JSON (alpaca, sharegpt, OpenAI messages) as (topic, text) pairs.
+"""Records of tables and JSON: a topic and a text each, found by the names that people and programs give them.
 
-Columns and fields are found by the names that people and programs give them. Knows nothing about cleaning.
+One place says what a column or field means, how a record's parts make its topic, which texts may be split,
+and what is told about those left out. Also what readers of Office files share.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import json
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.encodings import table
 from core.jobs import Mistake
 from core.settings import TextCleaning
+from core.texts.cleaning import clean, speakers
+from core.texts.speech import flowing, parted
 
 Pair = tuple[str, str]
 """(topic, reply); the topic is "" where the source has none."""
+Found = Pair | Mistake
+"""What a reader finds, in order; a Mistake says what it left out."""
 
-_TOPIC_NAMES = "topic prompt instruction input question product title user 主题 产品 商品 标题 问题"
-_POINT_NAMES = "points selling_points features highlights 卖点 特点 要点"
-_REPLY_NAMES = (
-    "reply narration response output completion answer pitch text script content assistant 文案 正文 回答"
+_TITLES = "topic title subject 主题 标题 选题 话题 题目"
+_REQUESTS = (
+    "prompt instruction input question product user customer 产品 商品 产品名称 商品名称 品名 问题 提问 问 "
+    "指令 提示词 客户 顾客 买家"
 )
-TOPIC_COLUMNS, REPLY_COLUMNS = _TOPIC_NAMES.split(), _REPLY_NAMES.split()
-POINT_COLUMNS = _POINT_NAMES.split()
+_POINTS = "points selling_points features highlights 卖点 产品卖点 特点 要点"
+_REPLIES = (
+    "reply narration response output completion answer pitch text script content assistant chosen voiceover "
+    "body 文案 正文 回答 内容 脚本 口播 口播稿 台词 旁白 解说 解说词 回复 答案 答 文本"
+)
+TITLES, REQUESTS, REPLIES = _TITLES.split(), _REQUESTS.split(), _REPLIES.split()
+DETAILS = (_POINTS.split(), ["input"])
 LARGEST_BYTES = 100_000_000  # of an Office file, unpacked
-ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "model": "assistant"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record's topic and text, "" where it has none.
+
+    `whole`: it answers a request, so that a part of it would be no answer; `system`: it came with a system
+    prompt; `left`: turns of its talk that are not in its topic.
+    """
+
+    topic: str = ""
+    reply: str = ""
+    whole: bool = False
+    system: bool = False
+    left: int = 0
+
+
+def key(name: object) -> str:
+    """A column's or field's name as the lists above write it."""
+    return re.sub(r"[\s_-]+", "_", str(name).strip().casefold())
+
+
+def text_of(value: Any, between: str = "\n") -> str:
+    """The text of a field: a string, a number, a part of a message, or a list of these."""
+    if isinstance(value, list):
+        return between.join(filter(None, (text_of(one) for one in value if not isinstance(one, list))))
+    if isinstance(value, dict):
+        value = next((value[name] for name in ("text", "content", "value") if value.get(name)), "")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def named(fields: Mapping[str, Any]) -> Record:
+    """The record of named fields: the topic, after a colon its points or its input, and the first reply."""
+    name, topic = _first(fields, [*TITLES[:1], *REQUESTS, *TITLES[1:]])
+    details = [_first(fields, [one for one in names if one != name])[1] for names in DETAILS]
+    reply = _first(fields, REPLIES)[1]
+    return Record(": ".join(filter(None, (topic, *details))), reply, whole=name in REQUESTS or any(details))
+
+
+def _first(fields: Mapping[str, Any], names: Sequence[str]) -> tuple[str, str]:
+    said = ((name, text_of(fields.get(name), "\n" if name in REPLIES else ", ")) for name in names)
+    return next((one for one in said if one[1]), ("", ""))
+
+
+def cleaned(path: Path, records: Sequence[Record], choices: TextCleaning) -> Iterator[Found]:
+    """The records' pairs, cleaned; texts that may be split are, to the chosen length. Then what is told."""
+    names = speakers("\n".join(record.reply for record in records))
+    for record in records:
+        text = flowing(clean(record.reply, choices, names))
+        topic = clean(record.topic, choices)
+        parts = [text] if record.whole else parted(text, choices.seconds)
+        yield from ((topic, part) for part in parts)
+    yield from told(path, records)
+
+
+def told(path: Path, records: Sequence[Record]) -> Iterator[Mistake]:
+    """What of the records isn't learnt."""
+    if empty := sum(not record.reply for record in records):
+        yield Mistake(
+            "Left out of {name}, as without a text or an answer: {count}.", name=path.name, count=empty
+        )
+    if systems := sum(record.system for record in records):
+        yield Mistake(
+            "System prompts of {name} that are not learnt, as the studio asks in words of its own: {count}.",
+            name=path.name,
+            count=systems,
+        )
+    if cut := sum(record.left > 0 for record in records):
+        yield Mistake(
+            "Answers of {name} that stand without all of the talk before them: {count}; earlier_turns says "
+            "how much of it is kept.",
+            name=path.name,
+            count=cut,
+        )
 
 
 def archive(path: Path, raw: bytes) -> None:
@@ -54,137 +138,3 @@ def unopened(path: Path, reason: str) -> Mistake:
         name=path.name,
         reason=reason,
     )
-
-
-def separated(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
-    """A csv or tsv table."""
-    try:
-        rows, _ = table(text)
-    except csv.Error as error:
-        raise Mistake(
-            "{path} is no table ({reason}); save it as CSV UTF-8.", path=path, reason=error
-        ) from None
-    return pairs(path, rows)
-
-
-def xlsx(path: Path, raw: bytes, choices: TextCleaning) -> Iterator[Pair]:
-    """Every sheet of an Excel workbook that has a column with texts, formulas by their last results."""
-    from openpyxl import load_workbook
-
-    archive(path, raw)
-    try:
-        book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-        sheets = [[_cells(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
-    except (KeyError, ValueError, TypeError, LookupError, SyntaxError, AttributeError, zipfile.BadZipFile,
-            OSError, EOFError) as error:  # fmt: skip
-        raise unopened(path, type(error).__name__) from None
-    found: list[Pair] = []
-    without: Mistake | None = None
-    for rows in sheets:
-        try:
-            found += pairs(path, [row for row in rows if row])
-        except Mistake as mistake:
-            without = without or mistake
-    if without and not found:
-        raise without
-    return iter(found)
-
-
-def _cells(row: Sequence[Any]) -> list[str]:
-    """A row's values as text, without empty cells at its end."""
-    cells = ["" if value is None else str(value).strip() for value in row]
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
-
-
-def pairs(path: Path, rows: Sequence[Sequence[str]]) -> Iterator[Pair]:
-    """A prompt and a reply column by their usual names; two columns without a known name, or one of texts."""
-    if not rows:
-        return
-    header = [cell.strip().casefold() for cell in rows[0]]
-    topic_at = next((header.index(name) for name in TOPIC_COLUMNS if name in header), None)
-    points_at = next((header.index(name) for name in POINT_COLUMNS if name in header), None)
-    reply_at = next((header.index(name) for name in REPLY_COLUMNS if name in header), None)
-    if reply_at is None:
-        if topic_at is not None or len(header) > 2:
-            raise Mistake(
-                "{path} has no column with the texts; name its columns topic and reply in the first line.",
-                path=path,
-            )
-        topic_at, reply_at = (0, 1) if len(header) == 2 else (None, 0)
-    else:
-        rows = rows[1:]
-    for row in rows:
-        if reply_at < len(row):
-            cells = row[reply_at:] if reply_at == len(header) - 1 else [row[reply_at]]
-            named = (row[at] for at in (topic_at, points_at) if at is not None and at < len(row))
-            yield ": ".join(cell for cell in named if cell), ", ".join(cells)
-
-
-def whole_json(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
-    """A JSON array, or an object that holds one."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        yield from jsonl(path, text, choices)
-        return
-    if isinstance(values, dict):
-        lists = [value for value in values.values() if isinstance(value, list)]
-        single = any(name in values for name in ("messages", "conversations", *REPLY_COLUMNS))
-        values = [values] if single or not lists else lists[0]
-    for number, value in enumerate(values if isinstance(values, list) else [values], 1):
-        yield from _said(path, number, value)
-
-
-def jsonl(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
-    """One JSON object a line."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                raise Mistake(
-                    "Line {line} of {path} is not JSON; each line must be one object.", line=number, path=path
-                ) from None
-            yield from _said(path, number, value)
-
-
-def _said(path: Path, number: int, value: Any) -> list[Pair]:
-    """(topic, reply) pairs of one record: messages, conversations, or named fields (alpaca and the like)."""
-    if isinstance(value, str):
-        return [("", value)]
-    turns = value.get("messages") or value.get("conversations") if isinstance(value, dict) else None
-    if isinstance(turns, list):
-        return _turns(turns)
-    if isinstance(value, dict):
-        fields = {str(key).casefold(): text for key, text in value.items() if isinstance(text, str)}
-        reply = next((fields[name] for name in REPLY_COLUMNS if fields.get(name)), "")
-        topic = next((fields[name] for name in TOPIC_COLUMNS if fields.get(name)), "")
-        if fields.get("instruction") and fields.get("input"):
-            topic = f"{fields['instruction']}: {fields['input']}"
-        if reply:
-            return [(topic, reply)]
-    raise Mistake(
-        "Record {number} of {path} is no sample; it needs messages, or an instruction and an output.",
-        number=number,
-        path=path,
-    )
-
-
-def _turns(turns: Sequence[Any]) -> list[Pair]:
-    found: list[Pair] = []
-    asked = ""
-    for turn in turns:
-        if not isinstance(turn, dict):
-            continue
-        role = ROLES.get(str(turn.get("role") or turn.get("from")).casefold())
-        text = turn.get("content") or turn.get("value") or ""
-        if isinstance(text, list):
-            text = " ".join(part.get("text", "") for part in text if isinstance(part, dict))
-        if role == "user":
-            asked = str(text)
-        elif role == "assistant":
-            found.append((asked, str(text)))
-            asked = ""
-    return found

@@ -12,18 +12,22 @@ from collections.abc import Sequence
 LEAD_SECONDS, SECONDS_A_LETTER, SECONDS_A_PAUSE = 0.42, 0.0507, 0.246
 LETTERS_A_WORD = 5.0  # with the space
 SECONDS_AN_IDEOGRAPH = 0.22
+SECONDS_A_SYLLABLE = 0.18  # of Korean, in which a sign is one
+WHOLE = 2.5  # times the chosen length up to which a text that stands alone isn't split
 # A reader's pace, for a video without a voice: English words, and characters of scripts without spaces.
 WORDS_PER_SECOND, CHARACTERS_PER_SECOND = 2.6, 4.2
-IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # of scripts without spaces
+HANGUL = re.compile(r"[\uac00-\ud7af]")
 DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 
 
 def spoken_seconds(text: str, speed: float = 1.0) -> float:
     """How long the embedded voice takes to say a text, in seconds, estimated from its length and pauses."""
     ideographs = len(IDEOGRAPH.findall(text))
-    letters = len(text) - ideographs
+    syllables = len(HANGUL.findall(text))
+    letters = len(text) - ideographs - syllables
     pauses = len(re.findall(r"[.,;:!?](?=\s)|[。，；：！？](?=.)", text))
-    said = letters * SECONDS_A_LETTER + ideographs * SECONDS_AN_IDEOGRAPH
+    said = letters * SECONDS_A_LETTER + ideographs * SECONDS_AN_IDEOGRAPH + syllables * SECONDS_A_SYLLABLE
     return (LEAD_SECONDS + said + pauses * SECONDS_A_PAUSE) / speed
 
 
@@ -49,9 +53,9 @@ def flowing(text: str) -> str:
     whole = ""
     for line in filter(None, map(one_line, text.split("\n"))):
         if not whole or (not whole[-1].isascii() and not DENSE.match(whole[-1])):
-            whole += line if DENSE.match(line) or not whole else f" {line}"
+            whole += line if IDEOGRAPH.match(line) or not whole else f" {line}"
         else:
-            whole += f"，{line}" if DENSE.match(whole[-1]) and DENSE.match(line) else f" {line}"
+            whole += f"，{line}" if IDEOGRAPH.match(whole[-1]) and IDEOGRAPH.match(line) else f" {line}"
     return whole
 
 
@@ -70,6 +74,17 @@ def joined(parts: Sequence[str]) -> str:
     for part in parts:
         whole = _glued(whole, part) if whole else part
     return whole
+
+
+def parted(text: str, seconds: float) -> list[str]:
+    """A text as it is where it takes at most `WHOLE` times `seconds` to say, else its passages."""
+    return [text] if spoken_seconds(text) <= WHOLE * seconds else passages(sentences(text), seconds)
+
+
+def run_on(lines: Sequence[str], seconds: float) -> list[str]:
+    """Passages of speech whose lines go on from one to the next, as in subtitles and transcripts."""
+    text = flowing("\n".join(lines))
+    return passages(sentences(f"{text}。" if text and IDEOGRAPH.match(text[-1]) else text), seconds)
 
 
 def passages(parts: Sequence[str], seconds: float) -> list[str]:
@@ -91,13 +106,13 @@ def passages(parts: Sequence[str], seconds: float) -> list[str]:
 
 
 def _glued(left: str, right: str) -> str:
-    return left + right if DENSE.match(right[0]) and not left[-1].isascii() else f"{left} {right}"
+    return left + right if IDEOGRAPH.match(right[0]) and not left[-1].isascii() else f"{left} {right}"
 
 
 def _cut(sentence: str, seconds: float) -> list[str]:
     if spoken_seconds(sentence) <= 2 * seconds:
         return [sentence]
-    tokens = re.findall(r"\S+\s*" if not DENSE.search(sentence) else r"[^，,；;]+[，,；;]?", sentence)
+    tokens = re.findall(r"\S+\s*" if not IDEOGRAPH.search(sentence) else r"[^，,；;]+[，,；;]?", sentence)
     pieces, piece = [], ""
     for token in tokens:
         if piece and spoken_seconds(piece + token) > seconds:

@@ -1,7 +1,7 @@
 """Subtitles (srt, vtt, ass) as passages of spoken text: cues joined until a pause or the chosen length.
 
-srt and vtt are read here, because rolling captions and hand-made files need lines as they stand; ass and ssa
-by pysubs2.
+Their times order the cues and are no part of the text; what speakers are called is, by choice. srt and vtt
+are read here, because rolling captions and hand-made files need lines as they stand; ass and ssa by pysubs2.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.settings import TextCleaning
-from core.texts.cleaning import clean
+from core.texts.cleaning import clean, speakers
 from core.texts.records import Pair, unopened
-from core.texts.speech import DENSE, flowing, one_line, passages, sentences
+from core.texts.speech import one_line, run_on
 
 PAUSE = 2.0  # seconds of silence that end a passage
 
@@ -29,9 +29,20 @@ class Cue:
     text: str
 
 
-_TIMES = re.compile(
-    r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
-)
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
+_TIMES = re.compile(rf"(?m)^[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}(?:[ \t]+\w+:\S+)*[ \t]*$")
+_BEGINNING = re.compile(rf"(?m)^(?:[ \t]*\d+[ \t]*\n)?(?={_TIMES.pattern.removeprefix('(?m)^')})")
+_VOICE = re.compile(r"<v(?:\.[\w.]+)?[ \t]+([^<>]{1,80})>")  # a speaker, in vtt
+
+
+def ending(text: str) -> str:
+    """The ending of a file of subtitles with this text: .vtt, .ass or .srt; "" where it is something else."""
+    first = text.strip().partition("\n")[0].strip()
+    if first == "[Script Info]":
+        return ".ass"
+    if _TIMES.search(text):
+        return ".vtt" if first.startswith("WEBVTT") else ".srt"
+    return ""
 
 
 def timed(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
@@ -49,11 +60,13 @@ def styled(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
             events = pysubs2.SSAFile.from_string(text, format_="ass").events
     except (ValueError, LookupError, pysubs2.Pysubs2Error) as error:
         raise unopened(path, type(error).__name__) from None
+    choices = _times_kept(choices)
+    names = speakers("\n".join(event.plaintext for event in events))
     found: list[Cue] = []
     before = ""
     for event in sorted(events, key=lambda event: event.start):
         name = f"{event.name}: " if choices.keep_speakers and event.name else ""
-        said = one_line(clean(event.plaintext, choices))
+        said = one_line(clean(event.plaintext, choices, names))
         if event.type == "Dialogue" and not event.is_drawing and said and said != before:
             found.append(Cue(event.start / 1000, event.end / 1000, name + said))
             before = said
@@ -67,39 +80,46 @@ def _passages(cues: Iterable[Cue], choices: TextCleaning) -> Iterator[Pair]:
     last_end = 0.0
     for cue in cues:
         if parts and cue.start - last_end > PAUSE:
-            spoken += _spoken(parts, choices)
+            spoken += run_on(parts, choices.seconds)
             parts = []
         parts.append(cue.text)
         last_end = cue.end
-    spoken += _spoken(parts, choices)
+    spoken += run_on(parts, choices.seconds)
     return (("", passage) for passage in spoken)
 
 
-def _spoken(parts: Sequence[str], choices: TextCleaning) -> list[str]:
-    text = flowing("\n".join(parts))
-    whole = f"{text}。" if text and DENSE.match(text[-1]) else text
-    return passages(sentences(whole), choices.seconds)
+def _times_kept(choices: TextCleaning) -> TextCleaning:
+    """A cue's times stand outside of its text: one that stands in it was said."""
+    return choices.model_copy(update={"keep_timestamps": True})
 
 
 def _cues(text: str, choices: TextCleaning) -> list[Cue]:
     """Cues in the file's order; lines that rolling captions repeat from the cue before are dropped."""
+    choices = _times_kept(choices)
+    written = list(_written(text, choices.keep_speakers))
+    names = speakers("\n".join(line for _, _, lines in written for line in lines))
     found: list[Cue] = []
     before: list[str] = []
-    for block in re.split(r"\n\s*\n", text):
-        lines = block.strip().split("\n")
-        at = next((index for index, line in enumerate(lines[:3]) if _TIMES.search(line)), None)
-        if at is None:
-            continue
-        match = _TIMES.search(lines[at])
-        assert match is not None
-        numbers = [int(part or 0) for part in match.groups()]
-        bare = (re.sub(r"<[^<>]{0,200}>", "", line) for line in lines[at + 1 :])
-        said = [one for one in (one_line(clean(line, choices)) for line in bare) if one]
-        fresh = [line.lstrip(">-– ") for line in said if line not in before]
+    for start, end, lines in written:
+        said = [one for one in (clean(line, choices, names) for line in lines) if one]
+        fresh = [line for line in said if line not in before]
         before = said
+        if not choices.keep_speakers:
+            fresh = [line.lstrip(">-– ") for line in fresh]
         if fresh:
-            found.append(Cue(_seconds(numbers[:4]), _seconds(numbers[4:]), " ".join(fresh)))
+            found.append(Cue(start, end, " ".join(fresh)))
     return found
+
+
+def _written(text: str, keep_voices: bool) -> Iterator[tuple[float, float, list[str]]]:
+    """(start, end, lines without tags) of each cue, also where no blank line stands between cues."""
+    for block in re.split(r"\n\s*\n", _BEGINNING.sub("\n\n", text)):
+        if times := _TIMES.search(block):
+            numbers = [int(part or 0) for part in times.groups()]
+            lines = block[times.end() :].strip().split("\n")
+            named = (_VOICE.sub(r"\1: " if keep_voices else "", line) for line in lines)
+            bare = [re.sub(r"<[^<>]{0,200}>", "", line) for line in named]
+            yield _seconds(numbers[:4]), _seconds(numbers[4:]), bare
 
 
 def _seconds(numbers: Sequence[int]) -> float:

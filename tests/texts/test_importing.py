@@ -192,7 +192,7 @@ def test_chat_formats(tmp_path):
     (tmp_path / "sharegpt.jsonl").write_text(json.dumps(talk) + "\n\n")
     assert [(s.topic, s.reply) for s in read_file(tmp_path / "sharegpt.jsonl")] == [
         ("rain", LINES[0]),
-        ("fog", LINES[1]),
+        (f"rain — {LINES[0]} — fog", LINES[1]),
     ]
     openai = {"messages": [{"role": "user", "content": [{"type": "text", "text": "mist"}]},
                            {"role": "assistant", "content": LINES[2]}]}  # fmt: skip
@@ -288,6 +288,15 @@ def test_flowing_sentences_and_passages():
     endless = "word " * 300
     assert all(spoken_seconds(part) <= 20 for part in passages([endless.strip()], 15))
     assert " ".join(passages([endless.strip()], 15)) == endless.strip()
+
+
+def test_korean_is_spoken_by_syllables_and_keeps_its_spaces():
+    line = "강물은 마을보다 먼저 깨어나고 왜가리는 안개 속에서 아침을 기다린다"
+    assert spoken_seconds("가" * 28) == pytest.approx(5.5, rel=0.02)
+    assert spoken_seconds(line) == pytest.approx(5.9, rel=0.1)
+    assert flowing(f"{line}\n{line}") == f"{line} {line}"
+    made = passages([" ".join([line] * 12)], 15)
+    assert " ".join(made) == " ".join([line] * 12) and all(spoken_seconds(part) <= 20 for part in made)
 
 
 def test_import_keeps_sources_and_grows(tmp_path):

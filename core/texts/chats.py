@@ -1,0 +1,138 @@
+"""JSON and JSON Lines (alpaca, sharegpt, OpenAI messages, DPO, named fields) as (topic, text) pairs.
+
+Of a talk, each answer is a sample; its question keeps the turns before it, shortened, as many as chosen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.jobs import Mistake
+from core.settings import TextCleaning
+from core.texts.records import REPLIES, Found, Record, cleaned, key, named, text_of, told
+from core.texts.speech import one_line
+
+TALKS = ("messages", "conversations", "conversation")
+USER, ASSISTANT, SYSTEM = "user", "assistant", "system"
+_SIDES = {
+    USER: "user human customer client buyer 用户 客户 顾客 买家",
+    ASSISTANT: "assistant gpt model bot chatgpt shop seller agent 客服 店主 卖家 商家",
+    SYSTEM: "system developer",
+}
+ROLES = {name: role for role, names in _SIDES.items() for name in names.split()}
+EARLIER_LETTERS = 120  # of an earlier turn that is kept before a question
+
+
+def whole_json(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
+    """A JSON array, or an object that holds one."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        yield from jsonl(path, text, choices)
+        return
+    if isinstance(values, dict):
+        lists = [value for value in values.values() if isinstance(value, list)]
+        single = any(name in values for name in TALKS) or any(text_of(values.get(name)) for name in REPLIES)
+        values = [values] if single or not lists else lists[0]
+    records = _records(path, values if isinstance(values, list) else [values], choices)
+    yield from cleaned(path, records, choices)
+
+
+def jsonl(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
+    """One JSON object a line."""
+    yield from cleaned(path, _records(path, _lines(path, text), choices), choices)
+
+
+def as_they_stand(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
+    """The objects of a finished set, neither cleaned nor split."""
+    records = _records(path, _lines(path, text), choices)
+    yield from ((record.topic, record.reply) for record in records)
+    yield from told(path, records)
+
+
+def _lines(path: Path, text: str) -> Iterator[Any]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError):
+                raise Mistake(
+                    "Line {line} of {path} is not JSON; each line must be one object.", line=number, path=path
+                ) from None
+
+
+def _records(path: Path, values: Iterable[Any], choices: TextCleaning) -> list[Record]:
+    """Each value's records; one without an answer stands for what is left out. Raises where none has one."""
+    records = [record for value in values for record in _said(value, choices.earlier_turns)]
+    if records and not any(record.reply for record in records):
+        raise Mistake(
+            "Record {number} of {path} is no sample; it needs messages, or an instruction and an output.",
+            number=1,
+            path=path,
+        )
+    return records
+
+
+def _said(value: Any, kept: int) -> list[Record]:
+    """The records of a value: one for each answer of a talk, one of named fields or of a bare text."""
+    if not isinstance(value, dict):
+        return [Record("", value.strip() if isinstance(value, str) else "")]
+    fields = {key(name): said for name, said in value.items()}
+    system = bool(text_of(fields.get(SYSTEM)))
+    turns = next((fields[name] for name in TALKS if isinstance(fields.get(name), list)), None)
+    chosen = fields.get("chosen")
+    if isinstance(chosen, list):  # DPO: a whole talk, or the turn that ends one
+        turns = chosen if len(chosen) > 1 else [*(turns or [_turn(USER, named(fields).topic)]), *chosen]
+    elif turns is not None and chosen:
+        turns = [*turns, _turn(ASSISTANT, text_of(chosen))]
+    if turns is not None:
+        return _answers(turns, kept, system)
+    record = named(fields)
+    history = fields.get("history")
+    pairs = history if isinstance(history, list) else []
+    earlier = [text_of(said) for pair in pairs if isinstance(pair, list) for said in pair]
+    return [replace(_after(earlier, record, kept), system=system)]
+
+
+def _turn(role: str, said: str) -> dict[str, str]:
+    return {"role": role, "content": said}
+
+
+def _answers(turns: Sequence[Any], kept: int, system: bool) -> list[Record]:
+    """A record for each answer of a talk; what one side says in several messages is one turn of it."""
+    talk: list[tuple[str, str]] = []
+    for turn in turns:
+        if not isinstance(turn, dict):
+            continue
+        role = ROLES.get(key(turn.get("role") or turn.get("from")))
+        said = text_of(turn.get("content") or turn.get("value"))
+        if role == SYSTEM:
+            system = system or bool(said)
+        elif role and said and talk and talk[-1][0] == role:
+            talk[-1] = (role, f"{talk[-1][1]}\n{said}")
+        elif role and said:
+            talk.append((role, said))
+    records = []
+    for at, (role, answer) in enumerate(talk):
+        if role == ASSISTANT:
+            *earlier, asked = [said for _, said in talk[:at]] or [""]
+            records.append(_after(earlier, Record(asked, answer, whole=True), kept))
+    first, *others = records or [Record()]
+    return [replace(first, system=system), *others]
+
+
+def _after(earlier: Sequence[str], record: Record, kept: int) -> Record:
+    """A record with the last `kept` questions and answers before its topic, between dashes."""
+    turns = [turn for turn in earlier if turn]
+    left = max(0, len(turns) - 2 * kept)
+    topic = " — ".join([*map(_short, turns[left:]), record.topic])
+    return replace(record, topic=topic, left=left, whole=record.whole or bool(turns))
+
+
+def _short(text: str) -> str:
+    text = one_line(text)
+    return text if len(text) <= EARLIER_LETTERS else f"{text[:EARLIER_LETTERS].rsplit(' ', 1)[0]}…"

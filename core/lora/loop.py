@@ -47,14 +47,17 @@ class State:
 
 
 def count_steps(recipe: Recipe, settings: Training, processes: int = 1) -> int:
-    """Updates in the whole run."""
-    most = settings.max_steps or math.inf
-    total = 0
-    for epoch in range(settings.epochs):
-        total += len(recipe.epoch(epoch, settings.gradient_accumulation * processes))
-        if total >= most:
-            return int(most)
-    return total
+    """Updates in the whole run: `max_steps`, or where that is 0 those of all epochs."""
+    return settings.max_steps or settings.epochs * _an_epoch(recipe, settings, processes)
+
+
+def epochs_of(steps: int, recipe: Recipe, settings: Training, processes: int = 1) -> int:
+    """Passes over the data that `steps` updates have begun."""
+    return math.ceil(steps / _an_epoch(recipe, settings, processes))
+
+
+def _an_epoch(recipe: Recipe, settings: Training, processes: int) -> int:
+    return len(recipe.epoch(0, settings.gradient_accumulation * processes))
 
 
 def run(
@@ -166,7 +169,7 @@ class Run:
         self.accelerator.free_memory()
 
     def _updates(self) -> Iterator[tuple[int, list[Any]]]:
-        for epoch in range(self.settings.epochs):
+        for epoch in itertools.count():  # the run's length in steps ends it
             for update in self.recipe.epoch(epoch, self.stepper.per_step):
                 yield epoch, update
 

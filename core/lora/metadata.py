@@ -37,7 +37,7 @@ def _training(settings: ImageTraining, facts: dict[str, Any], steps: int) -> dic
         "ss_output_name": settings.title,
         "ss_resolution": facts["sizes"][0].replace("x", ",") if len(facts["sizes"]) == 1 else None,
         "ss_num_train_images": facts["samples"],
-        "ss_num_epochs": settings.epochs,
+        "ss_num_epochs": facts.get("epochs", settings.epochs),
         "ss_steps": steps,
         "ss_max_train_steps": steps,
         "ss_learning_rate": settings.learning_rate,

@@ -45,7 +45,7 @@ class Recipe(Protocol):
         """The trained parameters (fp32, on `device`); the same order at each call."""
 
     def epoch(self, number: int, per_step: int) -> list[list[Any]]:
-        """One pass over the data: a list of updates, each a list of batches.
+        """One pass over the data: a list of updates, each a list of batches; every pass has as many updates.
 
         `per_step` batches of the settings' size make an update; seed and `number` alone decide the order.
         """

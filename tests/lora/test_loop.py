@@ -15,11 +15,12 @@ from conftest import last  # type: ignore[import-not-found]
 from safetensors.torch import load_file
 
 from core.jobs import Mistake
-from core.lora import loop, text
+from core.lora import loop, origin, text
 from core.lora.checkpoints import Keeper
 from core.lora.recipe import order, seed
 from core.lora.stepper import Stepper, course
 from core.lora.train import train
+from core.project import read_lineage
 from core.settings import ROOT, dump
 
 
@@ -251,10 +252,24 @@ def test_two_processes_give_the_curve_of_one(text_settings, tmp_path):
         assert (step, rate) == (other_step, other_rate) and loss == pytest.approx(other_loss, rel=1e-4)
 
 
-def test_max_steps_ends_early(text_settings):
-    chosen = text_settings(max_steps=2)
-    last(chosen)
-    assert len(metrics(chosen.output_dir)) == 2
+@pytest.mark.parametrize(("most", "passes"), [(2, 1), (8, 3)])
+def test_max_steps_is_the_length_and_the_name_tells_the_passes(most, passes, text_settings):
+    """Three steps make a pass: fewer than the two passes of `epochs`, and more."""
+    chosen = text_settings(max_steps=most, epochs=2)
+    path = last(chosen).result
+    assert len(metrics(chosen.output_dir)) == most and path.name == f"lora_v1_voice_r4_ep{passes}"
+    told = read_lineage(path)
+    assert (told["steps"], told["facts"]["epochs"]) == (most, passes)
+
+
+def test_an_early_stop_is_named_and_noted_as_it_was(text_settings, monkeypatch):
+    looks = iter([3.0, 2.0, 2.5, 2.6])
+    monkeypatch.setattr(text.TextRecipe, "validate", lambda recipe: {"held_out_loss": next(looks)})
+    chosen = text_settings(epochs=30, validate_steps=2, early_stop=2, keep_loras=20)
+    path = last(chosen).result
+    assert path.name == "lora_v1_voice_r4_ep3" and read_lineage(path)["steps"] == 8
+    assert origin.along(path, chosen).keys() == {4, 8, None}
+    assert [one.name for one in (chosen.output_dir / "kept").iterdir()] == [path.stem]
 
 
 def test_seeds_are_spread_and_orders_repeat():

@@ -67,8 +67,9 @@ def run(
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
     A checkpoint there with the same `fingerprint` is continued, as `settings.resume` says. Closing the
-    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. Raises Mistake after
-    several updates in a row with gradients not finite.
+    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. The recipe's facts then
+    hold the optimizer, the steps planned and done, those of an epoch, and the one whose weights are kept.
+    Raises Mistake after several updates in a row with gradients not finite.
     """
     work = Run(recipe, settings, folder, fingerprint, kept or {})
     try:
@@ -96,6 +97,12 @@ class Run:
         self.recipe, self.settings, self.folder, self.kept = recipe, settings, folder, kept
         self.stepper = Stepper(recipe, settings, self.accelerator)
         self.total = count_steps(recipe, settings, self.accelerator.num_processes)
+        recipe.facts |= {
+            "optimizer": self.stepper.optimizer_name,
+            "rates": self.stepper.rates,
+            "planned_steps": self.total,
+            "epoch_steps": len(recipe.epoch(0, self.stepper.per_step)),
+        }
         self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint, settings.resume)
         self.state = State()
         self.saved_at = self.looked_at = 0
@@ -267,7 +274,9 @@ class Run:
             )
             yield self._report(loss=self.state.smoothed, text=text)
         else:
+            best = step
             self.stepper.put(self.stepper.weights())
+        self.recipe.facts |= {"steps": step, "kept_step": best}
 
     def _show(self) -> Iterator[Progress]:
         """Samples of this step."""

@@ -61,7 +61,7 @@ def train(settings: Training) -> Iterator[Progress]:
     if processes.is_main_process:
         advice = _advice(recipe, settings)
         yield from (Progress("Saving the LoRA", text=line) for line in advice)
-        _finish(recipe, settings, path, steps, started, advice)
+        _finish(recipe, settings, path, started, advice)
         if isinstance(settings, ImageTraining):
             preflight.remember(settings, recipe.numbers, [p.size for p in recipe.pictures], taken)
         if isinstance(settings, TextTraining):
@@ -94,17 +94,15 @@ def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
         yield Progress("Saving the LoRA", text=str(mistake))
 
 
-def _finish(
-    recipe: Any, settings: Training, path: Path, steps: int, started: float, advice: list[str]
-) -> None:
-    """Writes the LoRA and, beside it, what made it."""
-    recipe.export(path, steps, started)
+def _finish(recipe: Any, settings: Training, path: Path, started: float, advice: list[str]) -> None:
+    """Writes the LoRA and, beside it, what made it: the steps that were done and the one that was kept."""
+    recipe.export(path, recipe.facts["kept_step"], started)
     made = lineage(
         base_model=settings.base_model,
         facts=recipe.facts,
         figures=recipe.figures,
         advice=advice,
-        steps=steps,
+        steps=recipe.facts["steps"],
         settings=settings.model_dump(mode="json"),
         versions=versions(),
     )

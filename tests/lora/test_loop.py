@@ -120,6 +120,8 @@ def test_the_best_look_is_exported_and_training_ends_without_a_gain(recipe_of, t
     parameters = recipe.groups()[0].parameters
     assert all(torch.equal(p, seen[1][name]) for name, p in parameters.items())
     assert recipe.figures["held_out_loss"] == 2.0
+    assert (recipe.facts["steps"], recipe.facts["kept_step"]) == (8, 4)
+    assert recipe.facts["planned_steps"] == 30 * recipe.facts["epoch_steps"] > 8
 
 
 def test_a_damaged_checkpoint_gives_the_one_before(text_settings, tmp_path):

@@ -43,14 +43,20 @@ def take(lora: Path) -> Path:
             return path
     made = read_lineage(lora)
     facts = made.get("facts", {})
-    passes = max(1, round(facts.get("epochs", training.epochs) * (best.step or 0) / made["steps"]))
+    epoch = facts.get("epoch_steps") or made["steps"] / training.epochs  # earlier lineages don't tell
+    passes = max(1, round((best.step or 0) / epoch))
     path = next_path(training.model_copy(update={"lora_dir": lora.parent}), passes)
     with replacing(path) as part:
         shutil.copytree(kept, part) if kept.is_dir() else shutil.copyfile(kept, part)
     of_the_last_step = {"made", "figures", "advice"}
     stays = {name: value for name, value in made.items() if name not in of_the_last_step}
-    now = {"steps": best.step, "facts": facts | {"epochs": passes}, "kept_from": lora.name}
-    write_lineage(path, lineage(**{**stays, **now, "advised": asdict(best)}))
+    now = {
+        "steps": best.step,
+        "facts": facts | {"kept_step": best.step},
+        "kept_from": lora.name,
+        "advised": asdict(best),
+    }
+    write_lineage(path, lineage(**{**stays, **now}))
     return path
 
 

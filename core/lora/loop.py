@@ -48,15 +48,11 @@ class State:
 
 def count_steps(recipe: Recipe, settings: Training, processes: int = 1) -> int:
     """Updates in the whole run: `max_steps`, or where that is 0 those of all epochs."""
-    return settings.max_steps or settings.epochs * _an_epoch(recipe, settings, processes)
+    return settings.max_steps or settings.epochs * epoch_steps(recipe, settings, processes)
 
 
-def epochs_of(steps: int, recipe: Recipe, settings: Training, processes: int = 1) -> int:
-    """Passes over the data that `steps` updates have begun."""
-    return math.ceil(steps / _an_epoch(recipe, settings, processes))
-
-
-def _an_epoch(recipe: Recipe, settings: Training, processes: int) -> int:
+def epoch_steps(recipe: Recipe, settings: Training, processes: int = 1) -> int:
+    """Updates in one pass over the data."""
     return len(recipe.epoch(0, settings.gradient_accumulation * processes))
 
 
@@ -70,8 +66,9 @@ def run(
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
     A checkpoint there with the same `fingerprint` is continued, as `settings.resume` says. Closing the
-    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. Raises Mistake after
-    several updates in a row with gradients not finite.
+    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. The recipe's facts then
+    hold the optimizer, the steps planned and done, those of an epoch, and the one whose weights are kept.
+    Raises Mistake after several updates in a row with gradients not finite.
     """
     work = Run(recipe, settings, folder, fingerprint, kept or {})
     try:
@@ -99,6 +96,12 @@ class Run:
         self.recipe, self.settings, self.folder, self.kept = recipe, settings, folder, kept
         self.stepper = Stepper(recipe, settings, self.accelerator)
         self.total = count_steps(recipe, settings, self.accelerator.num_processes)
+        recipe.facts |= {
+            "optimizer": self.stepper.optimizer_name,
+            "rates": self.stepper.rates,
+            "planned_steps": self.total,
+            "epoch_steps": epoch_steps(recipe, settings, self.accelerator.num_processes),
+        }
         self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint, settings.resume)
         self.state = State()
         self.saved_at = self.looked_at = 0
@@ -270,7 +273,9 @@ class Run:
             )
             yield self._report(loss=self.state.smoothed, text=text)
         else:
+            best = step
             self.stepper.put(self.stepper.weights())
+        self.recipe.facts |= {"steps": step, "kept_step": best}
 
     def _show(self) -> Iterator[Progress]:
         """Samples of this step."""

@@ -40,6 +40,7 @@ class Recipe(Protocol):
     device: torch.device
     dtype: torch.dtype
     figures: dict[str, float]  # the newest of `validate`
+    facts: dict[str, Any]  # what the LoRA's file and lineage tell of the run; the loop adds its own
 
     def groups(self) -> list[Group]:
         """The trained parameters (fp32, on `device`); the same order at each call."""

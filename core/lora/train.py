@@ -5,11 +5,11 @@ The order of events stands here; what a picture or a text LoRA is stands in its 
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,31 +48,26 @@ def train(settings: Training) -> Iterator[Progress]:
         recipe = yield from text.prepare(settings)
     fingerprint = changes.fingerprint(settings, recipe.data)
     steps = loop.count_steps(recipe, settings, processes.num_processes)
-    planned = next_path(settings, loop.epochs_of(steps, recipe, settings, processes.num_processes))
+    an_epoch = loop.epoch_steps(recipe, settings, processes.num_processes)
+    planned = next_path(settings, math.ceil(steps / an_epoch))
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
     if isinstance(settings, ImageTraining) and compiling.repays(settings.compile, recipe.device, steps):
         why = recipe.compile()
         told = f"{loop.UNCOMPILED}: {why}" if why else "The first steps take longer: blocks are compiled"
         yield Progress("Preparing", text=told)
-    kept, taken, done = kept_loras(settings, planned, steps), list[float](), 0
+    kept, taken = kept_loras(settings, planned, steps), list[float]()
     try:
-        work = loop.run(recipe, settings, settings.output_dir, fingerprint, kept)
-        with closing(measured.timed(work, taken)) as reports:  # type: ignore[type-var]
-            for progress in reports:
-                done = progress.step
-                yield progress
+        yield from measured.timed(loop.run(recipe, settings, settings.output_dir, fingerprint, kept), taken)
     finally:
         recipe.uncompile()
-    epochs = loop.epochs_of(done, recipe, settings, processes.num_processes)
-    path = _truly_named(planned, epochs)
+    path = _truly_named(planned, math.ceil(recipe.facts["steps"] / an_epoch))
     yield Progress("Saving the LoRA")
     if processes.is_main_process:
         advice = _advice(recipe, settings)
         yield from (Progress("Saving the LoRA", text=line) for line in advice)
         _move_kept(settings, planned, path)
-        recipe.facts["epochs"] = epochs
-        _finish(recipe, settings, path, done, started, advice)
+        _finish(recipe, settings, path, started, advice)
         if isinstance(settings, ImageTraining):
             preflight.remember(settings, recipe.numbers, [p.size for p in recipe.pictures], taken)
         if isinstance(settings, TextTraining):
@@ -105,17 +100,15 @@ def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
         yield Progress("Saving the LoRA", text=str(mistake))
 
 
-def _finish(
-    recipe: Any, settings: Training, path: Path, steps: int, started: float, advice: list[str]
-) -> None:
-    """Writes the LoRA and, beside it, what made it."""
-    recipe.export(path, steps, started)
+def _finish(recipe: Any, settings: Training, path: Path, started: float, advice: list[str]) -> None:
+    """Writes the LoRA and, beside it, what made it: the steps that were done and the one that was kept."""
+    recipe.export(path, recipe.facts["kept_step"], started)
     made = lineage(
         base_model=settings.base_model,
         facts=recipe.facts,
         figures=recipe.figures,
         advice=advice,
-        steps=steps,
+        steps=recipe.facts["steps"],
         settings=settings.model_dump(mode="json"),
         versions=versions(),
     )

@@ -14,6 +14,7 @@ import torch
 from conftest import last  # type: ignore[import-not-found]
 from safetensors.torch import load_file
 
+from core import project
 from core.jobs import Mistake
 from core.lora import loop, origin, text
 from core.lora.checkpoints import Keeper
@@ -136,6 +137,19 @@ def test_a_damaged_checkpoint_gives_the_one_before(text_settings, tmp_path):
     newest.write_bytes(newest.read_bytes()[:-100] + b"x" * 100)
     lines = [p.text for p in train(parts) if p.text]
     assert any(line.startswith("Continuing after step 4 ") for line in lines)
+
+
+def test_a_checkpoint_is_on_the_disk_before_its_note(text_settings, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        project.os, "fsync", lambda handle: written.append(os.readlink(f"/proc/self/fd/{handle}"))
+    )
+    steps = train(text_settings(epochs=2))
+    steps_of(steps, 2)
+    written.clear()
+    steps.close()
+    ends = [path.rpartition(".")[2] if ".part." in path else path.rpartition("/")[2] for path in written]
+    assert ends == ["safetensors", "checkpoint", "json", "checkpoint"]
 
 
 def test_changed_settings_start_anew_and_keep_the_old_checkpoint(text_settings, tmp_path):

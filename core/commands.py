@@ -196,7 +196,7 @@ def _settled(chosen: settings.Training, yes: bool) -> settings.Training:
     if chosen.resume != "auto" or yes or not sys.stdin.isatty():
         return chosen
     found = changes.waiting(chosen)
-    if found is None or not found.differs or found.hindered:
+    if found is None or found.alike or found.hindered:
         return chosen
     print(f"Since the checkpoint of step {found.step} this changed: {changes.listed(found.differs)}",
           file=sys.stderr)  # fmt: skip

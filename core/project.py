@@ -30,29 +30,41 @@ MAX_NAME = 60
 
 def write_atomic(path: Path, data: bytes | str) -> Path:
     """Writes to a temporary name beside `path`, flushes to disk, renames; returns `path`."""
-    with replacing(path) as part:
-        raw = data.encode("utf-8") if isinstance(data, str) else data
-        with part.open("wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path, flush=True) as part:
+        part.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
     return path
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, flush: bool = False) -> Iterator[Path]:
     """Gives a temporary name for a file or a new folder; it becomes `path` on success and goes on failure.
 
-    The temporary name keeps the suffix, because encoders and libraries choose the format by it.
+    The temporary name keeps the suffix, because encoders and libraries choose the format by it. `flush`: the
+    file is on the disk before it gets its name, and its name before this ends, so that a power cut can't
+    leave half of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f"{os.getpid()}-{threading.get_ident()}"  # two threads may save the same file at once
     part = path.with_name(f".{path.stem}.{own}.part{path.suffix}")
     try:
         yield part
+        if flush:
+            _flush(part)
         os.replace(part, path)
+        if flush:
+            with contextlib.suppress(OSError):  # Windows and some network drives know no such thing
+                _flush(path.parent)
     finally:
         shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Has the system write a file, or a folder's names, to the disk."""
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def safe_name(text: str) -> str:

@@ -127,8 +127,10 @@ class Training(Settings):
     )
     batch_size: int = Field(4, ge=1, le=128, description="samples in one step")
     gradient_accumulation: int = Field(1, ge=1, le=128, description="steps summed before one update")
-    epochs: int = Field(10, ge=1, le=10000, description="passes over the data")
-    max_steps: int = Field(0, ge=0, le=1_000_000, description="stop after so many steps; 0: epochs decide")
+    epochs: int = Field(10, ge=1, le=10000, description="passes over the data, where max_steps is 0")
+    max_steps: int = Field(
+        0, ge=0, le=1_000_000, description="length in steps, whatever epochs says; 0: epochs decide"
+    )
     optimizer: Literal["adamw", "adamw8bit", "prodigy", "adafactor"] = Field(
         "adamw", description="what moves the weights; prodigy finds the learning rate itself"
     )

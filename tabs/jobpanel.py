@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import gradio as gr
 
 from core.jobs import DONE, FAILED, INTERRUPTED, QUEUED, RUNNING, STOPPED, JobState
-from tabs import work
+from tabs import question, work
 from tabs.charts import loss_chart
 from tabs.frame import Frame
 from tabs.widgets import empty
@@ -48,11 +49,13 @@ class Panel:
     onward: gr.Button
     seen: gr.State
     ended: gr.State
+    asked: question.Question
 
     @property
     def outputs(self) -> list[Any]:
         """Everything a refresh may change, in the order of `_changes`."""
-        return [self.body, self.picture, self.stop, self.resume, self.onward, self.seen, self.ended]
+        buttons = [self.stop, self.resume, self.onward, *self.asked.outputs]
+        return [self.body, self.picture, *buttons, self.seen, self.ended]
 
 
 def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onward: str = "") -> Panel:
@@ -72,6 +75,7 @@ def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onwar
             stop = gr.Button(static("Stop and save"), visible=False, elem_id=f"stop-{kind}")
             resume = gr.Button(static("Continue"), visible=False, elem_id=f"continue-{kind}")
             forward = gr.Button(static(onward), visible=False, variant="primary", elem_id=f"onward-{kind}")
+        asked = question.build(f"continue-{kind}")
     panel = Panel(
         kind,
         title,
@@ -84,6 +88,7 @@ def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onwar
         forward,
         seen=gr.State(("", "", "")),
         ended=frame.ended[kind],
+        asked=asked,
     )
 
     def halt(page: Page) -> Any:
@@ -93,7 +98,21 @@ def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onwar
         return gr.update(value=page.say("Stopping…"), interactive=False)
 
     connect(studio, [stop.click], halt, outputs=[stop])
-    connect(studio, [resume.click], lambda page: work.resume(studio, kind))
+
+    def again(page: Page) -> Any:
+        found = work.changed(studio, kind)
+        if found:
+            return question.ask(page, found)
+        work.resume(studio, kind)
+        return question.answered()
+
+    def answer(page: Page, how: str) -> Any:
+        work.resume(studio, kind, how)
+        return question.answered()
+
+    connect(studio, [resume.click], again, outputs=asked.outputs)
+    for button, how in ((asked.go_on, "always"), (asked.anew, "never")):
+        connect(studio, [button.click], partial(answer, how=how), outputs=asked.outputs)
     return panel
 
 
@@ -131,6 +150,7 @@ def _changes(studio: Studio, panel: Panel, page: Page, seen: tuple[str, str, str
             panel.stop: gr.update(visible=active, value=page.say("Stop and save"), interactive=True),
             panel.resume: gr.update(visible=work.can_continue(studio, state)),
             panel.onward: gr.update(visible=done and panel.leads_on),
+            **dict(zip(panel.asked.outputs, question.answered(), strict=True)),
         }
         if not active:
             changes[panel.ended] = status

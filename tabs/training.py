@@ -25,7 +25,7 @@ from core.settings import (
     preset_names,
     read_yaml,
 )
-from tabs import pictures, work
+from tabs import pictures, question, work
 from tabs.frame import Frame
 from tabs.widgets import chooser, field, fields, shown, tip
 from tabs.wiring import Page, Studio, connect, watch
@@ -95,9 +95,7 @@ class Controls:
     recipe: gr.Dropdown
     chosen: dict[str, Any]
     start: gr.Button
-    question: gr.HTML
-    go_on: gr.Button
-    anew: gr.Button
+    asked: question.Question
 
     @property
     def trigger(self) -> gr.Textbox:
@@ -134,10 +132,7 @@ def controls(studio: Studio, frame: Frame, cls: type[Training], button: str) -> 
                 info=static("Calls the style up; from the captions."),
             )
     start = gr.Button(static(button), variant="primary", size="lg", elem_id=f"start-{kind}")
-    question = gr.HTML(visible=False, elem_id=f"question-{kind}")
-    with gr.Row(elem_classes="st-actions"):
-        go_on = gr.Button(static("Continue with these settings"), visible=False, elem_id=f"go-on-{kind}")
-        anew = gr.Button(static("Start anew"), visible=False, elem_id=f"anew-{kind}")
+    asked = question.build(kind)
     given = filled(cls, first)
     with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}", elem_classes="st-details"):
         about = "An earlier LoRA that learns on; the result is its next version."
@@ -170,7 +165,7 @@ def controls(studio: Studio, frame: Frame, cls: type[Training], button: str) -> 
         inputs={"recipe": recipe},
         outputs=list(numbers.values()),
     )
-    return Controls(cls, recipe, chosen, start, question, go_on, anew)
+    return Controls(cls, recipe, chosen, start, asked)
 
 
 def _regular_box(studio: Studio, frame: Frame) -> gr.Dropdown:
@@ -199,55 +194,29 @@ def starts(
     `make(page, run, **values of inputs)` gives the settings of a run in the folder `run`, None for a new one.
     """
     kind = controls.cls.model_fields["kind"].default
-    answers = [controls.question, controls.go_on, controls.anew]
 
     def submit(page: Page, settings: Any) -> Any:
         work.submit(studio, kind, page.say(title, name=settings.name), settings)
-        return [gr.update(visible=False)] * len(answers)
+        return question.answered()
 
     def begin(page: Page, **given: Any) -> Any:
         run = work.unfinished(studio, kind, given["project"])
         found = work.waiting(make(page, run, **given)) if run else None
         if found is None:
             return submit(page, make(page, None, **given))
-        about = escape(unfinished(page, found))
-        return (
-            gr.update(value=f"<p class='st-plan'>{about}</p>", visible=True),
-            gr.update(visible=not found.hindered),
-            gr.update(visible=True),
-        )
+        return question.ask(page, found)
 
     def go_on(page: Page, **given: Any) -> Any:
         run = work.unfinished(studio, kind, given["project"])
         settings = make(page, run, **given)
         return submit(page, settings.model_copy(update={"resume": "always"}))
 
-    connect(studio, [controls.start.click], begin, inputs=inputs, outputs=answers)
-    connect(studio, [controls.go_on.click], go_on, inputs=inputs, outputs=answers)
-    connect(
-        studio,
-        [controls.anew.click],
-        lambda page, **given: submit(page, make(page, None, **given)),
-        inputs=inputs,
-        outputs=answers,
-    )
+    def anew(page: Page, **given: Any) -> Any:
+        return submit(page, make(page, None, **given))
 
-
-def unfinished(page: Page, found: Any) -> str:
-    """What changed since a stopped run's checkpoint, in the page's language."""
-    if not found.differs:
-        return page.say(
-            "An unfinished training stopped at step {step}; nothing changed since then.", step=found.step
-        )
-    changes = "; ".join(page.sentence(one) for one in found.differs)
-    said = page.say(
-        "An unfinished training stopped at step {step}. Since then this changed: {changes}.",
-        step=found.step,
-        changes=changes,
-    )
-    if found.hindered:
-        said += " " + page.say("It can't go on with another {names}.", names=", ".join(found.hindered))
-    return said
+    asked = controls.asked
+    for button, run in ((controls.start, begin), (asked.go_on, go_on), (asked.anew, anew)):
+        connect(studio, [button.click], run, inputs=inputs, outputs=asked.outputs)
 
 
 def recipe_names(kind: str) -> list[str]:

@@ -24,6 +24,7 @@ from core.settings import (
     TextProofSettings,
     TextTraining,
     TopicsSettings,
+    Training,
     dump,
     load,
 )
@@ -108,12 +109,23 @@ def settings_of(studio: Studio, state: JobState) -> Any:
     return load(KINDS[state.kind].settings, _settings_file(studio, state.id))
 
 
-def resume(studio: Studio, kind: str) -> None:
-    """Submits the newest job of a kind again; training goes on from its last checkpoint."""
+def resume(studio: Studio, kind: str, how: str = "auto") -> None:
+    """Submits the newest job of a kind again; training goes on from its last checkpoint, as `how` says."""
     state = studio.runner.newest(kind)
     if state is None or not can_continue(studio, state):
         raise Mistake("There is nothing to continue here; press the main button instead.")
-    submit(studio, kind, state.title, settings_of(studio, state))
+    settings = settings_of(studio, state)
+    if isinstance(settings, Training):
+        settings = settings.model_copy(update={"resume": how})
+    submit(studio, kind, state.title, settings)
+
+
+def changed(studio: Studio, kind: str) -> Any:
+    """The checkpoint that Continue would go on from, where what is learnt has changed; None elsewhere."""
+    state = studio.runner.newest(kind)
+    settings = settings_of(studio, state) if state and can_continue(studio, state) else None
+    found = waiting(settings) if isinstance(settings, ImageTraining | TextTraining) else None
+    return None if found is None or found.alike else found
 
 
 def unfinished(studio: Studio, kind: str, project: str) -> Path | None:

@@ -42,13 +42,20 @@ def take(lora: Path) -> Path:
         if _same(_weights(path), _weights(kept)):
             return path
     made = read_lineage(lora)
-    passes = max(1, round(training.epochs * (best.step or 0) / made["steps"]))
-    path = next_path(training.model_copy(update={"lora_dir": lora.parent, "epochs": passes}))
+    facts = made.get("facts", {})
+    epoch = facts.get("epoch_steps") or made["steps"] / training.epochs  # earlier lineages don't tell
+    passes = max(1, round((best.step or 0) / epoch))
+    path = next_path(training.model_copy(update={"lora_dir": lora.parent}), passes)
     with replacing(path) as part:
         shutil.copytree(kept, part) if kept.is_dir() else shutil.copyfile(kept, part)
     of_the_last_step = {"made", "figures", "advice"}
     stays = {name: value for name, value in made.items() if name not in of_the_last_step}
-    now = {"steps": best.step, "kept_from": lora.name, "advised": asdict(best)}
+    now = {
+        "steps": best.step,
+        "facts": facts | {"kept_step": best.step},
+        "kept_from": lora.name,
+        "advised": asdict(best),
+    }
     write_lineage(path, lineage(**{**stays, **now}))
     return path
 

@@ -24,6 +24,8 @@ FREE_TO_CHANGE = {
     "resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps", "gradient_checkpointing",
     "compile", "keep_loras", "prove", "export_merged",
 }  # fmt: skip
+# What changes samples or the file's words alone: a change is told, and the run goes on.
+TOLD_ONLY = {"sample_prompts", "sample_topics", "trigger", "private_metadata"}
 # What a checkpoint's tensors are bound to: with another value of these it can't be continued at all.
 MUST_STAY = {
     "kind", "base_model", "prediction", "lora_rank", "lora_alpha", "target_modules", "network",
@@ -33,11 +35,15 @@ MUST_STAY = {
 
 @dataclass(frozen=True)
 class Waiting:
-    """A checkpoint of an unfinished run: its step, what differs now, which settings hinder it."""
+    """A checkpoint of an unfinished run: its step, what differs now, which settings hinder it.
+
+    alike: nothing that differs changes what is learnt, so that it goes on without a question.
+    """
 
     step: int
     differs: list[Sentence]
     hindered: list[str]
+    alike: bool
 
 
 def fingerprint(settings: Training, data: Data) -> dict[str, Any]:
@@ -121,6 +127,12 @@ def hindrances(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in MUST_STAY if old.get(name) != new.get(name))
 
 
+def alike(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two runs learn the same: the same settings and data, but for what is only told."""
+    counts = (old.keys() | new.keys()) - TOLD_ONLY
+    return all(old.get(name) == new.get(name) for name in counts)
+
+
 def listed(differs: Sequence[Sentence]) -> str:
     """Differences in one line."""
     return "; ".join(str(one) for one in differs)
@@ -135,5 +147,5 @@ def waiting(settings: Training) -> Waiting | None:
         except (OSError, ValueError, KeyError):
             continue
         new = fingerprint(settings, data_of(settings))
-        return Waiting(step, differences(old, new), hindrances(old, new))
+        return Waiting(step, differences(old, new), hindrances(old, new), alike(old, new))
     return None

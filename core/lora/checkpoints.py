@@ -54,7 +54,7 @@ class Keeper:
         if not all(bool(t.isfinite().all()) for name, t in tensors.items() if name.startswith("lora/")):
             return
         path = self.folder / f"step-{state.step:08d}.safetensors"
-        with replacing(path) as part:
+        with replacing(path, flush=True) as part:
             save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, part)
         note = {"state": asdict(state) | {"bad": 0}, "scalars": scalars, "sha256": file_hash(path)}
         write_atomic(path.with_suffix(".json"), json.dumps(note | {"fingerprint": self.fingerprint}))
@@ -64,7 +64,7 @@ class Keeper:
     def newest(self) -> Saved | None:
         """The newest whole checkpoint that this run goes on from; None where there is none.
 
-        The one place that decides: a run with another fingerprint is gone on from only where `resume` is
+        The one place that decides: a run that learns something else is gone on from only where `resume` is
         "always" and nothing hinders it; else its checkpoints are set aside. `told` says what differs.
         """
         from safetensors.torch import load_file
@@ -81,12 +81,12 @@ class Keeper:
             except (OSError, ValueError, KeyError):
                 continue
             differs = changes.differences(note["fingerprint"], self.fingerprint)
-            if not differs:
+            self.told = f"This changed since the checkpoint: {changes.listed(differs)}" if differs else ""
+            if changes.alike(note["fingerprint"], self.fingerprint):
                 return Saved(load_file(path), note["state"], note["scalars"])
             if self.resume != "always" or changes.hindrances(note["fingerprint"], self.fingerprint):
                 self._set_aside(f", because this changed: {changes.listed(differs)}")
                 return None
-            self.told = f"This changed since the checkpoint: {changes.listed(differs)}"
             # Other held-out samples or another goal: the best look of before is none of now's.
             state = note["state"] | {"best": {}, "best_step": 0, "worse": 0}
             return Saved(load_file(path), state, note["scalars"])

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from core import families
 from core.families.keys import TEXT_ENCODER, TEXT_ENCODER_2, UNET, text_encoder_key, unet_key
@@ -61,12 +61,16 @@ def _has_spec(metadata: dict[str, str]) -> bool:
 def model_hashes(file: bytes) -> dict[str, str]:
     """sd-scripts' two hashes of a safetensors file: of all after the header, and the legacy one."""
     header = int.from_bytes(file[:8], "little") + 8
-    old = io.BytesIO(file)
-    old.seek(0x100000)
     return {
         "sshs_model_hash": hashlib.sha256(file[header:]).hexdigest(),
-        "sshs_legacy_hash": hashlib.sha256(old.read(0x10000)).hexdigest()[:8],
+        "sshs_legacy_hash": legacy_hash(io.BytesIO(file)),
     }
+
+
+def legacy_hash(file: BinaryIO) -> str:
+    """The 8 digits by which AUTOMATIC1111 first knew a model: of 64 KiB, 1 MiB into its file."""
+    file.seek(0x100000)
+    return hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
 
 
 def read(path: Path) -> LoraFile:

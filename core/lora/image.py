@@ -208,14 +208,19 @@ class ImageRecipe:
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
-        """Within it the backbone answers and does not learn."""
+        """Within it the models answer and do not learn: nothing is dropped."""
         import torch
 
         mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-        self.backbone.eval()
-        with torch.inference_mode(), mixed, compiling.plain(self.backbone):
-            yield
-        self.backbone.train()
+        models = families.models(self.pipeline).values()
+        for model in models:
+            model.eval()
+        try:
+            with torch.inference_mode(), mixed, compiling.plain(self.backbone):
+                yield
+        finally:
+            for model in models:
+                model.train()
 
     def layers(self) -> dict[str, Layer]:
         """The trained LoRA by sd-scripts' key."""

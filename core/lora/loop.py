@@ -47,14 +47,13 @@ class State:
 
 
 def count_steps(recipe: Recipe, settings: Training, processes: int = 1) -> int:
-    """Updates in the whole run."""
-    most = settings.max_steps or math.inf
-    total = 0
-    for epoch in range(settings.epochs):
-        total += len(recipe.epoch(epoch, settings.gradient_accumulation * processes))
-        if total >= most:
-            return int(most)
-    return total
+    """Updates in the whole run: `max_steps`, or where that is 0 those of all epochs."""
+    return settings.max_steps or settings.epochs * epoch_steps(recipe, settings, processes)
+
+
+def epoch_steps(recipe: Recipe, settings: Training, processes: int = 1) -> int:
+    """Updates in one pass over the data."""
+    return len(recipe.epoch(0, settings.gradient_accumulation * processes))
 
 
 def run(
@@ -67,8 +66,9 @@ def run(
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
     A checkpoint there with the same `fingerprint` is continued, as `settings.resume` says. Closing the
-    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. Raises Mistake after
-    several updates in a row with gradients not finite.
+    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. The recipe's facts then
+    hold the optimizer, the steps planned and done, those of an epoch, and the one whose weights are kept.
+    Raises Mistake after several updates in a row with gradients not finite.
     """
     work = Run(recipe, settings, folder, fingerprint, kept or {})
     try:
@@ -96,6 +96,12 @@ class Run:
         self.recipe, self.settings, self.folder, self.kept = recipe, settings, folder, kept
         self.stepper = Stepper(recipe, settings, self.accelerator)
         self.total = count_steps(recipe, settings, self.accelerator.num_processes)
+        recipe.facts |= {
+            "optimizer": self.stepper.optimizer_name,
+            "rates": self.stepper.rates,
+            "planned_steps": self.total,
+            "epoch_steps": epoch_steps(recipe, settings, self.accelerator.num_processes),
+        }
         self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint, settings.resume)
         self.state = State()
         self.saved_at = self.looked_at = 0
@@ -166,7 +172,7 @@ class Run:
         self.accelerator.free_memory()
 
     def _updates(self) -> Iterator[tuple[int, list[Any]]]:
-        for epoch in range(self.settings.epochs):
+        for epoch in itertools.count():  # the run's length in steps ends it
             for update in self.recipe.epoch(epoch, self.stepper.per_step):
                 yield epoch, update
 
@@ -267,7 +273,9 @@ class Run:
             )
             yield self._report(loss=self.state.smoothed, text=text)
         else:
+            best = step
             self.stepper.put(self.stepper.weights())
+        self.recipe.facts |= {"steps": step, "kept_step": best}
 
     def _show(self) -> Iterator[Progress]:
         """Samples of this step."""

@@ -7,6 +7,7 @@ the data set's and the base's names, captions and folder stay out.
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import Any
 
@@ -14,13 +15,14 @@ from core.settings import ImageTraining
 
 
 def describe(
-    settings: ImageTraining, facts: dict[str, Any], steps: int, started: float | None = None
+    settings: ImageTraining, facts: dict[str, Any], step: int, started: float | None = None
 ) -> dict[str, str]:
-    """Metadata of a LoRA after `steps` of a training with `settings`; `facts` are the recipe's.
+    """Metadata of a LoRA with the weights of `step`; `facts` are the recipe's, with what the loop added.
 
-    `started`: when a finished training began, in seconds since 1970.
+    As in sd-scripts, `ss_steps` and `ss_epoch` tell of these weights, `ss_max_train_steps` and
+    `ss_num_epochs` of the plan. `started`: when a finished training began, in seconds since 1970.
     """
-    said = _training(settings, facts, steps) | _model_spec(settings, facts)
+    said = _training(settings, facts, step) | _model_spec(settings, facts)
     if started is not None:
         said |= {"ss_training_started_at": f"{started:.3f}", "ss_training_finished_at": f"{time.time():.3f}"}
     if not settings.private_metadata:
@@ -28,22 +30,28 @@ def describe(
     return said
 
 
-def _training(settings: ImageTraining, facts: dict[str, Any], steps: int) -> dict[str, str]:
-    text_rate = settings.text_encoder_lr or settings.learning_rate / 10
+def _training(settings: ImageTraining, facts: dict[str, Any], step: int) -> dict[str, str]:
+    rate, *text_rates = facts["rates"]
+    hashes = {"ss_sd_model_hash": facts["base_legacy_hash"], "ss_new_sd_model_hash": facts["base_hash"]}
     values: dict[str, Any] = {
         "ss_v2": facts["base_names"][0] == "sd_v2",
         "ss_base_model_version": facts["base_names"][0],
         **_network(settings),
         "ss_output_name": settings.title,
-        "ss_resolution": facts["sizes"][0].replace("x", ",") if len(facts["sizes"]) == 1 else None,
+        "ss_resolution": tuple(facts["square"]),
+        "ss_enable_bucket": len(facts["sizes"]) > 1,
+        "ss_bucket_info": json.dumps({"buckets": _buckets(facts)}),
         "ss_num_train_images": facts["samples"],
-        "ss_num_epochs": settings.epochs,
-        "ss_steps": steps,
-        "ss_max_train_steps": steps,
-        "ss_learning_rate": settings.learning_rate,
-        "ss_unet_lr": settings.learning_rate,
-        "ss_text_encoder_lr": text_rate if settings.train_text_encoder else None,
-        "ss_optimizer": "torch.optim.AdamW",
+        "ss_num_validation_images": facts["held_out"],
+        "ss_num_reg_images": facts["regularisation"],
+        "ss_num_epochs": _epochs(facts, facts["planned_steps"]),
+        "ss_epoch": _epochs(facts, step),
+        "ss_steps": step,
+        "ss_max_train_steps": facts["planned_steps"],
+        "ss_learning_rate": rate,
+        "ss_unet_lr": rate,
+        "ss_text_encoder_lr": text_rates[0] if text_rates else None,
+        "ss_optimizer": f"{facts['optimizer']}(weight_decay={settings.weight_decay})",
         "ss_lr_scheduler": settings.lr_scheduler,
         "ss_lr_warmup_steps": settings.warmup_steps,
         "ss_batch_size_per_device": settings.batch_size,
@@ -53,16 +61,31 @@ def _training(settings: ImageTraining, facts: dict[str, Any], steps: int) -> dic
         "ss_noise_offset": settings.noise_offset or None,
         "ss_min_snr_gamma": settings.min_snr_gamma or None,
         "ss_caption_dropout_rate": settings.caption_dropout,
-        "ss_sd_model_hash": facts["base_hash"] or None,
+        **(hashes if facts["base_hash"] else {}),
     }
     return {name: str(value) for name, value in values.items()}
 
 
+def _epochs(facts: dict[str, Any], steps: int) -> int:
+    """Passes over the data, begun or done, that so many steps take."""
+    return math.ceil(steps / facts["epoch_steps"])
+
+
+def _buckets(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """How many pictures an epoch has at each size, numbered as sd-scripts does."""
+    return {
+        str(number): {"resolution": [int(side) for side in size.split("x")], "count": count}
+        for number, (size, count) in enumerate(zip(facts["sizes"], facts["buckets"], strict=True))
+    }
+
+
 def _network(settings: ImageTraining) -> dict[str, Any]:
     """sd-scripts' own network, or LyCORIS with its arguments, which are texts there."""
-    lycoris = settings.network in ("loha", "lokr")
+    lycoris = settings.network != "lora"
     arguments: dict[str, Any] = {"target_modules": list(settings.target_modules)}
-    if lycoris:
+    if settings.network == "dora":
+        arguments |= {"algo": "lora", "dora_wd": "True", "wd_on_output": "True"}
+    elif lycoris:
         arguments |= {
             "algo": settings.network,
             "conv_dim": str(settings.lora_rank),
@@ -77,16 +100,18 @@ def _network(settings: ImageTraining) -> dict[str, Any]:
         "ss_network_dim": settings.lora_rank,
         "ss_network_alpha": settings.alpha,
         "ss_network_args": json.dumps(arguments),
-        "ss_network_dropout": None if lycoris else settings.dropout,
+        "ss_network_dropout": settings.dropout if settings.network in ("lora", "dora") else None,
     }
 
 
 def _data(settings: ImageTraining, facts: dict[str, Any]) -> dict[str, str]:
-    folder = {"n_repeats": 1, "img_count": facts["pictures"]}
+    folders = {
+        name: {"n_repeats": times, "img_count": count} for name, (times, count) in facts["folders"].items()
+    }
     return {
         "ss_sd_model_name": settings.base_model.replace("\\", "/").rpartition("/")[2],
         "ss_tag_frequency": json.dumps({facts["folder"]: facts["tags"]}, ensure_ascii=False),
-        "ss_dataset_dirs": json.dumps({facts["folder"]: folder}, ensure_ascii=False),
+        "ss_dataset_dirs": json.dumps(folders, ensure_ascii=False),
     }
 
 

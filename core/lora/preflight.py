@@ -12,7 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +37,17 @@ HALVES = (1, 2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Needs:
-    """What a run takes; None where the base's configuration isn't here to tell. Bytes, and seconds."""
+    """What a run takes; None where the base's configuration isn't here to tell. Bytes, and seconds.
 
-    pictures: int
+    samples: pictures or texts; `held_out` of them are judged by, the others are seen `seen` times in a pass,
+    `regular` pictures without the style among it. updates: in a pass.
+    """
+
+    samples: int
+    held_out: int
+    seen: int
+    regular: int
+    updates: int
     steps: int
     seconds: float | None
     memory: int | None
@@ -68,13 +76,18 @@ def needs(settings: Training, processes: int = 1) -> Needs:
         for size, _ in (*data.trained, *data.regular)
     ]
     repeats = [times for _, times in data.trained]
-    numbers = pictures.seen(repeats, pictures.kept_out(own, settings), range(own, len(sizes)))
+    held_out = pictures.kept_out(own, settings)
+    numbers = pictures.seen(repeats, held_out, range(own, len(sizes)))
     counts = Counter(sizes[number] for number in numbers)
     updates = updates_an_epoch(counts, settings, processes)
-    steps = min(settings.epochs * updates, settings.max_steps or settings.epochs * updates)
+    steps = settings.max_steps or settings.epochs * updates
     taken = measured.known(step_key(settings, sizes, where))
     return Needs(
-        pictures=own,
+        samples=own,
+        held_out=len(held_out),
+        seen=len(numbers),
+        regular=sum(number >= own for number in numbers),
+        updates=updates,
         steps=steps,
         seconds=taken * len(numbers) / updates * steps if taken else None,
         memory=memory_bytes(settings, base, counts, where) if base else None,
@@ -189,18 +202,7 @@ def disk_bytes(settings: ImageTraining, base: basemodels.Config, sizes: list[tup
 def lines(settings: Training, processes: int = 1) -> Iterator[Sentence]:
     """The needs in plain words, and last what to change where they are more than there is."""
     found = needs(settings, processes)
-    counted = (
-        "{count} texts × {epochs} passes, {batch} at a time: {steps} steps"
-        if isinstance(settings, TextTraining)
-        else "{count} pictures × {epochs} passes, {batch} at a time: {steps} steps"
-    )
-    yield Sentence(
-        counted,
-        count=found.pictures,
-        epochs=settings.epochs,
-        batch=settings.batch_size,
-        steps=found.steps,
-    )
+    yield _length(settings, found, processes)
     if found.seconds is None:
         yield Sentence("time: unknown until the first run with this base and size")
     else:
@@ -219,6 +221,43 @@ def lines(settings: Training, processes: int = 1) -> Iterator[Sentence]:
     advice = advise(settings, found)
     if advice:
         yield advice
+
+
+def _length(settings: Training, found: Needs, processes: int) -> Sentence:
+    """Where the number of steps comes from: all that is multiplied or left out."""
+    own = found.seen - found.regular
+    notes = []
+    if found.held_out:
+        notes.append(Sentence("{count} held out", count=found.held_out))
+    if own > found.samples - found.held_out:
+        notes.append(Sentence("{count} a pass with their repeats", count=own))
+    if found.regular:
+        notes.append(Sentence("as many regularisation pictures"))
+    data = (
+        Sentence("{count} texts", count=found.samples)
+        if isinstance(settings, TextTraining)
+        else Sentence("{count} pictures", count=found.samples)
+    )
+    if notes:
+        listed = reduce(lambda one, more: Sentence("{one}, {more}", one=one, more=more), notes)
+        data = Sentence("{data} ({notes})", data=data, notes=listed)
+    factors = (settings.gradient_accumulation, processes)
+    batch = " × ".join(map(str, (settings.batch_size, *(number for number in factors if number > 1))))
+    if settings.max_steps:
+        return Sentence(
+            "{data}, {batch} at a time: {steps} steps as max_steps says, {passes} passes",
+            data=data,
+            batch=batch,
+            steps=found.steps,
+            passes=f"{found.steps / found.updates:.1f}",
+        )
+    return Sentence(
+        "{data} × {epochs} passes, {batch} at a time: {steps} steps",
+        data=data,
+        epochs=settings.epochs,
+        batch=batch,
+        steps=found.steps,
+    )
 
 
 def _size(size: float) -> str:

@@ -7,15 +7,17 @@ disk for the next.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 from core import basemodels, device, families
 from core.images.captions import read_captions
 from core.jobs import Progress
-from core.lora import adapter, changes, wordings
+from core.lora import adapter, changes, formats, wordings
 from core.lora.image import ImageRecipe
-from core.lora.pictures import encode_pictures, kept_out, seen
+from core.lora.pictures import Picture, encode_pictures, kept_out, seen
+from core.project import file_hash
 from core.settings import ImageTraining
 
 
@@ -59,14 +61,20 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     getattr(pipeline, family.BACKBONE).to(memory_format=device.memory_format(dtype)).train()
     data = changes.of_pictures((folder, found.images) for folder, found in sets)
     sizes = sorted({picture.size for picture in pictures})
-    facts = {
+    held_out, regular = kept_out(own, settings), range(own, len(pictures))
+    numbers = seen(repeats, held_out, regular)
+    facts: dict[str, Any] = {
         "pictures": own,
+        "held_out": len(held_out),
         "regularisation": len(pictures) - own,
-        "samples": sum(repeats),
+        "samples": sum(times for at, times in enumerate(repeats) if at not in held_out),
         "sizes": [f"{width}x{height}" for width, height in sizes],
+        "square": (settings.resolution, settings.resolution) if settings.resolution else drawing.square,
+        "buckets": [sum(pictures[at].size == size for at in numbers) for size in sizes],
+        "folders": _folders(trained, repeats),
         "precision": {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
         "folder": settings.train_data_dir.name,
-        "base_hash": _base_hash(settings.base_model),
+        **_base_hashes(settings.base_model),
         "base_names": family.names(pipeline),
         "prediction_type": pipeline.scheduler.config.get("prediction_type", ""),
         "tags": wordings.tag_counts(picture.caption for picture in pictures[:own]),
@@ -74,14 +82,13 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     }
     line = f"{own} pictures at {', '.join(facts['sizes'])}"
     yield Progress("Reading the pictures", text=line)
-    held_out, regular = kept_out(own, settings), range(own, len(pictures))
     recipe = ImageRecipe(
         settings=settings,
         pipeline=pipeline,
         family=family,
         schedule=family.schedule(pipeline),
         pictures=pictures,
-        numbers=seen(repeats, held_out, regular),
+        numbers=numbers,
         held_out=held_out,
         orders=orders,
         regular=frozenset(regular),
@@ -97,9 +104,18 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     return recipe
 
 
-def _base_hash(name: str) -> str:
-    """A single-file base's SHA-256; empty for a folder or a hub id, which have no one hash."""
-    from core.project import file_hash
+def _folders(pictures: Sequence[Picture], repeats: Sequence[int]) -> dict[str, list[int]]:
+    """How often each folder's pictures are seen in an epoch, and how many it has, by the folder's name."""
+    found: dict[str, list[int]] = {}
+    for picture, times in zip(pictures, repeats, strict=True):
+        found.setdefault(picture.path.parent.name, [times, 0])[1] += 1
+    return found
 
+
+def _base_hashes(name: str) -> dict[str, str]:
+    """A single-file base's SHA-256 and its legacy hash; empty for a folder or a hub id, which have no one."""
     source = basemodels.image_base(name)
-    return file_hash(source) if isinstance(source, Path) and source.is_file() else ""
+    if not (isinstance(source, Path) and source.is_file()):
+        return {"base_hash": "", "base_legacy_hash": ""}
+    with source.open("rb") as file:
+        return {"base_hash": file_hash(source), "base_legacy_hash": formats.legacy_hash(file)}

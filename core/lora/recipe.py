@@ -40,12 +40,13 @@ class Recipe(Protocol):
     device: torch.device
     dtype: torch.dtype
     figures: dict[str, float]  # the newest of `validate`
+    facts: dict[str, Any]  # what the LoRA's file and lineage tell of the run; the loop adds its own
 
     def groups(self) -> list[Group]:
         """The trained parameters (fp32, on `device`); the same order at each call."""
 
     def epoch(self, number: int, per_step: int) -> list[list[Any]]:
-        """One pass over the data: a list of updates, each a list of batches.
+        """One pass over the data: a list of updates, each a list of batches; every pass has as many updates.
 
         `per_step` batches of the settings' size make an update; seed and `number` alone decide the order.
         """

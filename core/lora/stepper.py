@@ -46,6 +46,7 @@ class Stepper:
         self.parameters = list(self.names.values())
         chosen = optimizers.build(settings, groups, recipe.device)
         self.optimizer, self.rates, self.note = chosen.optimizer, chosen.rates, chosen.note
+        self.optimizer_name = f"{type(self.optimizer).__module__}.{type(self.optimizer).__name__}"
         self.average = {name: p.detach().clone() for name, p in self.names.items()} if settings.ema else {}
         self.fp16 = recipe.dtype == torch.float16
         # The scaler passes over an update whose gradients aren't finite, on the device and with no host sync;

@@ -7,6 +7,7 @@ loop around it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 from collections.abc import Generator, Iterator
@@ -137,22 +138,25 @@ class TextRecipe:
         return self.figures
 
     def _held_out_loss(self) -> float:
-        import torch
-
         total = 0.0
-        self.model.eval()
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self._mixed):
+        with self._asked():
             for row in self._rows(self.held_out, list(range(len(self.held_out)))):
                 loss = packing.row_loss(self.model, self._tensors(self.held_out, row))
                 total += loss.item() * sum(self.held_out[member].supervised for member in row.members)
-        self.model.train()
         return total / sum(tokens.supervised for tokens in self.held_out)
 
-    @property
-    def _mixed(self) -> bool:
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Within it the model answers and does not learn: nothing is dropped."""
         import torch
 
-        return self.dtype != torch.float32
+        mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        self.model.eval()
+        try:
+            with torch.inference_mode(), mixed:
+                yield
+        finally:
+            self.model.train()
 
     def samples(self, folder: Path, step: int) -> Iterator[Sample]:
         """The LoRA's words on the sample topics, all written at once, at the run's seed."""
@@ -168,13 +172,11 @@ class TextRecipe:
             self.device
         )
         torch.manual_seed(self.settings.seed)
-        self.model.eval()
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self._mixed):
+        with self._asked():
             written = self.model.generate(
                 **asked, max_new_tokens=SAMPLE_TOKENS, do_sample=True, temperature=0.7, top_p=0.9,
                 pad_token_id=self.tokenizer.pad_token_id,
             )  # fmt: skip
-        self.model.train()
         for topic, ids in zip(self.topics, written[:, asked["input_ids"].shape[1] :], strict=True):
             yield Sample(topic, text=self.tokenizer.decode(ids, skip_special_tokens=True).strip())
 

@@ -5,7 +5,9 @@ The order of events stands here; what a picture or a text LoRA is stands in its 
 
 from __future__ import annotations
 
+import math
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +19,7 @@ from core.jobs import Mistake, Progress
 from core.lora import changes, compiling, logs, loop, measured, peftfolder, preflight, text_needs
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
-from core.lora.origin import kept_file
+from core.lora.origin import kept_file, kept_folder
 from core.lora.stepper import peak_memory_bytes
 from core.project import lineage, safe_name, write_atomic, write_lineage
 from core.settings import ImageTraining, MergeSettings, TextTraining, Training, dump, proving
@@ -44,24 +46,28 @@ def train(settings: Training) -> Iterator[Progress]:
 
         assert isinstance(settings, TextTraining)
         recipe = yield from text.prepare(settings)
-    path, fingerprint = next_path(settings), changes.fingerprint(settings, recipe.data)
+    fingerprint = changes.fingerprint(settings, recipe.data)
     steps = loop.count_steps(recipe, settings, processes.num_processes)
+    an_epoch = loop.epoch_steps(recipe, settings, processes.num_processes)
+    planned = next_path(settings, math.ceil(steps / an_epoch))
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
     if isinstance(settings, ImageTraining) and compiling.repays(settings.compile, recipe.device, steps):
         why = recipe.compile()
         told = f"{loop.UNCOMPILED}: {why}" if why else "The first steps take longer: blocks are compiled"
         yield Progress("Preparing", text=told)
-    kept, taken = kept_loras(settings, path, steps), list[float]()
+    kept, taken = kept_loras(settings, planned, steps), list[float]()
     try:
         yield from measured.timed(loop.run(recipe, settings, settings.output_dir, fingerprint, kept), taken)
     finally:
         recipe.uncompile()
+    path = _truly_named(planned, math.ceil(recipe.facts["steps"] / an_epoch))
     yield Progress("Saving the LoRA")
     if processes.is_main_process:
         advice = _advice(recipe, settings)
         yield from (Progress("Saving the LoRA", text=line) for line in advice)
-        _finish(recipe, settings, path, steps, started, advice)
+        _move_kept(settings, planned, path)
+        _finish(recipe, settings, path, started, advice)
         if isinstance(settings, ImageTraining):
             preflight.remember(settings, recipe.numbers, [p.size for p in recipe.pictures], taken)
         if isinstance(settings, TextTraining):
@@ -94,17 +100,15 @@ def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
         yield Progress("Saving the LoRA", text=str(mistake))
 
 
-def _finish(
-    recipe: Any, settings: Training, path: Path, steps: int, started: float, advice: list[str]
-) -> None:
-    """Writes the LoRA and, beside it, what made it."""
-    recipe.export(path, steps, started)
+def _finish(recipe: Any, settings: Training, path: Path, started: float, advice: list[str]) -> None:
+    """Writes the LoRA and, beside it, what made it: the steps that were done and the one that was kept."""
+    recipe.export(path, recipe.facts["kept_step"], started)
     made = lineage(
         base_model=settings.base_model,
         facts=recipe.facts,
         figures=recipe.figures,
         advice=advice,
-        steps=steps,
+        steps=recipe.facts["steps"],
         settings=settings.model_dump(mode="json"),
         versions=versions(),
     )
@@ -117,14 +121,27 @@ def _advice(recipe: Any, settings: Training) -> list[str]:
     return advise(settings, recipe.facts["samples"], losses, held_out, base)
 
 
-def next_path(settings: Training) -> Path:
+def next_path(settings: Training, epochs: int) -> Path:
     """`lora_v{n}_{name}_r{rank}_ep{epochs}` with the first n above those there: nothing is overwritten."""
     folder, name = settings.lora_dir or settings.output_dir, safe_name(settings.title)
     taken = re.compile(rf"lora_v(\d+)_{re.escape(name)}_r\d+_ep\d+(\.safetensors|\.yaml)?")
     found = [taken.fullmatch(path.name) for path in folder.glob("lora_v*")] if folder.is_dir() else []
     number = max((int(match[1]) for match in found if match), default=0) + 1
     suffix = ".safetensors" if isinstance(settings, ImageTraining) else ""
-    return folder / f"lora_v{number}_{name}_r{settings.lora_rank}_ep{settings.epochs}{suffix}"
+    return folder / f"lora_v{number}_{name}_r{settings.lora_rank}_ep{epochs}{suffix}"
+
+
+def _truly_named(planned: Path, epochs: int) -> Path:
+    """The planned path with the passes that were begun: an early stop makes them fewer."""
+    return planned.with_name(f"{planned.name.rpartition('_ep')[0]}_ep{epochs}{planned.suffix}")
+
+
+def _move_kept(settings: Training, planned: Path, path: Path) -> None:
+    """The LoRAs kept along the way stand under the finished one's name."""
+    there, wanted = kept_folder(settings, planned), kept_folder(settings, path)
+    if there != wanted and there.is_dir():
+        shutil.rmtree(wanted, ignore_errors=True)  # of a LoRA of that name that is no more
+        there.rename(wanted)
 
 
 def kept_loras(settings: Training, path: Path, steps: int) -> dict[int, Path]:

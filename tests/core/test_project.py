@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,33 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         raise RuntimeError
     assert target.read_text() == "old"
     assert [path.name for path in target.parent.iterdir()] == ["a.csv"]
+
+
+def test_a_flushed_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut there is the old file or the new one: file, then name, then the folder's entry."""
+    done: list[str] = []
+    flush, rename = os.fsync, os.replace
+
+    def fsync(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        flush(handle)
+
+    def replace(part: Path, path: Path) -> None:
+        assert part.stat().st_size
+        done.append("name")
+        rename(part, path)
+
+    monkeypatch.setattr(project.os, "fsync", fsync)
+    monkeypatch.setattr(project.os, "replace", replace)
+    with project.replacing(tmp_path / "a.safetensors", flush=True) as part:
+        part.write_bytes(b"new")
+    project.write_atomic(tmp_path / "a.json", "{}")
+    assert done == ["file", "name", "folder"] * 2
+    with project.replacing(tmp_path / "cache") as part:
+        part.write_bytes(b"what can be made again waits for no disk")
+    assert done[6:] == ["name"]
 
 
 def test_threads_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:

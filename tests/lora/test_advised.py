@@ -30,7 +30,7 @@ def random_file(path, seed):
 def finished(image_settings, tmp_path):
     """A LoRA of nine steps in three passes, with the one of step 6 kept; its proof is as asked."""
     chosen = image_settings(lora_dir=tmp_path / "loras", name="ink style")
-    path = random_file(next_path(chosen), 0)
+    path = random_file(next_path(chosen, 3), 0)
     random_file(kept_file(chosen, path, 6), 1)
     made = {
         "steps": 9,

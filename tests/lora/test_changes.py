@@ -77,6 +77,15 @@ def test_the_order_of_texts_counts(text_settings, text_file, tmp_path):
     assert [str(one) for one in changes.differences(old, new)] == ["the texts stand in another order"]
 
 
+def test_what_samples_and_metadata_alone_know_is_told_and_the_run_goes_on(stopped):
+    chosen = stopped(sample_prompts=("a cat",), trigger="ink", private_metadata=True)
+    said = "private_metadata: False → True; sample_prompts: [] → ['a cat']; trigger:  → ink"
+    found = changes.waiting(chosen)
+    assert found.alike and changes.listed(found.differs) == said
+    lines = [p.text for p in train(chosen) if p.text]
+    assert f"This changed since the checkpoint: {said}" in lines and "Continuing after step 2 of 9" in lines
+
+
 @pytest.mark.parametrize(("answer", "resume"), [("c\n", "always"), ("a\n", "auto"), ("", "auto")])
 def test_a_person_at_a_terminal_is_asked(answer, resume, stopped, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", Terminal(answer))
@@ -90,6 +99,7 @@ def test_nobody_is_asked_in_vain(stopped, monkeypatch, capsys):
     for settings, yes in (
         (stopped(), False),  # nothing changed
         (stopped(learning_rate=0.05), True),
+        (stopped(trigger="ink", private_metadata=True), False),  # nothing else is learnt
         (stopped(learning_rate=0.05, resume="never"), False),
         (stopped(lora_rank=2), False),  # it can't go on
         (stopped(learning_rate=0.05, output_dir="elsewhere"), False),

@@ -276,6 +276,20 @@ def test_held_out_pictures_are_judged_and_never_trained_on(recipe_of, image_sett
     assert recipe.figures["held_out_loss"] < before["base_held_out_loss"]
 
 
+def test_nothing_is_dropped_while_judging_and_drawing(recipe_of, image_settings):
+    """The text encoders drop inputs in training alone; a failure on the way changes nothing of that."""
+    recipe = recipe_of(image_settings(holdout=0.3, dropout=0.5, train_text_encoder=True))
+    for group in recipe.groups():
+        for parameter in group.parameters.values():
+            torch.nn.init.normal_(parameter, std=0.3)
+    assert dict(recipe.validate()) == dict(recipe.validate())
+    assert recipe._draw_sample("a cat") == recipe._draw_sample("a cat")
+    with pytest.raises(ZeroDivisionError), recipe._asked():
+        raise ZeroDivisionError
+    assert all(model.training for model in (recipe.pipeline.unet, recipe.pipeline.text_encoder))
+    assert recipe.loss((0, 1), 0) != recipe.loss((0, 1), 0)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -14,12 +14,14 @@ import torch
 from conftest import last  # type: ignore[import-not-found]
 from safetensors.torch import load_file
 
+from core import project
 from core.jobs import Mistake
-from core.lora import loop, text
+from core.lora import loop, origin, text
 from core.lora.checkpoints import Keeper
 from core.lora.recipe import order, seed
 from core.lora.stepper import Stepper, course
 from core.lora.train import train
+from core.project import read_lineage
 from core.settings import ROOT, dump
 
 
@@ -120,6 +122,8 @@ def test_the_best_look_is_exported_and_training_ends_without_a_gain(recipe_of, t
     parameters = recipe.groups()[0].parameters
     assert all(torch.equal(p, seen[1][name]) for name, p in parameters.items())
     assert recipe.figures["held_out_loss"] == 2.0
+    assert (recipe.facts["steps"], recipe.facts["kept_step"]) == (8, 4)
+    assert recipe.facts["planned_steps"] == 30 * recipe.facts["epoch_steps"] > 8
 
 
 def test_a_damaged_checkpoint_gives_the_one_before(text_settings, tmp_path):
@@ -133,6 +137,19 @@ def test_a_damaged_checkpoint_gives_the_one_before(text_settings, tmp_path):
     newest.write_bytes(newest.read_bytes()[:-100] + b"x" * 100)
     lines = [p.text for p in train(parts) if p.text]
     assert any(line.startswith("Continuing after step 4 ") for line in lines)
+
+
+def test_a_checkpoint_is_on_the_disk_before_its_note(text_settings, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        project.os, "fsync", lambda handle: written.append(os.readlink(f"/proc/self/fd/{handle}"))
+    )
+    steps = train(text_settings(epochs=2))
+    steps_of(steps, 2)
+    written.clear()
+    steps.close()
+    ends = [path.rpartition(".")[2] if ".part." in path else path.rpartition("/")[2] for path in written]
+    assert ends == ["safetensors", "checkpoint", "json", "checkpoint"]
 
 
 def test_changed_settings_start_anew_and_keep_the_old_checkpoint(text_settings, tmp_path):
@@ -251,10 +268,23 @@ def test_two_processes_give_the_curve_of_one(text_settings, tmp_path):
         assert (step, rate) == (other_step, other_rate) and loss == pytest.approx(other_loss, rel=1e-4)
 
 
-def test_max_steps_ends_early(text_settings):
-    chosen = text_settings(max_steps=2)
-    last(chosen)
-    assert len(metrics(chosen.output_dir)) == 2
+@pytest.mark.parametrize(("most", "passes"), [(2, 1), (8, 3)])
+def test_max_steps_is_the_length_and_the_name_tells_the_passes(most, passes, text_settings):
+    """Three steps make a pass: fewer than the two passes of `epochs`, and more."""
+    chosen = text_settings(max_steps=most, epochs=2)
+    path = last(chosen).result
+    assert len(metrics(chosen.output_dir)) == most and path.name == f"lora_v1_voice_r4_ep{passes}"
+    assert read_lineage(path)["steps"] == most
+
+
+def test_an_early_stop_is_named_and_noted_as_it_was(text_settings, monkeypatch):
+    looks = iter([3.0, 2.0, 2.5, 2.6])
+    monkeypatch.setattr(text.TextRecipe, "validate", lambda recipe: {"held_out_loss": next(looks)})
+    chosen = text_settings(epochs=30, validate_steps=2, early_stop=2, keep_loras=20)
+    path = last(chosen).result
+    assert path.name == "lora_v1_voice_r4_ep3" and read_lineage(path)["steps"] == 8
+    assert origin.along(path, chosen).keys() == {4, 8, None}
+    assert [one.name for one in (chosen.output_dir / "kept").iterdir()] == [path.stem]
 
 
 def test_seeds_are_spread_and_orders_repeat():

@@ -78,6 +78,37 @@ def test_steps_are_those_of_the_loop(changes, recipe_of, image_settings, tmp_pat
         assert preflight.needs(chosen, processes).steps == expected
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "6 pictures × 3 passes, 2 at a time: 9 steps"),
+        (
+            {"gradient_accumulation": 2, "holdout": 0.3},
+            "6 pictures (2 held out) × 3 passes, 2 × 2 at a time: 3 steps",
+        ),
+        (
+            {"max_steps": 40},
+            "6 pictures, 2 at a time: 40 steps as max_steps says, 13.3 passes",
+        ),
+    ],
+)
+def test_the_sum_names_all_that_is_in_it(changes, said, image_settings):
+    assert str(next(preflight.lines(image_settings(**changes)))) == said
+
+
+def test_the_sum_names_repeats_and_regularisation(image_settings, picture_folder, recipe_of, tmp_path):
+    """sd-scripts' folders: each of six pictures thrice, and as many others."""
+    shutil.copytree(picture_folder, tmp_path / "data" / "3_ink")
+    chosen = image_settings(
+        train_data_dir=tmp_path / "data", reg_data_dir=others(tmp_path / "others", 2), holdout=0.2
+    )
+    assert preflight.needs(chosen).steps == loop.count_steps(recipe_of(chosen), chosen) == 3 * 15
+    assert str(next(preflight.lines(chosen))) == (
+        "6 pictures (1 held out, 15 a pass with their repeats, as many regularisation pictures) "
+        "× 3 passes, 2 at a time: 45 steps"
+    )
+
+
 def kept_bytes(unet, size: tuple[int, int], tokens: int, dtype: torch.dtype) -> int:
     """What autograd truly keeps of a forward pass for two samples, the weights left out."""
     weights = {p.untyped_storage().data_ptr() for p in unet.parameters()}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from accelerate import Accelerator
 from conftest import last  # type: ignore[import-not-found]
 from diffusers import StableDiffusionXLPipeline
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from core import basemodels, families
-from core.lora import adapter, formats, pictures
+from core.lora import adapter, formats, loop, pictures
 from core.lora.layers import Lora
-from core.lora.stepper import Stepper
+from core.project import file_hash
 from core.settings import ImageTraining
 
 PREFIXES = {"unet": "lora_unet_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}
@@ -47,7 +48,7 @@ def trained(recipe_of, sdxl_file, picture_folder, tmp_path_factory):
     )
     recipe = recipe_of(chosen)
     before = {name: p.clone() for name, p in parameters(recipe.pipeline) if not p.requires_grad}
-    stepper = Stepper(recipe, chosen, Accelerator())
+    stepper = loop.Run(recipe, chosen, chosen.output_dir, {}, {}).stepper
     losses = [stepper.update(0, recipe.epoch(0, 1)[0], step, 100)[0].item() for step in range(2)]
     return recipe, stepper, losses, before
 
@@ -109,6 +110,8 @@ def test_the_file_draws_what_the_adapter_draws_here_and_in_diffusers(trained, tm
     } <= names
     assert metadata["ss_base_model_version"] == "sdxl_base_v1-0" and metadata["ss_v2"] == "False"
     assert metadata["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
+    assert metadata["ss_new_sd_model_hash"] == file_hash(Path(recipe.settings.base_model))
+    assert len(metadata["ss_sd_model_hash"]) == 8
 
     memory = drawn(recipe.pipeline)
     ours = basemodels.load_pipeline(str(sdxl_folder))

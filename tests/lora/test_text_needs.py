@@ -11,7 +11,7 @@ from core.lora import loop, preflight, text, text_needs
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"batch_size": 3, "epochs": 5}, {"gradient_accumulation": 2}, {"max_steps": 4}, {"holdout": 0.0}],
+    [{}, {"batch_size": 3, "epochs": 5}, {"gradient_accumulation": 2}, {"max_steps": 40}, {"holdout": 0.0}],
 )
 def test_steps_are_those_of_the_loop(changes, recipe_of, text_settings):
     chosen = text_settings(**changes)
@@ -26,7 +26,7 @@ def test_steps_are_those_of_the_loop(changes, recipe_of, text_settings):
 def test_time_is_known_from_the_second_run_on(text_settings):
     chosen = text_settings(epochs=4)
     said = [str(line) for line in preflight.lines(chosen)]
-    assert said[0] == "9 texts × 4 passes, 4 at a time: 12 steps"
+    assert said[0] == "10 texts (1 held out) × 4 passes, 4 at a time: 12 steps"
     assert said[1].startswith("time: unknown")
     last(chosen)
     first = preflight.needs(chosen).seconds

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.jobs import Mistake, Progress
+from core.project import write_captions
 
 JOB_TIMEOUT_MS = 120_000
 
@@ -128,6 +129,20 @@ def test_changed_settings_are_named_and_the_person_chooses(page, served):
     assert len(list(served.studio.project.runs().iterdir())) == folders + 1
     page.locator("#stop-image").click()
     ended(page, "image", "Stopped")
+    captions = served.studio.project.images() / "metadata.csv"
+    before, stopped_at = captions.read_bytes(), served.studio.runner.newest("image").progress.step
+    write_captions(captions, {f"scene {number}.png": "a caption of another day" for number in range(1, 7)})
+    page.locator("#continue-image").click()
+    expect(page.locator("#question-continue-image")).to_contain_text("captions changed")
+    assert not served.studio.runner.active()
+    page.locator("#go-on-continue-image").click()
+    ended(page, "image", "Running")
+    expect(page.locator("#question-continue-image")).to_be_hidden()
+    expect(page.locator("#job-image .st-now")).to_contain_text("loss")
+    assert served.studio.runner.newest("image").progress.step > stopped_at
+    page.locator("#stop-image").click()
+    ended(page, "image", "Stopped")
+    captions.write_bytes(before)
 
 
 def test_regularisation_pictures_are_chosen_or_typed(page, served, tmp_path):

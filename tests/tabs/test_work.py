@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from core.jobs import DONE, FAILED, INTERRUPTED, STOPPED, JobState, Mistake, Progress, Runner
-from core.settings import LabelSettings
-from tabs import jobpanel, work
+from core.lora import changes
+from core.project import write_atomic, write_captions
+from core.settings import ImageTraining, LabelSettings
+from tabs import jobpanel, question, work
 from tabs.wiring import Page
 
 
@@ -53,6 +55,35 @@ def test_an_interrupted_job_is_offered_again_with_its_settings(studio, monkeypat
     work.resume(again, "label")
     again.runner.wait(again.runner.newest("label").id, 20)
     assert asked == [settings, settings]
+
+
+def test_continue_asks_where_what_is_learnt_has_changed(studio, monkeypatch):
+    asked = []
+
+    def job(settings):
+        asked.append(settings)
+        yield Progress("Training", 3, 9)
+        raise Mistake("The memory is not enough for even one sample; set gradient_checkpointing to auto, "
+                      "or lower resolution or max_length.")  # fmt: skip
+
+    monkeypatch.setitem(work.KINDS, "image", work.Kind(ImageTraining, job))
+    folder = studio.project.images()
+    settings = ImageTraining(train_data_dir=folder, output_dir=studio.project.runs() / "ink")
+    note = settings.output_dir / "checkpoint" / "step-00000003.json"
+    assert work.changed(studio, "image") is None
+    studio.runner.wait(work.submit(studio, "image", "Ink", settings), 20)
+    fingerprint = changes.fingerprint(settings, changes.data_of(settings))
+    write_atomic(note, json.dumps({"fingerprint": fingerprint, "state": {"step": 3}}))
+    assert work.changed(studio, "image") is None
+    captions = {f"scene {number}.png": "a boat" if number < 3 else "" for number in range(1, 7)}
+    write_captions(folder / "metadata.csv", captions)
+    about, go_on, anew = question.ask(Page("en"), work.changed(studio, "image"))
+    assert "stopped at step 3. Since then this changed: 2 captions changed." in about["value"]
+    assert about["visible"] and go_on["visible"] and anew["visible"]
+    for how in ("always", "never", "auto"):
+        work.resume(studio, "image", how)
+        studio.runner.wait(studio.runner.newest("image").id, 20)
+        assert asked[-1] == settings.model_copy(update={"resume": how})
 
 
 def test_nothing_to_continue_is_a_mistake(studio):

@@ -19,7 +19,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from core import settings, terminal
-from core.project import Home
+from core.jobs import Job
+from core.project import Home, unused
 from core.settings import (
     ROOT,
     ChatSettings,
@@ -31,6 +32,7 @@ from core.settings import (
     TextProofSettings,
     TextsSettings,
     TopicsSettings,
+    WriteSettings,
 )
 
 Command = Callable[[argparse.Namespace], int]
@@ -98,6 +100,14 @@ def parser(window: Command) -> argparse.ArgumentParser:
         "topic", nargs="?", default=argparse.SUPPRESS, help="what to ask for; default: typed lines"
     )
     add_fields(chat, ChatSettings, leave_out={"lora", "topic"})
+    write = add("write", run_write, "write the script of a video: its scenes, and what is said in each")
+    add_fields(write, WriteSettings)
+    write.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="storyboard to write, YAML; default: none, it is only shown",
+    )
     compose = add("compose", run_compose, "make one video")
     add_fields(compose, ComposeSettings)
     add("doctor", run_doctor, "machine, versions, models, and what is missing")
@@ -128,7 +138,8 @@ def add_fields(
 
 def metavar(annotation: Any) -> str:
     """What stands for a value in the help: FILE, N, NUMBER or TEXT."""
-    kinds = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    several = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is tuple
+    kinds = typing.get_args(annotation) if several else (annotation,)
     return {Path: "FILE", int: "N", float: "NUMBER"}.get(kinds[0], "TEXT")
 
 
@@ -232,6 +243,21 @@ def run_chat(options: argparse.Namespace) -> int:
     for who, answer in in_turn(chosen, topics):
         terminal.speak(who, answer)
     return 0
+
+
+def run_write(options: argparse.Namespace) -> int:
+    """`write`: the script of a video, a line a scene, and its storyboard where `--output` names it."""
+    from core.video import storyboard
+    from core.video.write import write
+
+    boards: list[storyboard.Storyboard] = []
+
+    def job() -> Job:
+        boards.append((yield from write(from_options(WriteSettings, options))))
+
+    terminal.show(job())
+    print("\n".join(scene.narration for scene in boards[0].scenes))
+    return promised(storyboard.save(boards[0], unused(options.output))) if options.output else 0
 
 
 def run_compose(options: argparse.Namespace) -> int:

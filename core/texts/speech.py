@@ -6,11 +6,10 @@ Works on plain strings: letters, Chinese characters and pauses. Knows nothing ab
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 # hibari's speech without the silence around it, fitted on 28 narration lines (mean error 0.13 s of 4.2 s)
 LEAD_SECONDS, SECONDS_A_LETTER, SECONDS_A_PAUSE = 0.42, 0.0507, 0.246
-LETTERS_A_WORD = 5.0  # with the space
 SECONDS_AN_IDEOGRAPH = 0.22
 SECONDS_A_SYLLABLE = 0.18  # of Korean, in which a sign is one
 WHOLE = 2.5  # times the chosen length up to which a text that stands alone isn't split
@@ -31,10 +30,9 @@ def spoken_seconds(text: str, speed: float = 1.0) -> float:
     return (LEAD_SECONDS + said + pauses * SECONDS_A_PAUSE) / speed
 
 
-def words_for(seconds: float, speed: float = 1.0) -> int:
-    """About how many English words fit so many seconds of speech, with one or two pauses."""
-    said = seconds * speed - LEAD_SECONDS - 1.5 * SECONDS_A_PAUSE
-    return max(4, round(said / (LETTERS_A_WORD * SECONDS_A_LETTER)))
+def words_for(seconds: float, spoken: Callable[[str], float], like: str) -> int:
+    """About how many words (see `words`) of a text such as `like` are spoken in so many seconds."""
+    return max(4, round(seconds * words(like) / spoken(like)))
 
 
 def words(text: str) -> float:
@@ -106,7 +104,8 @@ def passages(parts: Sequence[str], seconds: float) -> list[str]:
 
 
 def _glued(left: str, right: str) -> str:
-    return left + right if IDEOGRAPH.match(right[0]) and not left[-1].isascii() else f"{left} {right}"
+    first = right.lstrip("“‘「『《（") or right
+    return left + right if IDEOGRAPH.match(first[0]) and not left[-1].isascii() else f"{left} {right}"
 
 
 def _cut(sentence: str, seconds: float) -> list[str]:

@@ -17,7 +17,14 @@ from PIL import Image
 
 from core import commands, terminal
 from core.jobs import Mistake, Progress
-from core.settings import ChatSettings, ComposeSettings, LabelSettings, TextsSettings, TopicsSettings
+from core.settings import (
+    ChatSettings,
+    ComposeSettings,
+    LabelSettings,
+    TextsSettings,
+    TopicsSettings,
+    WriteSettings,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -54,6 +61,7 @@ def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
         ("texts", TextsSettings, {"texts"}),
         ("topics", TopicsSettings, {"texts"}),
         ("chat", ChatSettings, {"lora", "topic"}),
+        ("write", WriteSettings, set()),
         ("compose", ComposeSettings, set()),
     ):
         with pytest.raises(SystemExit):
@@ -80,6 +88,7 @@ def test_alone_it_opens_the_window() -> None:
         (["compose", "--topic", ""], "topic is empty"),
         (["compose", "--topic", "x" * 5000], "5000 characters"),
         (["compose", "--topic", "宁静的水乡早晨"], "Chinese"),
+        (["write", "--topic", "宁静的水乡早晨"], "Chinese"),
         (["compose", "--topic", "rain", "--style", "oil"], "ink-wash"),
         (["compose", "--topic", "rain", "--scenes", "0"], "greater than or equal to 1"),
     ],

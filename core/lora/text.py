@@ -190,7 +190,7 @@ class TextRecipe:
         """Writes the LoRA as it stands, unchecked."""
         from peft import get_peft_model_state_dict
 
-        tensors = get_peft_model_state_dict(self.model)
+        tensors = get_peft_model_state_dict(self.model, save_embedding_layers=False)
         peftfolder.write(path, tensors, peftfolder.config_of(self.settings), self.tokenizer.chat_template)
 
     def _check(self, path: Path) -> None:

@@ -161,7 +161,7 @@ def request(text: str, task: str) -> list[dict[str, str]]:
 
 
 def usable(answer: str, text: str, task: str = NARRATION) -> str:
-    """A model's answer as a topic; empty where it is none: too long, or the text itself."""
+    """A model's answer as a topic; empty where it is none: too long, the text itself, or no question."""
     first = one_line((answer.strip().split("\n") or [""])[0])
     around = " \"'“”‘’*.!。！" + ("" if task == "talk" else "?？")
     topic = re.sub(r"(?i)^\W*(?:topic|about|product|question|主题|产品|问题)\s*[:：]", "", first).strip(
@@ -170,4 +170,4 @@ def usable(answer: str, text: str, task: str = NARRATION) -> str:
     longest = ASKED[task].longest
     if not words(topic) or words(topic) > longest or len(topic) > longest * LETTERS_A_WORD or topic in text:
         return ""
-    return topic
+    return topic if task != "talk" or topic.endswith(("?", "？")) else ""

@@ -34,6 +34,12 @@ def test_only_the_reply_and_its_end_are_supervised(recipe):
     assert asked.endswith("<|im_start|>assistant\n")
 
 
+def test_a_look_takes_some_of_the_held_out_texts(recipe_of, text_settings, monkeypatch):
+    monkeypatch.setattr(text, "JUDGED", 3)
+    held = recipe_of(text_settings(holdout=0.5))
+    assert (len(held.held_out), held.facts["held_out"], len(held.training)) == (3, 5, 5)
+
+
 def test_a_long_sample_is_cut(recipe):
     tokens = text.tokenize(recipe.tokenizer, TextSample("a boat", "The river wakes. " * 50), 100)
     assert len(tokens.ids) == 100

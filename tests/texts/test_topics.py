@@ -56,6 +56,7 @@ def test_an_answer_is_a_topic_or_nothing(answer, topic):
 def test_a_questions_mark_stays_and_a_question_may_be_longer():
     asked = " Question: 'How long does it take until my parcel is here with me?'"
     assert usable(asked, REPLIES[0], "talk") == "How long does it take until my parcel is here with me?"
+    assert usable("We wake before the town", REPLIES[0], "talk") == ""
     assert usable(asked, REPLIES[0]) == "" and usable("What?", REPLIES[0]) == "What"
 
 

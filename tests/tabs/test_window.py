@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from core.jobs import Mistake, Progress
 
-JOB_TIMEOUT_MS = 120_000
+JOB_TIMEOUT_MS = 300_000
 
 
 def ended(page: Page, kind: str, status: str = "Done") -> None:

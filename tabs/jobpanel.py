@@ -6,6 +6,7 @@ running job again. What has not changed is not sent. Knows nothing about what a 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
 LOG_LINES = 40
+NEWS_S = 60  # a page may have read its lists this long before its first look at the jobs
 STATUS = {
     QUEUED: "Waiting",
     RUNNING: "Running",
@@ -36,7 +38,7 @@ STATUS = {
 
 @dataclass(frozen=True)
 class Panel:
-    """The panel's parts; `ended` changes when a job of its kind has ended (or the page is new)."""
+    """The panel's parts; `ended` changes when a job of its kind has ended, a new page's only for news."""
 
     kind: str
     title: str
@@ -47,7 +49,6 @@ class Panel:
     stop: gr.Button
     resume: gr.Button
     onward: gr.Button
-    seen: gr.State
     ended: gr.State
     asked: question.Question
 
@@ -55,7 +56,16 @@ class Panel:
     def outputs(self) -> list[Any]:
         """Everything a refresh may change, in the order of `_changes`."""
         buttons = [self.stop, self.resume, self.onward, *self.asked.outputs]
-        return [self.body, self.picture, *buttons, self.seen, self.ended]
+        return [self.body, self.picture, *buttons, self.ended]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page's panel shows; a new page's shows no job."""
+
+    mark: str = ""
+    picture: str = ""
+    status: str = ""
 
 
 def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onward: str = "") -> Panel:
@@ -86,7 +96,6 @@ def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onwar
         stop,
         resume,
         forward,
-        seen=gr.State(("", "", "")),
         ended=frame.ended[kind],
         asked=asked,
     )
@@ -118,33 +127,32 @@ def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onwar
 
 def keep_watch(studio: Studio, panels: Sequence[Panel], triggers: Sequence[Any]) -> None:
     """Refreshes all panels on each trigger (a timer's tick, the page's load) in one request."""
+    shown = gr.State({panel.kind: Shown() for panel in panels})
 
-    def refresh(page: Page, **seen: Any) -> Any:
+    def refresh(page: Page, before: dict[str, Shown]) -> Any:
+        now = dict(before)
         changes: dict[Any, Any] = {}
         for panel in panels:
-            changes |= _changes(studio, panel, page, seen[panel.kind])
-        return changes or gr.skip()
+            now[panel.kind], changed = _changes(studio, panel, page, before[panel.kind])
+            changes |= changed
+        return {shown: now, **changes} if changes else gr.skip()
 
-    inputs = {panel.kind: panel.seen for panel in panels}
-    outputs = [part for panel in panels for part in panel.outputs]
-    watch(studio, triggers, refresh, inputs=inputs, outputs=outputs)
+    outputs = [shown, *(part for panel in panels for part in panel.outputs)]
+    watch(studio, triggers, refresh, inputs={"before": shown}, outputs=outputs)
 
 
-def _changes(studio: Studio, panel: Panel, page: Page, seen: tuple[str, str, str]) -> dict[Any, Any]:
-    """New values of the parts that must change; nothing where the page shows this state already."""
+def _changes(studio: Studio, panel: Panel, page: Page, before: Shown) -> tuple[Shown, dict[Any, Any]]:
+    """What a page shows from now on, and new values of the parts that must change for it."""
     state = studio.runner.newest(panel.kind)
     mark = _mark(state, page)
-    if mark == seen[0]:
-        return {}
+    if mark == before.mark:
+        return before, {}
     picture = _picture(state)
-    status = f"{state.id} {state.status}" if state else "none"
-    changes: dict[Any, Any] = {
-        panel.body: body(state, page, panel.title, panel.about, _ahead(studio, state)),
-        panel.seen: (mark, picture, status),
-    }
-    if picture != seen[1]:
+    status = f"{state.id} {state.status}" if state else ""
+    changes: dict[Any, Any] = {panel.body: body(state, page, panel.title, panel.about, _ahead(studio, state))}
+    if picture != before.picture:
         changes[panel.picture] = gr.update(value=picture or None, visible=bool(picture))
-    if status != seen[2]:
+    if status != before.status:
         active, done = bool(state and state.active), bool(state and state.status == DONE)
         changes |= {
             panel.stop: gr.update(visible=active, value=page.say("Stop and save"), interactive=True),
@@ -152,9 +160,9 @@ def _changes(studio: Studio, panel: Panel, page: Page, seen: tuple[str, str, str
             panel.onward: gr.update(visible=done and panel.leads_on),
             **dict(zip(panel.asked.outputs, question.answered(), strict=True)),
         }
-        if not active:
+        if state and not active and (before.mark or time.time() - (state.ended or 0) < NEWS_S):
             changes[panel.ended] = status
-    return changes
+    return Shown(mark, picture, status), changes
 
 
 def _mark(state: JobState | None, page: Page) -> str:

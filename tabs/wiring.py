@@ -144,7 +144,8 @@ def watch(studio: Studio, triggers: Sequence[Any], run: Callable[..., Any], **ho
     """`connect` for what a page asks by itself: no spinner, never waiting behind another request.
 
     What changes while an answer is under way is asked again after it; Gradio would forget it ("once")
-    wherever the first of several triggers is not a `.change`.
+    wherever the first of several triggers is not a `.change`. Its progress is shown on nothing: with each
+    answer the page would else go through all its parts, for every output that it ever had.
     """
-    quietly: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
+    quietly: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": [], "concurrency_limit": None}
     return connect(studio, triggers, run, trigger_mode="always_last", **quietly, **how)

@@ -146,7 +146,7 @@ def interrupted(arguments: list[str], after: str, home: Path) -> tuple[int, str]
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout
-    seen, sent, end = b"", False, time.monotonic() + 60
+    seen, sent, end = b"", False, time.monotonic() + 300
     os.set_blocking(process.stdout.fileno(), False)
     while process.poll() is None and time.monotonic() < end:
         seen += process.stdout.read() or b""
@@ -179,8 +179,8 @@ def test_ctrl_c_ends_a_step_cleanly(step: str, tmp_path: Path, tiny_base: Path, 
     )
     arguments, after = {
         "label": (["label", "in", "--trigger", "river"], "Labelling"),
-        "image": (["train", "--config", "image.yaml"], "loss"),
-        "text": (["train", "--config", "text.yaml"], "loss"),
+        "image": (["train", "--config", "image.yaml"], "s a step,"),
+        "text": (["train", "--config", "text.yaml"], "s a step,"),
         "compose": (["compose", "--topic", "a quiet river", "--image-base", str(tiny_base), "--text-base",
                      str(tiny_llm), "--output", "v.mp4"], "Writing"),
         "demo": (["demo"], "Labelling"),

@@ -18,7 +18,7 @@ def steps(count: int, seen: list[int], gate: threading.Event | None = None) -> I
     try:
         for number in range(1, count + 1):
             if gate:
-                gate.wait(5)
+                gate.wait(60)
             seen.append(number)
             yield Progress("Counting", number, count, loss=1 / number)
         yield Progress("Done", result=Path("made"))
@@ -28,7 +28,7 @@ def steps(count: int, seen: list[int], gate: threading.Event | None = None) -> I
 
 def test_a_job_runs_to_its_result(tmp_path: Path) -> None:
     runner, seen = Runner(tmp_path), []
-    state = runner.wait(runner.submit("train", "A run", lambda: steps(3, seen)), 5)
+    state = runner.wait(runner.submit("train", "A run", lambda: steps(3, seen)), 60)
     assert (state.status, state.result, seen) == (jobs.DONE, Path("made"), [1, 2, 3, -1])
     assert state.losses == ((1, 1.0), (2, 0.5), (3, 1 / 3))
     assert state.log == ("Counting", "Done")
@@ -40,7 +40,7 @@ def test_jobs_wait_for_each_other_and_the_running_one_is_newest(tmp_path: Path) 
     second = runner.submit("train", "second", lambda: steps(1, seen))
     assert [state.id for state in runner.active()] == [first, second]
     gate.set()
-    runner.wait(second, 5)
+    runner.wait(second, 60)
     assert seen == [1, 2, -1, 1, -1]
     newest = runner.newest("train")
     assert newest and newest.id == second
@@ -51,7 +51,7 @@ def test_stop_closes_the_generator_so_that_its_finally_saves(tmp_path: Path) -> 
     job = runner.submit("train", "long", lambda: steps(1000, seen, gate))
     runner.stop(job)
     gate.set()
-    assert runner.wait(job, 5).status == jobs.STOPPED
+    assert runner.wait(job, 60).status == jobs.STOPPED
     assert seen[-1:] in ([-1], []) and len(seen) < 1000
 
 
@@ -61,8 +61,8 @@ def test_a_waiting_job_that_is_stopped_never_starts(tmp_path: Path) -> None:
     second = runner.submit("train", "second", lambda: steps(1, seen))
     runner.stop(second)
     gate.set()
-    runner.wait(first, 5)
-    assert runner.wait(second, 5).status == jobs.STOPPED and seen == []
+    runner.wait(first, 60)
+    assert runner.wait(second, 60).status == jobs.STOPPED and seen == []
 
 
 def test_closing_stops_what_runs_and_what_waits(tmp_path: Path) -> None:
@@ -85,19 +85,19 @@ def test_a_mistake_is_kept_as_one_sentence_and_the_worker_goes_on(tmp_path: Path
         raise RuntimeError("boom")
 
     runner = Runner(tmp_path)
-    mistaken = runner.wait(runner.submit("label", "x", wrong), 5)
+    mistaken = runner.wait(runner.submit("label", "x", wrong), 60)
     assert mistaken.status == jobs.FAILED
     assert mistaken.error == "The folder a b is empty; add pictures."
     assert mistaken.error_values == {"path": "a b"}
-    failed = runner.wait(runner.submit("label", "x", broken), 5)
+    failed = runner.wait(runner.submit("label", "x", broken), 60)
     assert failed.error == "RuntimeError: boom"
     assert "boom" in (tmp_path / f"{failed.id}.log").read_text()
-    assert runner.wait(runner.submit("label", "x", lambda: steps(1, [])), 5).status == jobs.DONE
+    assert runner.wait(runner.submit("label", "x", lambda: steps(1, [])), 60).status == jobs.DONE
 
 
 def test_a_job_left_running_by_a_killed_process_is_interrupted(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
-    done = runner.wait(runner.submit("train", "Ink", lambda: steps(2, [])), 5)
+    done = runner.wait(runner.submit("train", "Ink", lambda: steps(2, [])), 60)
     file = tmp_path / f"{done.id}.json"
     values = json.loads(file.read_text()) | {"status": "running", "ended": None}
     file.write_text(json.dumps(values))
@@ -125,7 +125,7 @@ def test_the_device_is_lent_between_jobs_only(tmp_path):
 
     def job():
         order.append("job")
-        go.wait(10)
+        go.wait(60)
         yield Progress("Working")
 
     with runner.borrowed():
@@ -139,7 +139,7 @@ def test_the_device_is_lent_between_jobs_only(tmp_path):
     with pytest.raises(Mistake, match="is at work"), runner.borrowed():
         pass
     go.set()
-    runner.wait(job_id, 10)
+    runner.wait(job_id, 60)
     with runner.borrowed():
         order.append("lent")
     assert order == ["room made", "job", "lent"]

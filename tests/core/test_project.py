@@ -55,7 +55,7 @@ def test_a_flushed_file_is_on_the_disk_before_it_has_its_name(
 
 def test_threads_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
     """The window saves captions from whichever thread an event gets."""
-    target, both = tmp_path / "a.csv", threading.Barrier(2, timeout=20)
+    target, both = tmp_path / "a.csv", threading.Barrier(2, timeout=60)
 
     def write(text: str) -> str:
         with project.replacing(target) as part:

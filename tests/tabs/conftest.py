@@ -19,7 +19,7 @@ from tabs.wiring import Studio
 
 CHROMIUM = "/usr/bin/chromium"
 DESKTOP = {"width": 1280, "height": 900}
-TIMEOUT_MS = 90_000  # a page that answers in 50 ms may wait long where several test runs share two cores
+TIMEOUT_MS = 180_000  # a page that answers in 50 ms may wait long where several test runs share two cores
 WORDS = {
     "object": ["boat", "bridge", "tea"],
     "setting": ["river", "town"],

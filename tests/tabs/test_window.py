@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from core.jobs import Mistake, Progress
 from core.project import write_captions
 
-JOB_TIMEOUT_MS = 120_000
+JOB_TIMEOUT_MS = 300_000
 
 
 def ended(page: Page, kind: str, status: str = "Done") -> None:

@@ -30,7 +30,7 @@ def test_a_second_press_while_one_runs_is_refused(studio, monkeypatch):
     with pytest.raises(Mistake, match="still at work"):
         work.submit(studio, "label", "Labelling", settings)
     studio.runner.stop(first)
-    assert studio.runner.wait(first, 20).status == STOPPED
+    assert studio.runner.wait(first, 60).status == STOPPED
 
 
 def test_an_interrupted_job_is_offered_again_with_its_settings(studio, monkeypatch):
@@ -42,7 +42,7 @@ def test_an_interrupted_job_is_offered_again_with_its_settings(studio, monkeypat
 
     monkeypatch.setitem(work.KINDS, "label", work.Kind(LabelSettings, job))
     settings = LabelSettings(pictures=studio.project.images(), trigger="水墨", tags=7)
-    ended = studio.runner.wait(work.submit(studio, "label", "Labelling", settings), 20)
+    ended = studio.runner.wait(work.submit(studio, "label", "Labelling", settings), 60)
     assert ended.status == DONE and not work.can_continue(studio, ended)
 
     path = studio.runner.folder / f"{ended.id}.json"
@@ -53,7 +53,7 @@ def test_an_interrupted_job_is_offered_again_with_its_settings(studio, monkeypat
     shown = jobpanel.body(killed, Page("en"), "", "")
     assert "Press Continue" in shown and "Interrupted" in shown
     work.resume(again, "label")
-    again.runner.wait(again.runner.newest("label").id, 20)
+    again.runner.wait(again.runner.newest("label").id, 60)
     assert asked == [settings, settings]
 
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import functools
 import gc
+import importlib
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
 
 GIB = 1024**3
+MadeT = TypeVar("MadeT")
 
 
 def pick() -> torch.device:
@@ -130,6 +133,43 @@ def _trim() -> None:
         import ctypes
 
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was not enough memory, on whichever device."""
+    import torch
+
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    # The CPU's allocator has no class of its own: "not enough memory" on Windows, the other elsewhere.
+    return any(said in str(error) for said in ("not enough memory", "can't allocate memory"))
+
+
+def within_memory(make: Callable[[], MadeT]) -> MadeT | None:
+    """What `make` gives; None, with all freed that can be, where the memory was not enough for it."""
+    try:
+        return make()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    free()  # only here has the error let go of what it held
+    return None
+
+
+def bitsandbytes(place: torch.device) -> bool:
+    """Whether the package bitsandbytes works on `place`: there, whole, and on a card that it knows."""
+    import torch
+
+    if place.type != "cuda":
+        return False
+    try:
+        optim = importlib.import_module("bitsandbytes.optim")
+        tried = torch.nn.Parameter(torch.zeros(64, 64, device=place))
+        tried.grad = torch.zeros_like(tried)
+        optim.AdamW8bit([tried]).step()
+    except Exception:  # a broken install has errors of many kinds, some at its first use only
+        return False
+    return True
 
 
 def describe() -> str:

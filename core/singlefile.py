@@ -29,6 +29,8 @@ Shapes: TypeAlias = dict[str, tuple[int, ...]]  # of a file's tensors, by their 
 CONFIGS = ROOT / "assets" / "configs"
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
+VELOCITY, ZERO_SNR = "v_pred", "ztsnr"  # empty tensors that say how a checkpoint was trained
+VELOCITY_NAMES = ("v", "v_prediction")
 HEAD = 64  # width of an attention head in CLIP's text encoders
 CLIP_MERGES = 48_894
 MAX_HEADER_BYTES = 100_000_000
@@ -37,6 +39,7 @@ MAX_HEADER_BYTES = 100_000_000
 def read_shapes(path: Path) -> Shapes:
     """Names and shapes of a .safetensors file's tensors, from its header alone.
 
+    A ModelSpec that says that the velocity is predicted counts as the marker `v_pred` among the tensors.
     Raises Mistake where the file is not one, or was cut short.
     """
     broken = Mistake(
@@ -52,10 +55,11 @@ def read_shapes(path: Path) -> Shapes:
             header = json.loads(file.read(length))
     except (OSError, struct.error, ValueError):
         raise broken from None
-    header.pop("__metadata__", None)
+    said = header.pop("__metadata__", None) or {}
     if max((entry["data_offsets"][1] for entry in header.values()), default=0) + 8 + length > size:
         raise broken
-    return {name: tuple(entry["shape"]) for name, entry in header.items()}
+    shapes: Shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+    return shapes | ({VELOCITY: ()} if said.get("modelspec.prediction_type") in VELOCITY_NAMES else {})
 
 
 def is_text_to_image(shapes: Shapes) -> bool:
@@ -130,6 +134,14 @@ def load(
 
 def _config_file(folder: Path, part: str) -> Path:
     return folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+
+
+def scheduler_config(shapes: Shapes) -> dict[str, Any]:
+    """What a checkpoint's markers say: velocity, and noise that leaves nothing of the picture."""
+    said: dict[str, Any] = {"prediction_type": "v_prediction"} if VELOCITY in shapes else {}
+    if ZERO_SNR in shapes:
+        said |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return said
 
 
 def vae_config(shapes: Shapes) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def read_configs(shapes: Shapes) -> Configs:
         "vae": singlefile.vae_config(shapes),
         "text_encoder": text,
         "text_encoder_2": text_2,
-        "scheduler": _scheduler_config(shapes),
+        "scheduler": singlefile.scheduler_config(shapes),
     }
     return singlefile.configs("sdxl", own)
 
@@ -83,14 +83,6 @@ def _unet_config(shapes: Shapes, pooled: int) -> dict[str, Any]:
         "projection_class_embeddings_input_dim": told,
         "addition_time_embed_dim": (told - pooled) // FRAMING,
     }
-
-
-def _scheduler_config(shapes: Shapes) -> dict[str, Any]:
-    """What the markers in a checkpoint say: velocity, and noise that leaves nothing of the picture."""
-    said: dict[str, Any] = {"prediction_type": "v_prediction"} if "v_pred" in shapes else {}
-    if "ztsnr" in shapes:
-        said |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    return said
 
 
 def make_ready(pipeline: Any, prediction: str) -> None:

@@ -40,12 +40,17 @@ def recognises(shapes: Shapes) -> bool:
 
 
 def read_configs(shapes: Shapes) -> Configs:
-    """Those of 1.5, with the widths of the file's own tensors."""
+    """Those of 1.5, with the widths of the file's own tensors; `v_pred` and `ztsnr` are heeded."""
     block = f"{singlefile.UNET}input_blocks"
     widths = [shapes[f"{block}.{number}.0.out_layers.3.weight"][0] for number in (1, 4, 7, 10)]
     text = singlefile.clip_config(shapes, CLIP)
     unet = {"block_out_channels": widths, "cross_attention_dim": text["hidden_size"]}
-    own = {"unet": unet, "vae": singlefile.vae_config(shapes), "text_encoder": text}
+    own = {
+        "unet": unet,
+        "vae": singlefile.vae_config(shapes),
+        "text_encoder": text,
+        "scheduler": singlefile.scheduler_config(shapes),
+    }
     return singlefile.configs("sd15", own)
 
 

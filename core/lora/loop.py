@@ -18,7 +18,7 @@ from core import device
 from core.jobs import Clock, Mistake, Progress
 from core.lora import checkpoints
 from core.lora.logs import Logs
-from core.lora.recipe import Recipe
+from core.lora.recipe import Recipe, Sample
 from core.lora.stepper import Stepper, peak_memory_bytes
 from core.settings import Training
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BAD_STEPS_IN_A_ROW = 5
 FP16_BAD_STEPS_IN_A_ROW = 20  # fp16's scale is found by overflowing a few times
 SMOOTHING = 0.9
+NO_MORE = (-1, Sample(""))
 UNCOMPILED = "Compiling failed, the run goes on without it"
 
 
@@ -237,7 +238,9 @@ class Run:
             return
         self.looked_at = self.state.step
         with self.stepper.averaged():
-            figures = self.recipe.validate()
+            figures = device.within_memory(self.recipe.validate)
+        if figures is None:
+            yield self._report(text="Memory ran out: this look at the held-out samples is left out")
         if not figures:
             return
         self.logs.scalars(self.state.step, figures)
@@ -278,10 +281,15 @@ class Run:
         self.recipe.facts |= {"steps": step, "kept_step": best}
 
     def _show(self) -> Iterator[Progress]:
-        """Samples of this step."""
+        """Samples of this step, as many as there is memory for."""
         if not self.logs:
             return
-        for number, sample in enumerate(self.recipe.samples(self.folder / "samples", self.state.step)):
+        samples = enumerate(self.recipe.samples(self.folder / "samples", self.state.step))
+        while (found := device.within_memory(lambda: next(samples, NO_MORE))) is not NO_MORE:
+            if found is None:
+                yield self._report(text="Memory ran out: the samples of this step are left out")
+                return
+            number, sample = found
             self.logs.sample(self.state.step, number, sample)
             yield Progress(
                 "Drawing samples" if sample.picture else "Writing samples",

@@ -6,12 +6,12 @@ One that can't run here falls back to AdamW and says so. Knows nothing about mod
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core import device
 from core.lora.recipe import Group
 from core.settings import Training
 
@@ -52,11 +52,14 @@ def build(settings: Training, groups: Sequence[Group], place: torch.device) -> C
         )
     note = ""
     if settings.optimizer == "adamw8bit":
-        if place.type == "cuda" and importlib.util.find_spec("bitsandbytes"):
+        if device.bitsandbytes(place):
             from bitsandbytes.optim import AdamW8bit
 
             return Chosen(AdamW8bit(parts, weight_decay=decay), rates)
-        note = "8-bit AdamW needs an NVIDIA card and the package bitsandbytes; plain AdamW is used instead"
+        note = (
+            "8-bit AdamW needs an NVIDIA card and the package bitsandbytes in working order; plain AdamW is "
+            "used instead"
+        )
     fused = place.type in ("cuda", "cpu")
     return Chosen(torch.optim.AdamW(parts, weight_decay=decay, fused=fused), rates, note)
 

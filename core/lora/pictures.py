@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import families
+from core import device, families
 from core.families.family import Drawing
 from core.images.importing import Unreadable, open_picture
 from core.jobs import Mistake, Progress
@@ -107,7 +107,8 @@ def encode_pictures(
 ) -> Generator[Progress, None, tuple[list[Picture], list[int]]]:
     """Each picture's posterior, and how often it repeats; one that can't be opened is named and left out.
 
-    Raises Mistake where no picture of `folder` can be opened.
+    Where memory runs out it is tried once more with what could be freed, on the CPU where that is another.
+    Raises Mistake where no picture of `folder` can be opened, or memory is not enough for one.
     """
     unit = families.of(pipeline).side_unit(families.configs(pipeline))
     pipeline.vae.to(where)
@@ -121,11 +122,20 @@ def encode_pictures(
             yield Progress("Encoding the pictures", number + 1, len(images), text=str(problem))
             continue
         size = fitted(opened.size, settings.resolution, unit, drawing)
-        shown = cover(opened, size)
-        posterior = _encoded(kept, pipeline, pixels(shown))
-        mirrored = _encoded(kept, pipeline, pixels(shown).flip(-1)) if settings.flip else None
+        shown = pixels(cover(opened, size))
+        ways = (shown, shown.flip(-1)) if settings.flip else (shown,)
+        made = _encoded(kept, pipeline, ways)
+        if made is None and pipeline.vae.device.type != "cpu":
+            line = "Memory ran out: pictures are encoded on the processor from here on, which is slower"
+            yield Progress("Encoding the pictures", number, len(images), text=line)
+            pipeline.vae.to("cpu")
+            kept = cache.Cache(pipeline, ("vae",), pipeline.vae.device)
+        made = made or _encoded(kept, pipeline, ways)
+        if made is None:
+            raise Mistake("The memory is not enough to encode {path}; lower resolution.", path=image.path)
         cut = framing(opened.size, size)
-        pictures.append(Picture(image.path, image.caption, size, cut, posterior, mirrored))
+        mirrored = made[1] if settings.flip else None
+        pictures.append(Picture(image.path, image.caption, size, cut, made[0], mirrored))
         repeats.append(image.repeats)
         yield Progress("Encoding the pictures", number + 1, len(images))
     cache.trim()
@@ -137,11 +147,14 @@ def encode_pictures(
     return pictures, repeats
 
 
-def _encoded(kept: cache.Cache, pipeline: Any, shown: torch.Tensor) -> torch.Tensor:
-    """What the family makes of pixels, or made of the same ones in an earlier run."""
+def _encoded(kept: cache.Cache, pipeline: Any, ways: Sequence[torch.Tensor]) -> list[torch.Tensor] | None:
+    """What the family makes of pixels, or made of the same ones before; None where memory runs out."""
     family = families.of(pipeline)
-    given = {"pixels": shown}
-    return kept.get(given, lambda: {"posterior": family.encode(pipeline, shown)})["posterior"]
+
+    def one(shown: torch.Tensor) -> torch.Tensor:
+        return kept.get({"pixels": shown}, lambda: {"posterior": family.encode(pipeline, shown)})["posterior"]
+
+    return device.within_memory(lambda: [one(shown) for shown in ways])
 
 
 def pixels(picture: Image.Image) -> torch.Tensor:

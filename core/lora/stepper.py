@@ -49,8 +49,8 @@ class Stepper:
         self.optimizer_name = f"{type(self.optimizer).__module__}.{type(self.optimizer).__name__}"
         self.average = {name: p.detach().clone() for name, p in self.names.items()} if settings.ema else {}
         self.fp16 = recipe.dtype == torch.float16
-        # The scaler passes over an update whose gradients aren't finite, on the device and with no host sync;
-        # in bf16 and fp32 its scale stays 1.
+        # The scaler passes over an update whose gradients aren't finite; in bf16 and fp32 its scale stays 1.
+        # Fused AdamW does that on the device; for other optimizers the scaler asks the host at each step.
         self.scaler = torch.amp.GradScaler(recipe.device.type, init_scale=2.0**16 if self.fp16 else 1.0)
         self.halvings = 0
         self.checkpointing = settings.gradient_checkpointing == "on"
@@ -72,7 +72,7 @@ class Stepper:
                 loss = self._gradients(epoch, mine, whole)
                 break
             except Exception as error:
-                scarce = _out_of_memory(error)
+                scarce = device.out_of_memory(error)
                 if not scarce and not self._uncompiled(error):
                     raise
             if scarce:
@@ -227,12 +227,3 @@ def peak_memory_bytes(where: torch.device) -> int:
     import torch
 
     return torch.cuda.max_memory_allocated(where) if where.type == "cuda" else device.peak_memory_bytes()
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    # The CPU's allocator has no class of its own: "not enough memory" on Windows, the other elsewhere.
-    return any(said in str(error) for said in ("not enough memory", "can't allocate memory"))

@@ -8,7 +8,6 @@ loop around it.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -318,9 +317,12 @@ def four_bit_hindrance(settings: TextTraining, place: torch.device) -> str:
         return ""
     if settings.base_model.endswith(basemodels.GGUF):
         return "A GGUF file can't be held in 4 bits while it is trained; it is read as plain numbers instead"
-    if place.type == "cuda" and importlib.util.find_spec("bitsandbytes"):
+    if device.bitsandbytes(place):
         return ""
-    return "4-bit needs an NVIDIA card and the package bitsandbytes; the base stays in its precision"
+    return (
+        "4-bit needs an NVIDIA card and the package bitsandbytes in working order; the base stays in its "
+        "precision"
+    )
 
 
 def _continue(model: Any, settings: TextTraining, folder: Path) -> None:

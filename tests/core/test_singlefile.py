@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -97,6 +98,21 @@ def test_a_truncated_file_is_one_sentence(written: Path, tmp_path: Path) -> None
         cut.write_bytes(written.read_bytes()[:size])
         with pytest.raises(Mistake, match="cut short"):
             basemodels.load_pipeline(str(cut))
+
+
+def test_the_velocity_is_read_from_markers_and_from_modelspec(
+    sd15: Any, written: Path, tmp_path: Path
+) -> None:
+    marks = {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
+    path = original_layout.write(sd15, tmp_path / "v.safetensors", **marks)
+    config = basemodels.load_pipeline(str(path)).scheduler.config
+    assert (config.prediction_type, config.rescale_betas_zero_snr) == ("v_prediction", True)
+    save_file({"x": torch.zeros(1)}, tmp_path / "a.safetensors", {"modelspec.prediction_type": "v"})
+    said = singlefile.read_shapes(tmp_path / "a.safetensors")
+    assert said.keys() == {"x", "v_pred"}
+    shapes = singlefile.read_shapes(written)
+    for more, expected in ((said, "v_prediction"), ({}, "epsilon")):
+        assert stable_diffusion.read_configs(shapes | more)["scheduler"]["prediction_type"] == expected
 
 
 def test_the_header_gives_the_shapes(written: Path) -> None:

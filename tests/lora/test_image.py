@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from core import basemodels, settings
-from core.families import diffusion
+from core.families import diffusion, stable_diffusion
 from core.jobs import Mistake
 from core.lora import formats, loop, pictures, wordings
 from core.lora.stepper import Stepper
@@ -60,6 +61,53 @@ def test_what_is_random_depends_on_the_sample_alone(recipe):
     together, alone = recipe._draw((0, 1), (0, 1), 2), recipe._draw((1,), (1,), 2)
     assert torch.equal(together.noise[1], alone.noise[0]) and together.times[1] == alone.times[0]
     assert not torch.equal(recipe._draw((1,), (1,), 3).noise, alone.noise)
+
+
+def test_noise_captions_and_mirrored_pictures_are_drawn_as_asked(recipe):
+    def changed(**changes):
+        recipe.settings = recipe.settings.model_copy(update=changes)
+
+    plain = recipe._draw((0,), (0,), 0)
+    changed(noise_offset=0.1)
+    shift = (recipe._draw((0,), (0,), 0).noise - plain.noise)[0]
+    torch.testing.assert_close(shift, shift.mean(dim=(1, 2), keepdim=True).expand_as(shift))
+    assert 0.01 < shift.std() < 0.3
+    for share, least, most in ((0.0, 0, 0), (0.3, 15, 45), (1.0, 100, 100)):
+        changed(caption_dropout=share)
+        said = [recipe._draw((0,), (0,), epoch).captions[0] for epoch in range(100)]
+        assert least <= said.count("") <= most and set(said) <= {"", recipe.pictures[0].caption}
+    one = recipe.pictures[0]
+    shown = pictures.pixels(pictures.cover(Image.open(one.path), one.size))
+    torch.testing.assert_close(one.mirrored, diffusion.encode(recipe.pipeline, shown.flip(-1)))
+    recipe.pictures[0] = replace(one, posterior=0 * one.posterior, mirrored=0 * one.posterior + 7)
+    recipe.pictures[0].mirrored[1] = 0
+    latents = [recipe._draw((0,), (0,), epoch).latents for epoch in range(100)]
+    assert {float(one.mean()) for one in latents} == {0.0, 7.0}
+    assert 30 < sum(one.mean() == 7 for one in latents) < 70
+
+
+def test_half_precision_learns_and_resumes_exactly(recipe_of, image_settings, tmp_path):
+    """bf16 on the CPU, weights channels last, with dropout and an average; stopped in mid-epoch."""
+    chosen = image_settings(precision="bf16", dropout=0.2, ema=0.5, lr_scheduler="constant", max_steps=7)
+    recipe = recipe_of(chosen)
+    assert recipe.dtype == torch.bfloat16 == next(recipe.pipeline.unet.parameters()).dtype
+    trained = recipe.groups()[0].parameters
+    start = {name: p.detach().clone() for name, p in trained.items()}
+
+    def run(folder):
+        with torch.no_grad():
+            for name, p in trained.items():
+                p.copy_(start[name])
+        return loop.run(recipe, chosen, tmp_path / folder, {})
+
+    list(run("whole"))
+    expected = {name: p.detach().clone() for name, p in trained.items()}
+    assert all(p.dtype == torch.float32 and not torch.equal(p, start[n]) for n, p in expected.items())
+    stopped = run("parts")
+    list(islice((p for p in stopped if p.loss is not None), 5))
+    stopped.close()
+    list(run("parts"))
+    assert all(torch.equal(p, expected[name]) for name, p in trained.items())
 
 
 def test_min_snr_weights(recipe):
@@ -278,7 +326,8 @@ def test_held_out_pictures_are_judged_and_never_trained_on(recipe_of, image_sett
 
 def test_nothing_is_dropped_while_judging_and_drawing(recipe_of, image_settings):
     """The text encoders drop inputs in training alone; a failure on the way changes nothing of that."""
-    recipe = recipe_of(image_settings(holdout=0.3, dropout=0.5, train_text_encoder=True))
+    asked = {"holdout": 0.3, "sample_prompts": ("a cat",)}
+    recipe = recipe_of(image_settings(dropout=0.5, train_text_encoder=True, **asked))
     for group in recipe.groups():
         for parameter in group.parameters.values():
             torch.nn.init.normal_(parameter, std=0.3)
@@ -287,7 +336,8 @@ def test_nothing_is_dropped_while_judging_and_drawing(recipe_of, image_settings)
     with pytest.raises(ZeroDivisionError), recipe._asked():
         raise ZeroDivisionError
     assert all(model.training for model in (recipe.pipeline.unet, recipe.pipeline.text_encoder))
-    assert recipe.loss((0, 1), 0) != recipe.loss((0, 1), 0)
+    batch = recipe.epoch(0, 1)[0][0]
+    assert recipe.loss(batch, 0) != recipe.loss(batch, 0)
 
 
 @pytest.mark.parametrize(
@@ -342,6 +392,45 @@ def test_out_of_memory_halves_then_checkpoints_and_the_run_goes_on(recipe_of, im
         plain.groups()[0].parameters.values(), recipe.groups()[0].parameters.values(), strict=True
     ):
         torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-4)
+
+
+def test_out_of_memory_leaves_out_looks_and_samples_and_the_run_goes_on(
+    recipe_of, image_settings, tmp_path, monkeypatch
+):
+    chosen = image_settings(holdout=0.3, sample_steps=2, max_steps=4)
+    recipe = recipe_of(chosen)
+    asked = []
+
+    def scarce(name, true, times):
+        def tried(*given):
+            asked.append(name)
+            return torch.empty(2**60) if asked.count(name) <= times else true(*given)
+
+        return tried
+
+    monkeypatch.setattr(recipe, "_held_out_loss", scarce("look", recipe._held_out_loss, 1))
+    monkeypatch.setattr(recipe, "_draw_sample", scarce("sample", recipe._draw_sample, 1))
+    steps = list(loop.run(recipe, chosen, tmp_path / "run", {}))
+    lines = [p.text for p in steps if p.text]
+    assert lines.count("Memory ran out: this look at the held-out samples is left out") == 1
+    assert lines.count("Memory ran out: the samples of this step are left out") == 1
+    assert steps[-1].step == 4 and sum(bool(p.picture) for p in steps) == 1
+    assert recipe.figures["held_out_loss"] > 0 and recipe.pipeline.unet.training
+
+
+def test_out_of_memory_while_encoding_is_tried_again(recipe_of, image_settings, monkeypatch):
+    true, calls = diffusion.encode, []
+
+    def scarce(pipeline, shown):
+        calls.append(shown)
+        return torch.empty(2**60) if len(calls) in broken else true(pipeline, shown)
+
+    monkeypatch.setattr(stable_diffusion, "encode", scarce)
+    broken = {2}
+    assert len(recipe_of(image_settings(resolution=64)).pictures) == 6 and len(calls) == 13
+    broken = set(range(100))
+    with pytest.raises(Mistake, match=r"not enough to encode .*0\.png; lower resolution"):
+        recipe_of(image_settings(resolution=48))
 
 
 @pytest.mark.parametrize(

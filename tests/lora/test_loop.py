@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 
 from core import project
 from core.jobs import Mistake
-from core.lora import loop, origin, text
+from core.lora import formats, loop, optimizers, origin, text
 from core.lora.checkpoints import Keeper
-from core.lora.recipe import order, seed
+from core.lora.recipe import Group, order, seed
 from core.lora.stepper import Stepper, course
 from core.lora.train import train
 from core.project import read_lineage
@@ -100,6 +100,37 @@ def test_every_optimizer_learns_and_resumes_exactly(optimizer, text_settings, tm
 def test_an_optimizer_that_cannot_run_here_is_replaced_and_named(text_settings):
     lines = [p.text or "" for p in train(text_settings(optimizer="adamw8bit", max_steps=1))]
     assert torch.cuda.is_available() or any("plain AdamW is used instead" in line for line in lines)
+
+
+def test_a_broken_bitsandbytes_is_replaced_and_named(text_settings, tmp_path, monkeypatch):
+    (tmp_path / "bitsandbytes.py").write_text("raise RuntimeError('CUDA Setup failed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "bitsandbytes", raising=False)
+    group = Group(1e-3, {"x": torch.nn.Parameter(torch.zeros(2))})
+    chosen = optimizers.build(text_settings(optimizer="adamw8bit"), [group], torch.device("cuda"))
+    assert isinstance(chosen.optimizer, torch.optim.AdamW) and "plain AdamW is used instead" in str(
+        chosen.note
+    )
+
+
+def test_the_average_is_that_of_the_steps(recipe_of, text_settings):
+    """Each step moves it towards the newest weights, at first further: (1 + step) / (10 + step) are kept."""
+    from accelerate import Accelerator
+
+    recipe = recipe_of(text_settings(ema=0.15))
+    stepper = Stepper(recipe, recipe.settings, Accelerator())
+    expected = {name: p.detach().clone() for name, p in stepper.names.items()}
+    for step, kept in enumerate((0.1, 0.15, 0.15)):
+        stepper.update(0, recipe.epoch(0, 1)[0], step, 9)
+        for name, p in stepper.names.items():
+            expected[name] = kept * expected[name] + (1 - kept) * p.detach()
+    last_ones = {name: p.detach().clone() for name, p in stepper.names.items()}
+    for name, average in stepper.weights().items():
+        torch.testing.assert_close(average, expected[name])
+    with stepper.averaged():
+        assert all(torch.equal(p, stepper.average[name]) for name, p in stepper.names.items())
+    assert all(torch.equal(p, last_ones[name]) for name, p in stepper.names.items())
+    assert any(not torch.equal(p, stepper.average[name]) for name, p in stepper.names.items())
 
 
 def test_the_best_look_is_exported_and_training_ends_without_a_gain(recipe_of, text_settings, monkeypatch):
@@ -253,15 +284,21 @@ def test_accumulation_counts_updates(text_settings):
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_curve_of_one(text_settings, tmp_path):
-    """Half the batch on each of two processes; the last update of an epoch leaves one without work."""
-    one = text_settings(output_dir=tmp_path / "one", name="x", epochs=2)
-    last(one)
-    two = text_settings(output_dir=tmp_path / "two", name="x", epochs=2, batch_size=2)
+def test_two_processes_give_the_curve_of_one(image_settings, tmp_path):
+    """A batch of each update on each of two processes; the last of an epoch leaves one without work."""
+    one = image_settings(output_dir=tmp_path / "one", name="x", gradient_accumulation=2)
+    made = last(one).result
+    two = image_settings(output_dir=tmp_path / "two", name="x")
     (tmp_path / "two.yaml").write_text(dump(two), encoding="utf-8")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "studio.py", "train"]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run([*launch, "--config", str(tmp_path / "two.yaml")], check=True, cwd=ROOT, env=environment)
+    train_two = [*launch, "studio.py", "train", "--config", str(tmp_path / "two.yaml")]
+    done = subprocess.run(train_two, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = formats.read(made).layers, formats.read(tmp_path / "two" / made.name).layers
+    for key, layer in first.items():
+        torch.testing.assert_close(second[key].delta(), layer.delta(), rtol=1e-2, atol=1e-4)
+    assert len(metrics(one.output_dir)) == 6
     for (step, loss, rate), (other_step, other_loss, other_rate) in zip(
         metrics(one.output_dir), metrics(two.output_dir), strict=True
     ):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import last  # type: ignore[import-not-found]
 
-from core import basemodels
+from core import basemodels, device
 from core.jobs import Mistake
 from core.lora import packing, peftfolder, text
 from core.lora.stepper import Stepper
@@ -223,15 +223,13 @@ def test_a_dora_is_not_gone_on_from(recipe_of, text_settings):
     [
         ({}, "cpu", False, ""),
         ({"quantize": "4bit"}, "cpu", True, "needs an NVIDIA card"),
-        ({"quantize": "4bit"}, "cuda", False, "and the package bitsandbytes"),
+        ({"quantize": "4bit"}, "cuda", False, "the package bitsandbytes in working order"),
         ({"quantize": "4bit"}, "cuda", True, ""),
         ({"quantize": "4bit", "base_model": "small.gguf"}, "cuda", True, "GGUF"),
     ],
 )
 def test_what_hinders_four_bits(text_settings, monkeypatch, changes, place, installed, said):
-    import importlib.util
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if installed else None)
+    monkeypatch.setattr(device, "bitsandbytes", lambda place: installed and place.type == "cuda")
     hindrance = text.four_bit_hindrance(text_settings(**changes), torch.device(place))
     assert said in hindrance and bool(said) == bool(hindrance)
 

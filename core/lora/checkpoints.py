@@ -10,10 +10,12 @@ used. Random states are not among it: the loop draws everything from seeds.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.jobs import Sentence
 from core.lora import changes
 from core.project import file_hash, replacing, unused, write_atomic
 
@@ -70,7 +72,7 @@ class Keeper:
         from safetensors.torch import load_file
 
         if self.resume == "never":
-            self._set_aside("")
+            self._set_aside([])
             return None
         for note_path in sorted(self.folder.glob("step-*.json"), reverse=True):
             path = note_path.with_suffix(".safetensors")
@@ -84,9 +86,9 @@ class Keeper:
             if not differs:
                 return Saved(load_file(path), note["state"], note["scalars"])
             if self.resume != "always" or changes.hindrances(note["fingerprint"], self.fingerprint):
-                self._set_aside(f", because this changed: {changes.listed(differs)}")
+                self._set_aside(differs)
                 return None
-            self.told = f"This changed since the checkpoint: {changes.listed(differs)}"
+            self.told = Sentence("This changed since the checkpoint: {changes}", changes=tuple(differs))
             # Other held-out samples or another goal: the best look of before is none of now's.
             state = note["state"] | {"best": {}, "best_step": 0, "worse": 0}
             return Saved(load_file(path), state, note["scalars"])
@@ -102,10 +104,16 @@ class Keeper:
         note_path.unlink()
         note_path.with_suffix(".safetensors").unlink(missing_ok=True)
 
-    def _set_aside(self, why: str) -> None:
+    def _set_aside(self, differs: Sequence[Sentence]) -> None:
         """Moves the checkpoints there to `checkpoint-before`, so that a new run starts in an empty folder."""
         if not any(self.folder.glob("step-*.json")):
             return
         aside = unused(self.folder.with_name(f"{self.folder.name}-before"))
         self.folder.rename(aside)
-        self.told = f"Starting anew; the checkpoints of the run before are kept in {aside.name}{why}"
+        self.told = Sentence(
+            "Starting anew; the checkpoints of the run before are kept in {name}", name=aside.name
+        )
+        if differs:
+            self.told = Sentence(
+                "{told}, because this changed: {changes}", told=self.told, changes=tuple(differs)
+            )

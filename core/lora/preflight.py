@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from core import basemodels, device, families
 from core.jobs import Sentence
 from core.lora import adapter, checkpoints, footprint, measured, pictures
+from core.lora.advisor import few
+from core.lora.unused import unused
 from core.settings import ImageTraining, TextTraining, Training
 from core.texts import report
 
@@ -37,9 +39,13 @@ HALVES = (1, 2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Needs:
-    """What a run takes; None where the base's configuration isn't here to tell. Bytes, and seconds."""
+    """What a run takes; None where the base's configuration isn't here to tell. Bytes, and seconds.
+
+    pictures: all that there are, or the texts that are learnt. held_out: those that are kept to judge by.
+    """
 
     pictures: int
+    held_out: int
     steps: int
     seconds: float | None
     memory: int | None
@@ -68,13 +74,15 @@ def needs(settings: Training, processes: int = 1) -> Needs:
         for size, _ in (*data.trained, *data.regular)
     ]
     repeats = [times for _, times in data.trained]
-    numbers = pictures.seen(repeats, pictures.kept_out(own, settings), range(own, len(sizes)))
+    held_out = pictures.kept_out(own, settings)
+    numbers = pictures.seen(repeats, held_out, range(own, len(sizes)))
     counts = Counter(sizes[number] for number in numbers)
     updates = updates_an_epoch(counts, settings, processes)
     steps = min(settings.epochs * updates, settings.max_steps or settings.epochs * updates)
     taken = measured.known(step_key(settings, sizes, where))
     return Needs(
         pictures=own,
+        held_out=len(held_out),
         steps=steps,
         seconds=taken * len(numbers) / updates * steps if taken else None,
         memory=memory_bytes(settings, base, counts, where) if base else None,
@@ -209,6 +217,7 @@ def lines(settings: Training, processes: int = 1) -> Iterator[Sentence]:
         )
     if found.memory is None or found.disk is None:
         yield Sentence("memory and disk: unknown until the base model is on this machine")
+        yield from _besides(settings, found)
         return
     yield Sentence(
         "memory: about {needed} of {free} free", needed=_size(found.memory), free=_size(found.memory_free)
@@ -216,9 +225,17 @@ def lines(settings: Training, processes: int = 1) -> Iterator[Sentence]:
     yield Sentence(
         "disk: about {needed} of {free} free", needed=_size(found.disk), free=_size(found.disk_free)
     )
+    yield from _besides(settings, found)
     advice = advise(settings, found)
     if advice:
         yield advice
+
+
+def _besides(settings: Training, found: Needs) -> Iterator[Sentence]:
+    """What else is to be said: settings that would change nothing, and too few samples."""
+    yield from unused(settings, found.steps, found.pictures, found.held_out)
+    if isinstance(settings, ImageTraining):  # of texts their own report tells it
+        yield from few(settings, found.pictures)
 
 
 def _size(size: float) -> str:

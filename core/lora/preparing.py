@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core import basemodels, device, families
 from core.images.captions import read_captions
-from core.jobs import Progress
+from core.jobs import Progress, Sentence
 from core.lora import adapter, changes, wordings
 from core.lora.image import ImageRecipe
 from core.lora.pictures import encode_pictures, kept_out, seen
@@ -30,7 +30,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     if settings.reg_data_dir:
         sets.append((settings.reg_data_dir, read_captions(settings.reg_data_dir)))
     for _, found in sets:
-        yield from (Progress("Reading the pictures", text=str(problem)) for problem in found.problems)
+        yield from (Progress("Reading the pictures", text=problem.sentence) for problem in found.problems)
     yield Progress("Loading the base model")
     where = device.pick()
     dtype = device.dtype(settings.precision, where)
@@ -72,7 +72,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         "tags": wordings.tag_counts(picture.caption for picture in pictures[:own]),
         "data": changes.digest(data),
     }
-    line = f"{own} pictures at {', '.join(facts['sizes'])}"
+    line = Sentence("{count} pictures at {sizes}", count=own, sizes=", ".join(facts["sizes"]))
     yield Progress("Reading the pictures", text=line)
     held_out, regular = kept_out(own, settings), range(own, len(pictures))
     recipe = ImageRecipe(

@@ -43,6 +43,7 @@ def needs(settings: TextTraining, processes: int = 1) -> Needs:
     merged = FP16 * base[1] if base and settings.export_merged else 0
     return Needs(
         pictures=len(training),
+        held_out=len(held_out),
         steps=steps,
         seconds=taken * _mean_bytes(training) * at_once * steps if taken else None,
         memory=memory_bytes(settings, shape, size, training, where) if shape else None,

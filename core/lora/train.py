@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core import device
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence, as_plain
 from core.lora import changes, compiling, logs, loop, measured, peftfolder, preflight, text_needs
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
@@ -34,7 +34,7 @@ def train(settings: Training) -> Iterator[Progress]:
     started, processes = time.time(), PartialState(cpu=device.pick().type == "cpu")
     yield Progress("Preparing")
     said = preflight.lines(settings, processes.num_processes)
-    yield from (Progress("Preparing", text=str(line)) for line in said)
+    yield from (Progress("Preparing", text=line) for line in said)
     if isinstance(settings, ImageTraining):
         from core.lora import preparing
 
@@ -50,7 +50,7 @@ def train(settings: Training) -> Iterator[Progress]:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
     if isinstance(settings, ImageTraining) and compiling.repays(settings.compile, recipe.device, steps):
         why = recipe.compile()
-        told = f"{loop.UNCOMPILED}: {why}" if why else "The first steps take longer: blocks are compiled"
+        told = loop.uncompiled(why) if why else Sentence("The first steps take longer: blocks are compiled")
         yield Progress("Preparing", text=told)
     kept, taken = kept_loras(settings, path, steps), list[float]()
     try:
@@ -81,8 +81,10 @@ def train(settings: Training) -> Iterator[Progress]:
 
             yield from _besides(merge(MergeSettings(lora=path)))
         lines = (peftfolder.vllm_line(path), peftfolder.peft_line(path))
-        yield from (Progress("Saving the LoRA", text=f"For other programs: {line}") for line in lines)
-    yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
+        told = (Sentence("For other programs: {line}", line=line) for line in lines)
+        yield from (Progress("Saving the LoRA", text=line) for line in told)
+    height = Sentence("{name}; memory at its height {memory} GB", name=path.name, memory=f"{memory:.1f}")
+    yield Progress("Done", text=height, result=path)
 
 
 def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
@@ -91,11 +93,11 @@ def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
         for progress in job:
             yield replace(progress, result=None)
     except Mistake as mistake:
-        yield Progress("Saving the LoRA", text=str(mistake))
+        yield Progress("Saving the LoRA", text=mistake.sentence)
 
 
 def _finish(
-    recipe: Any, settings: Training, path: Path, steps: int, started: float, advice: list[str]
+    recipe: Any, settings: Training, path: Path, steps: int, started: float, advice: list[Sentence]
 ) -> None:
     """Writes the LoRA and, beside it, what made it."""
     recipe.export(path, steps, started)
@@ -103,7 +105,7 @@ def _finish(
         base_model=settings.base_model,
         facts=recipe.facts,
         figures=recipe.figures,
-        advice=advice,
+        advice=as_plain(advice),
         steps=steps,
         settings=settings.model_dump(mode="json"),
         versions=versions(),
@@ -111,10 +113,12 @@ def _finish(
     write_lineage(path, made)
 
 
-def _advice(recipe: Any, settings: Training) -> list[str]:
+def _advice(recipe: Any, settings: Training) -> list[Sentence]:
     losses, held_out = logs.curves(settings.output_dir)
     base = recipe.figures.get("base_held_out_loss", 0.0)
-    return advise(settings, recipe.facts["samples"], losses, held_out, base)
+    # Pictures may repeat: only different ones count.
+    samples = recipe.facts.get("pictures", recipe.facts["samples"])
+    return advise(settings, samples, losses, held_out, base)
 
 
 def next_path(settings: Training) -> Path:

@@ -9,14 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import ComposeSettings, ImageTraining, LabelSettings, TextCleaning, TextTraining
+from core.lora import loop
+from core.settings import (
+    ComposeSettings,
+    ImageTraining,
+    LabelSettings,
+    ProofSettings,
+    TextCleaning,
+    TextTraining,
+)
 from tabs import widgets, words
 from tabs.training import recipe_names, shown_as
 from tabs.work import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan", "starts"}
-SETTINGS = (LabelSettings, ImageTraining, TextCleaning, TextTraining, ComposeSettings)
+SETTINGS = (LabelSettings, ImageTraining, TextCleaning, TextTraining, ProofSettings, ComposeSettings)
 
 
 def calls(folder: str) -> Iterator[ast.Call]:
@@ -70,11 +78,15 @@ def proof_texts() -> set[str]:
     return {text for call in calls("core/lora") if name_of(call) == "say" for text in literals(call)}
 
 
+def logged_texts() -> set[str]:
+    return set(loop.FIGURES.values())
+
+
 def places(template: str) -> set[str]:
     return {name.split("[")[0] for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize("texts", [window_texts, settings_texts, core_texts, proof_texts])
+@pytest.mark.parametrize("texts", [window_texts, settings_texts, core_texts, proof_texts, logged_texts])
 def test_every_text_has_its_chinese(texts):
     missing = sorted(text for text in texts() if text not in words.chinese())
     assert missing == []

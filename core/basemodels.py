@@ -187,6 +187,7 @@ def drawing(name: str) -> Drawing:
         values["steps"],
         values["guidance"],
         values.get("takes", 1),
+        only=True,
     )
 
 

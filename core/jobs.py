@@ -45,15 +45,46 @@ class Mistake(Exception):
         self.values = values
         super().__init__(template.format(**values) if values else template)
 
+    @property
+    def sentence(self) -> Sentence:
+        """The same, to be told without ending anything."""
+        return Sentence(self.template, **self.values)
 
-class Sentence:
-    """Something to tell, made as a Mistake is: a literal English template, and values for its places."""
 
-    def __init__(self, template: str, **values: object) -> None:
-        self.template, self.values = template, values
+class Sentence(str):
+    """Something to tell, made as a Mistake is: a literal English template, and values for its places.
 
-    def __str__(self) -> str:
-        return self.template.format(**self.values)
+    It is its own English text. A value may be a sentence too, or a tuple of them, which is listed.
+    """
+
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Sentence:
+        """The text, that remembers how it was made."""
+        filled = {name: "; ".join(v) if isinstance(v, tuple) else v for name, v in values.items()}
+        said = super().__new__(cls, template.format(**filled) if values else template)
+        said.template, said.values = template, values
+        return said
+
+
+def as_plain(value: Any) -> Any:
+    """A sentence as a mapping that JSON and YAML can hold; any other text as it is."""
+    if isinstance(value, Sentence | Mistake):
+        return {
+            "template": value.template,
+            "values": {name: as_plain(v) for name, v in value.values.items()},
+        }
+    if isinstance(value, tuple | list):
+        return [as_plain(one) for one in value]
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
+def from_plain(value: Any) -> Any:
+    """What `as_plain` was given."""
+    if isinstance(value, dict):
+        return Sentence(value["template"], **{name: from_plain(v) for name, v in value["values"].items()})
+    return tuple(from_plain(one) for one in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -61,14 +92,16 @@ class Progress:
     """One report of a running job.
 
     `message` is a short literal English phrase; `step` of `total` counts whatever the message names (0 of 0:
-    length unknown); `seconds_left` is an estimate; `picture` the newest sample; `text` a line for the log;
-    `result` the finished artefact, set in the last report.
+    length unknown); `seconds_left` is an estimate; `picture` the newest sample; `text` a line for the log, a
+    Sentence where the window shall say it in the person's language; `held_out` the loss of a look at held-out
+    samples; `result` the finished artefact, set in the last report.
     """
 
     message: str
     step: int = 0
     total: int = 0
     loss: float | None = None
+    held_out: float | None = None
     seconds_left: float | None = None
     picture: Path | None = None
     text: str | None = None
@@ -110,6 +143,7 @@ class JobState:
     progress: Progress = field(default_factory=lambda: Progress("Waiting"))
     log: tuple[str, ...] = ()
     losses: tuple[tuple[int, float], ...] = ()
+    held_out: tuple[tuple[int, float], ...] = ()
     error: str = ""
     error_template: str = ""
     error_values: dict[str, str] = field(default_factory=dict)
@@ -260,18 +294,19 @@ class Runner:
     def _note(self, job_id: str, progress: Progress) -> None:
         state = self._states[job_id]
         previous = state.progress
-        log, losses = state.log, state.losses
+        log, losses, held_out = state.log, state.losses, state.held_out
         if progress.text:
             log = (*log, progress.text)[-MAX_LOG_LINES:]
         elif progress.message != previous.message:
             log = (*log, progress.message)[-MAX_LOG_LINES:]
         if progress.loss is not None:
             losses = thin((*losses, (progress.step, progress.loss)))
+        if progress.held_out is not None:
+            held_out = (*held_out, (progress.step, progress.held_out))
         if progress.picture is None:
             progress = replace(progress, picture=previous.picture)
-        self._change(
-            job_id, progress=progress, log=log, losses=losses, result=progress.result or state.result
-        )
+        curves = {"losses": losses, "held_out": held_out}
+        self._change(job_id, progress=progress, log=log, result=progress.result or state.result, **curves)
 
     def _change(self, job_id: str, **changes: Any) -> None:
         with self._lock:
@@ -284,7 +319,9 @@ class Runner:
         self._written = time.monotonic()
         target = self.folder / f"{state.id}.json"
         part = target.with_suffix(".part")
-        part.write_text(json.dumps(asdict(state), default=str, ensure_ascii=False), encoding="utf-8")
+        values = asdict(state) | {"log": as_plain(state.log)}
+        values["progress"]["text"] = as_plain(state.progress.text or "")
+        part.write_text(json.dumps(values, default=str, ensure_ascii=False), encoding="utf-8")
         os.replace(part, target)
 
 
@@ -303,9 +340,11 @@ def read_state(path: Path) -> JobState | None:
         progress: dict[str, Any] = values["progress"]
         for name in ("picture", "result"):
             progress[name] = Path(progress[name]) if progress[name] else None
+        progress["text"] = from_plain(progress["text"]) or None
         values["progress"] = Progress(**progress)
-        values["log"] = tuple(values["log"])
-        values["losses"] = tuple((int(step), float(loss)) for step, loss in values["losses"])
+        values["log"] = from_plain(values["log"])
+        for curve in ("losses", "held_out"):
+            values[curve] = tuple((int(step), float(loss)) for step, loss in values.get(curve, ()))
         values["result"] = Path(values["result"]) if values["result"] else None
         return JobState(**values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

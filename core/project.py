@@ -97,12 +97,17 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_captions(path: Path, captions: dict[str, str]) -> Path:
-    """Writes `metadata.csv` (file_name,text), the layout of Hugging Face's imagefolder."""
+def write_captions(path: Path, captions: dict[str, str], focus: dict[str, str] | None = None) -> Path:
+    """Writes `metadata.csv` (file_name,text), the layout of Hugging Face's imagefolder.
+
+    Between them stands the column `focus` where a picture has one.
+    """
+    told = focus if focus and any(focus.values()) else None
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["file_name", "text"])
-    writer.writerows(captions.items())
+    writer.writerow(["file_name", "text"] if told is None else ["file_name", "focus", "text"])
+    for name, caption in captions.items():
+        writer.writerow([name, caption] if told is None else [name, told.get(name, ""), caption])
     return write_atomic(path, table.getvalue())
 
 

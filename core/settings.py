@@ -31,7 +31,10 @@ SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 Prediction = Literal["auto", "epsilon", "v_prediction"]
 KindOfTexts = Literal["narration", "pitch", "talk", "continue"]
-LIST_SIGNS = {"target_modules": ","}  # what parts a list that is written as one text; else a new line
+LIST_SIGNS = {
+    "target_modules": ",",
+    "weights": ",",
+}  # what parts a list that is written as one text; else a new line
 PREDICTION = "what the image base predicts, the noise or the velocity; auto: as the base says"
 
 
@@ -39,6 +42,18 @@ class Settings(BaseModel):
     """The base of all settings: unknown names are refused, values are fixed once made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @field_validator(
+        "target_modules", "sample_prompts", "sample_topics", "prompts", "weights", mode="before",
+        check_fields=False,
+    )  # fmt: skip
+    @classmethod
+    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
+        """One text for a list: names of layers and weights stand with commas between, prompts on lines."""
+        if not isinstance(value, str):
+            return value
+        parts = value.split(LIST_SIGNS.get(info.field_name or "", "\n"))
+        return [part.strip() for part in parts if part.strip()]
 
 
 class LabelSettings(Settings):
@@ -145,12 +160,17 @@ class Training(Settings):
     )
     sample_steps: int = Field(0, ge=0, le=100_000, description="steps between samples; 0: only at the end")
     validate_steps: int = Field(
-        0, ge=0, le=100_000, description="steps between looks at the held-out samples; 0: with the samples"
+        0,
+        ge=0,
+        le=100_000,
+        description="steps between looks at the held-out samples; 0: with the samples, else ten times a run",
     )
     early_stop: int = Field(
         0, ge=0, le=1000, description="looks without a gain after which training ends; 0: never"
     )
-    keep_best: bool = Field(True, description="export the weights of the best look, not of the last step")
+    keep_best: bool = Field(
+        True, description="export the weights of the best look where the last one is worse"
+    )
     ema: float = Field(
         0.0, ge=0.0, le=0.9999, description="average the LoRA over its last steps, 0.99 say; 0: no average"
     )
@@ -175,15 +195,6 @@ class Training(Settings):
         "auto",
         description="continue the run in output_dir; auto: if nothing changed; always: with new settings too",
     )
-
-    @field_validator("target_modules", "sample_prompts", "sample_topics", mode="before", check_fields=False)
-    @classmethod
-    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
-        """One text for a list: names of layers stand with commas between, prompts and topics on lines."""
-        if not isinstance(value, str):
-            return value
-        parts = value.split(LIST_SIGNS.get(info.field_name or "", "\n"))
-        return [part.strip() for part in parts if part.strip()]
 
     @field_validator("reg_data_dir", mode="before", check_fields=False)
     @classmethod
@@ -253,7 +264,9 @@ class ImageTraining(Training):
         None, description="folder of pictures without the style, which keep the base from forgetting"
     )
     reg_weight: float = Field(1.0, ge=0, le=10, description="their weight in the loss, 1: as the others'")
-    holdout: float = Field(0.0, ge=0.0, le=0.5, description="share of the pictures kept out to judge by")
+    holdout: float = Field(
+        0.0, ge=0.0, le=0.5, description="share of the pictures kept out to judge by; 0.1 takes one of ten"
+    )
     flip: bool = Field(True, description="mirror half of the pictures")
     sample_prompts: tuple[str, ...] = Field(
         (), max_length=8, description="prompts of the samples, one a line; default: a caption"
@@ -337,7 +350,7 @@ class ProofSettings(Proving):
     weights: tuple[Annotated[float, Field(gt=0, le=2)], ...] = Field(
         (0.5, 0.75, 1.0, 1.25), min_length=1, max_length=8, description="weights to draw it at"
     )
-    seeds: int = Field(2, ge=1, le=16, description="pictures of each prompt at each weight")
+    seeds: int = Field(3, ge=1, le=16, description="pictures of each prompt at each weight")
     steps: int = Field(0, ge=0, le=100, description="drawing steps a picture; 0: the base's own")
 
 

@@ -21,17 +21,22 @@ def smooth(values: Sequence[float], share: float = 0.9) -> list[float]:
     return out
 
 
-def loss_chart(losses: Sequence[tuple[int, float]], title: str) -> str:
-    """The curve: every loss faint, their moving average bold. Broken numbers are left out.
+def loss_chart(
+    losses: Sequence[tuple[int, float]], title: str, held_out: Sequence[tuple[int, float]] = ()
+) -> str:
+    """The curve: every loss faint, their moving average bold, looks at held-out samples as dots on a line.
 
+    Broken numbers are left out.
     `title` is read out by screen readers and must be free of markup.
     """
     points = [(step, loss) for step, loss in losses if math.isfinite(loss)]
     if len(points) < 2:
         return ""
     steps, raw = zip(*points, strict=True)
-    low, high = _range(raw)
+    looks = [(step, loss) for step, loss in held_out if math.isfinite(loss)]
+    low, high = _range([*raw, *(loss for _, loss in looks)])
     first, last = steps[0], max(steps[-1], steps[0] + 1)
+    looks = [look for look in looks if first <= look[0] <= last]
 
     def place(step: float, loss: float) -> str:
         x = LEFT + (WIDTH - LEFT - RIGHT) * (step - first) / (last - first)
@@ -44,9 +49,18 @@ def loss_chart(losses: Sequence[tuple[int, float]], title: str) -> str:
     return (
         f"<svg class='st-chart' viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{title}'>{lines}"
         f"<polyline class='st-raw' points='{faint}'/><polyline class='st-mean' points='{bold}'/>"
+        f"{_looks([place(*look) for look in looks])}"
         f"<text x='{LEFT}' y='{HEIGHT - 6}'>{first}</text>"
         f"<text x='{WIDTH - RIGHT}' y='{HEIGHT - 6}' text-anchor='end'>{steps[-1]}</text></svg>"
     )
+
+
+def _looks(points: Sequence[str]) -> str:
+    """A thin line through dots."""
+    if not points:
+        return ""
+    dots = "".join("<circle r='3' cx='{}' cy='{}'/>".format(*point.split(",")) for point in points)
+    return f"<g class='st-held'><polyline points='{' '.join(points)}'/>{dots}</g>"
 
 
 def _range(raw: Sequence[float]) -> tuple[float, float]:

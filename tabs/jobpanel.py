@@ -182,6 +182,7 @@ def _mark(state: JobState | None, page: Page) -> str:
             len(state.log),
             state.log[-1:],
             len(state.losses),
+            len(state.held_out),
             page.language,
         )
     )
@@ -264,13 +265,15 @@ def _error(state: JobState, page: Page) -> str:
 def _curve(state: JobState, page: Page) -> str:
     step, loss = state.losses[-1]
     title = page.say("Loss {loss} at step {step}", loss=f"{loss:.4f}", step=step)
-    chart, name = loss_chart(state.losses, title), page.say("Loss by step")
+    chart, name = loss_chart(state.losses, title, state.held_out), page.say("Loss by step")
+    if state.held_out:
+        name += " · " + page.say("dots: on held-out samples")
     return f"<figure>{chart}<figcaption>{name}</figcaption></figure>" if chart else ""
 
 
 def _log(state: JobState, page: Page) -> str:
     """Newest lines first, as the panel is drawn anew and would lose its place; folded when all is over."""
-    lines = "".join(f"<li>{escape(page.say(line))}</li>" for line in reversed(state.log[-LOG_LINES:]))
+    lines = "".join(f"<li>{escape(page.line(line))}</li>" for line in reversed(state.log[-LOG_LINES:]))
     name = page.say("Log")
     log = f"<ol class='st-log' reversed tabindex='0' aria-label='{name}'>{lines}</ol>" if lines else ""
     return log if state.active or not log else f"<details><summary>{name}</summary>{log}</details>"

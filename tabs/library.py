@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from core.jobs import from_plain
 from core.lora import proofpage
 from core.project import read_lineage
 from tabs.widgets import address, empty
@@ -16,15 +17,17 @@ from tabs.wiring import Page
 
 
 def shelf(page: Page, loras: Sequence[Path]) -> str:
-    """The LoRAs as a list: name, when it was made, size, its proof."""
+    """The LoRAs as a list: name, when it was made, size, its proof, and what its training advises."""
     if not loras:
         return empty(page.say("None yet"), page.say("A finished LoRA appears here."))
-    rows = "".join(
-        f"<li><strong>{escape(path.stem)}</strong><span>{escape(str(read_lineage(path).get('made', '')))} · "
-        f"{megabytes(path):.1f} MB{_proof(page, path)}</span></li>"
-        for path in loras
-    )
-    return f"<ul class='st-shelf'>{rows}</ul>"
+    return f"<ul class='st-shelf'>{''.join(_row(page, path) for path in loras)}</ul>"
+
+
+def _row(page: Page, path: Path) -> str:
+    made = read_lineage(path)
+    about = f"{escape(str(made.get('made', '')))} · {megabytes(path):.1f} MB{_proof(page, path)}"
+    advice = "".join(f"<em>{escape(page.line(from_plain(one)))}</em>" for one in made.get("advice") or ())
+    return f"<li><strong>{escape(path.stem)}</strong><span>{about}</span>{advice}</li>"
 
 
 def _proof(page: Page, path: Path) -> str:

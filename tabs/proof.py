@@ -15,18 +15,19 @@ import gradio as gr
 from core.jobs import Mistake
 from core.lora import advised, proofpage, report, text_report
 from core.project import Project
-from core.settings import TextProofSettings, proving
-from tabs import jobpanel, work
+from core.settings import ProofSettings, Proving, TextProofSettings, proving
+from tabs import jobpanel, training, work
 from tabs.frame import Frame
 from tabs.widgets import address, chooser, fields, heading
 from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
 TRAINING = {"proof": "image", "text_proof": "text"}
-CHOSEN: dict[str, tuple[str, ...]] = {
-    "proof": (),
-    "text_proof": ("topics", "replies"),
-}  # how much is tried, folded away
+# What can be chosen of a proof, by its kind; the rest follows from the LoRA.
+CHOSEN: dict[str, tuple[type[Proving], tuple[str, ...]]] = {
+    "proof": (ProofSettings, ("weights", "prompts", "seeds", "steps")),
+    "text_proof": (TextProofSettings, ("topics", "replies")),
+}
 
 
 def build(
@@ -43,10 +44,7 @@ def build(
             with gr.Row(elem_classes="st-pair st-proving"):
                 chosen = chooser(choice, [], None, f"{kind}-choice")
                 start = gr.Button(static("Prove it"), elem_id=f"start-{kind}", min_width=140)
-            numbers: dict[str, Any] = {}
-            if CHOSEN[kind]:
-                with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}"):
-                    numbers = fields(TextProofSettings, *CHOSEN[kind])
+            given = _details(studio, frame, kind)
             take = gr.Button(
                 static("Put the advised LoRA into the library"), visible=False, elem_id=f"take-{kind}"
             )
@@ -65,10 +63,11 @@ def build(
         other = path is not None and advised.offered(path) is not None
         return proof(page, path) if path else "", gr.update(visible=other)
 
-    def prove(page: Page, project: str, lora: str | None, **chosen: Any) -> None:
+    def prove(page: Page, project: str, lora: str | None, **given: Any) -> None:
         path = one_of(studio.open(project), lora)
-        settings = proving({"lora": path, **chosen}, page.say("Details"))
-        work.submit(studio, kind, page.say("Proof of {name}", name=path.stem), settings)
+        chosen = {name: value for name, value in given.items() if value not in ("", None)}
+        asked = proving({"lora": path} | chosen, page.say("Details"))
+        work.submit(studio, kind, page.say("Proof of {name}", name=path.stem), asked)
 
     def put(page: Page, project: str, lora: str | None) -> str:
         made = advised.take(one_of(studio.open(project), lora))
@@ -80,9 +79,22 @@ def build(
     watch(studio, [*frame.arrivals, *frame.after(trained)], offer, inputs=here, outputs=[chosen, part])
     one = here | {"lora": chosen}
     watch(studio, [chosen.change, *frame.after(trained, kind)], show, inputs=one, outputs=[shown, take])
-    connect(studio, [start.click], prove, inputs=one | numbers)
+    connect(studio, [start.click], prove, inputs=one | given)
     connect(studio, [take.click], put, inputs=one, outputs=[frame.ended[trained]])
     return panel
+
+
+def _details(studio: Studio, frame: Frame, kind: str) -> dict[str, Any]:
+    """The widgets of what can be chosen, folded away, by the setting's name."""
+    cls, names = CHOSEN[kind]
+    if not names:
+        return {}
+    with gr.Accordion(static("Details"), open=False, elem_id=f"details-{kind}", elem_classes="st-details"):
+        given = fields(cls, *names)
+        if "pictures" in cls.model_fields:
+            own = "the LoRA's own"
+            given["pictures"] = training.pictures_box(studio, frame, cls, "pictures", "proof-pictures", own)
+    return given
 
 
 def loras(project: Project, kind: str) -> Sequence[Path]:

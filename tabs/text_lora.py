@@ -17,6 +17,7 @@ from tabs.wiring import Page, Studio, watch
 COUNTED = (
     "base_model",
     "batch_size",
+    "early_stop",
     "ema",
     "epochs",
     "export_merged",
@@ -24,6 +25,7 @@ COUNTED = (
     "gradient_checkpointing",
     "holdout",
     "keep_loras",
+    "learning_rate",
     "lora_rank",
     "max_length",
     "max_steps",
@@ -31,6 +33,8 @@ COUNTED = (
     "precision",
     "quantize",
     "target_modules",
+    "validate_steps",
+    "warmup_steps",
 )
 
 

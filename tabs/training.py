@@ -17,6 +17,7 @@ import gradio as gr
 from core.project import Project
 from core.settings import (
     ImageTraining,
+    Settings,
     TextTraining,
     Training,
     TrainingT,
@@ -142,7 +143,7 @@ def controls(studio: Studio, frame: Frame, cls: type[Training], button: str) -> 
             with gr.Accordion(static(title), open=False, elem_classes="st-group"):
                 for setting in names:
                     if setting == "reg_data_dir" and setting in cls.model_fields:
-                        named[setting] = _regular_box(studio, frame)
+                        named[setting] = pictures_box(studio, frame, cls, setting, "regular-pictures")
                     elif setting in cls.model_fields:
                         numbers[setting] = field(cls, setting, given.get(setting))
 
@@ -168,19 +169,24 @@ def controls(studio: Studio, frame: Frame, cls: type[Training], button: str) -> 
     return Controls(cls, recipe, chosen, start, asked)
 
 
-def _regular_box(studio: Studio, frame: Frame) -> gr.Dropdown:
-    """Chooses regularisation pictures: another project's; who sits at the machine may also type a folder."""
+def pictures_box(
+    studio: Studio, frame: Frame, cls: type[Settings], name: str, elem_id: str, nothing: str = "none"
+) -> gr.Dropdown:
+    """Chooses a folder of pictures: another project's; who sits at the machine may also type one.
+
+    `nothing`: what it is called that none is chosen.
+    """
     box = chooser(
-        label("reg_data_dir"),
-        [(static("none"), "")],
+        label(name),
+        [(static(nothing), "")],
         "",
-        "regular-pictures",
-        tip(ImageTraining, "reg_data_dir"),
+        elem_id,
+        tip(cls, name),
         allow_custom_value=not studio.login,
     )
 
     def offer(page: Page, project: str) -> Any:
-        return gr.update(choices=[(page.say("none"), ""), *pictures.others(studio.home, project)], value="")
+        return gr.update(choices=[(page.say(nothing), ""), *pictures.others(studio.home, project)], value="")
 
     watch(studio, frame.arrivals, offer, inputs={"project": frame.project}, outputs=[box])
     return box

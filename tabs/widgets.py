@@ -59,7 +59,8 @@ def shown(name: str, value: Any) -> Any:
     """A setting's value as its widget holds it: a list is one text, its parts as core.settings reads them."""
     if not isinstance(value, tuple):
         return value
-    return f"{LIST_SIGNS[name]} ".join(value) if name in LIST_SIGNS else "\n".join(value)
+    parts = [f"{part:g}" if isinstance(part, float) else str(part) for part in value]
+    return f"{LIST_SIGNS[name]} ".join(parts) if name in LIST_SIGNS else "\n".join(parts)
 
 
 def _choices(info: FieldInfo) -> list[str]:

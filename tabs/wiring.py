@@ -55,11 +55,18 @@ class Page:
 
     def sentence(self, mistake: Mistake | Sentence) -> str:
         """A mistake or sentence in the page's language; one inside it is said in that language too."""
-        values = {
-            name: self.sentence(value) if isinstance(value, Mistake | Sentence) else value
-            for name, value in mistake.values.items()
-        }
-        return self.say(mistake.template, **values)
+        return self.say(
+            mistake.template, **{name: self._value(value) for name, value in mistake.values.items()}
+        )
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, tuple):
+            return "; ".join(str(self._value(one)) for one in value)
+        return self.sentence(value) if isinstance(value, Mistake | Sentence) else value
+
+    def line(self, text: str) -> str:
+        """A line of a job's log in the page's language, where it is known in that."""
+        return self.sentence(text) if isinstance(text, Sentence) else self.say(text)
 
     def note(self, text: str, **values: object) -> None:
         """Shows a short notice at the page's corner."""

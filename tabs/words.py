@@ -71,6 +71,7 @@ NAMES = {
     "max_length": "Longest row",
     "reg_data_dir": "Regularisation pictures",
     "reg_weight": "Regularisation weight",
+    "seeds": "Pictures of each prompt",
     "steps": "Drawing steps",
     "tags": "Tags a picture",
     "task": "Kind of texts",

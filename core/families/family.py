@@ -26,7 +26,8 @@ Configs: TypeAlias = Mapping[str, Mapping[str, Any]]  # of a pipeline's parts, b
 class Drawing:
     """How a base model draws best: sizes in pixels (width, height), steps, guidance scale.
 
-    takes: how many drawings of a frame are worth making, for the labeller to choose from.
+    takes: how many drawings of a frame are worth making, for the labeller to choose from. only: whether it
+    knows these sizes alone, as a small base does; pictures of other shapes are then cut to them.
     """
 
     square: tuple[int, int]
@@ -35,6 +36,7 @@ class Drawing:
     steps: int
     guidance: float
     takes: int = 1
+    only: bool = False
 
 
 @dataclass(frozen=True)

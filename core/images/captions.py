@@ -24,6 +24,8 @@ from core.project import unused, write_atomic, write_captions
 
 METADATA = "metadata.csv"
 NAME_COLUMNS = ("file_name", "filename", "file", "image", "path", "image_path", "name")
+FOCUS_COLUMN = "focus"
+MIDDLE = (0.5, 0.5)
 TEXT_COLUMNS = ("text", "caption", "prompt", "description", "tags", "label")
 CAPTION_FILES = (".txt", ".caption")
 SHOWN = 3
@@ -36,11 +38,16 @@ _NEUTRALISED = re.compile(r"'(?='*[=+\-@])")
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """A picture and its caption, "" for none; `repeats`: times an epoch, from sd-scripts' folder names."""
+    """A picture and its caption, "" for none; `repeats`: times an epoch, from sd-scripts' folder names.
+
+    `focus`: the point that a cut to another shape keeps as near to its middle as it can, in shares of width
+    and height from the top left.
+    """
 
     path: Path
     caption: str
     repeats: int = 1
+    focus: tuple[float, float] = MIDDLE
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,10 @@ def read_captions(folder: Path, metadata_path: Path | None = None, everything: b
     problems: list[Mistake] = []
     metadata = metadata_path or find_metadata(folder)
     captions: dict[Path, str] = {}
+    focus: dict[Path, tuple[float, float]] = {}
     chosen = files
     if metadata is not None:
+        focus = _place_focus(metadata, folder, files, problems)
         captions = place_rows(read_metadata(metadata), metadata, folder, files, problems)
         if not everything:
             chosen = _named(captions, metadata, folder, files, problems)
@@ -74,7 +83,12 @@ def read_captions(folder: Path, metadata_path: Path | None = None, everything: b
     if not found.pictures:
         raise hopeless(folder, found.set_aside)
     images = tuple(
-        CaptionedImage(one.path, captions.get(one.path) or _own_caption(one.path), _repeats(one.path))
+        CaptionedImage(
+            one.path,
+            captions.get(one.path) or _own_caption(one.path),
+            _repeats(one.path),
+            focus.get(one.path, MIDDLE),
+        )
         for one in found.pictures
     )
     if without := [image.path for image in images if not image.caption]:
@@ -177,6 +191,59 @@ def _json_rows(path: Path, text: str) -> list[tuple[str, str]]:
     return found
 
 
+def read_focus(path: Path) -> list[tuple[str, str]]:
+    """(file name as written, focus as written) of the rows of a metadata file that have one.
+
+    Raises Mistake where the file is missing.
+    """
+    try:
+        text = decoded(path.read_bytes())
+        if path.suffix.lower() in (".jsonl", ".json"):
+            read = [json.loads(line) for line in text.split("\n") if line.strip()]
+            rows = [{str(key).casefold(): value for key, value in row.items()} for row in read]
+        else:
+            header, *cells = table(text)[0]
+            names = [cell.strip().casefold() for cell in header]
+            rows = [dict(zip(names, row, strict=False)) for row in cells]
+    except (OSError, ValueError, AttributeError, csv.Error):  # read_metadata says what is wrong with it
+        return []
+    found = []
+    for row in rows:
+        name = next((row[key] for key in NAME_COLUMNS if row.get(key)), "")
+        value = row.get(FOCUS_COLUMN)
+        value = " ".join(map(str, value)) if isinstance(value, list) else str(value or "").strip()
+        if name and value:
+            found.append((_plain(str(name).strip()), value))
+    return found
+
+
+def _place_focus(
+    metadata: Path, folder: Path, files: Sequence[Path], problems: list[Mistake]
+) -> dict[Path, tuple[float, float]]:
+    """The focus of each picture for which the metadata file has one; what is none is named."""
+    placed = place_rows(read_focus(metadata), metadata, folder, files, [])
+    found = {path: focus for path, text in placed.items() if (focus := as_focus(text))}
+    if wrong := [path for path in placed if path not in found]:
+        problems.append(
+            Mistake(
+                "The focus in {name} is two shares of width and height, such as 0.5 0.3; it isn't for: "
+                "{names}.",
+                name=metadata.name,
+                names=_names(wrong),
+            )
+        )
+    return found
+
+
+def as_focus(text: str) -> tuple[float, float] | None:
+    """`0.5 0.3` as a point in shares of width and height; None for anything else."""
+    try:
+        x, y = (float(part) for part in re.split(r"[\s,;]+", text.strip()))
+    except ValueError:
+        return None
+    return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
+
+
 def _column(header: Sequence[str], names: Iterable[str]) -> int | None:
     return next((header.index(name) for name in names if name in header), None)
 
@@ -264,18 +331,24 @@ def _repeats(path: Path) -> int:
     return max(1, int(match[1])) if match else 1
 
 
-def write(path: Path, captions: Mapping[str, str]) -> Path:
+def write(
+    path: Path, captions: Mapping[str, str], focus: Mapping[str, tuple[float, float]] | None = None
+) -> Path:
     """Writes `metadata.csv`; the version before is kept in `.history`. Returns `path`.
 
-    `captions` maps names relative to the file's folder, with `/`, to captions. What a spreadsheet would take
-    for a formula (`= + - @` first) is neutralised: a caption by an apostrophe, a name by `./`.
+    `captions` maps names relative to the file's folder, with `/`, to captions, and `focus` to a new focus;
+    the others keep theirs. What a spreadsheet would take for a formula (`= + - @` first) is neutralised: a
+    caption by an apostrophe, a name by `./`.
     """
+    kept = {os.path.normpath(name): focus for name, focus in read_focus(path)} | {
+        os.path.normpath(name): f"{x:g} {y:g}" for name, (x, y) in (focus or {}).items()
+    }
     safe = {
         f"./{name}" if _FORMULA.match(name) else name: _neutral(one_line(caption))
         for name, caption in captions.items()
     }
     keep(path)
-    return write_captions(path, safe)
+    return write_captions(path, safe, {name: kept.get(os.path.normpath(name), "") for name in safe})
 
 
 def _neutral(caption: str) -> str:

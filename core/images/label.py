@@ -17,7 +17,7 @@ from core.basemodels import load_labeller
 from core.images import captions, checks
 from core.images.importing import SetAside, Unreadable, hopeless, open_picture, picture_size, some_pictures
 from core.images.tagging import Tag, Tagger, caption
-from core.jobs import Clock, Mistake, Progress
+from core.jobs import Clock, Mistake, Progress, Sentence
 from core.project import write_atomic
 from core.settings import LabelSettings
 
@@ -62,7 +62,7 @@ def label(settings: LabelSettings) -> Iterator[Progress]:
     files = some_pictures(settings.pictures)
     work = _Work(settings, output, files)
     for problem in work.problems:
-        yield Progress("Reading the pictures", text=str(problem))
+        yield Progress("Reading the pictures", text=problem.sentence)
     waiting = [path for path in files if not work.by_hand(path)]
     yield Progress("Loading the labeller", 0, len(files))
     tagger = Tagger(load_labeller()) if waiting else None
@@ -76,7 +76,8 @@ def label(settings: LabelSettings) -> Iterator[Progress]:
         if not work.looks:
             raise hopeless(settings.pictures, work.set_aside)
         for flag in checks.flags(work.looks):
-            yield Progress("Checking the pictures", len(files), len(files), text=str(flag))
+            told = Sentence(flag.template, **flag.values)
+            yield Progress("Checking the pictures", len(files), len(files), text=told)
     finally:
         if work.looks:
             work.write()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence
 from core.lora import origin, proofpage, report, text_report
 from core.lora.train import next_path
 from core.project import file_hash, lineage, read_lineage, replacing, write_lineage
@@ -63,7 +63,7 @@ def take(lora: Path) -> Path:
 def taken(lora: Path) -> Iterator[Progress]:
     """Takes the advised LoRA where there is one, and says so."""
     if offered(lora):
-        yield Progress("Saving the LoRA", text=f"{take(lora)} is the advised LoRA")
+        yield Progress("Saving the LoRA", text=Sentence("{path} is the advised LoRA", path=take(lora)))
 
 
 def _training(lora: Path) -> Training | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.images.captions import MIDDLE, CaptionedImage
 from core.jobs import Sentence
 from core.project import file_hash
 from core.settings import ImageTraining, TextTraining, Training
@@ -52,13 +53,20 @@ def fingerprint(settings: Training, data: Data) -> dict[str, Any]:
     return {name: str(value) for name, value in chosen.items()} | {"data": data}
 
 
-def of_pictures(sets: Iterable[tuple[Path, Iterable[Any]]]) -> Data:
-    """Content and caption of each captioned picture of (folder, pictures), by place in its folder."""
+def of_pictures(sets: Iterable[tuple[Path, Iterable[CaptionedImage]]]) -> Data:
+    """Content, cut and caption of each captioned picture of (folder, pictures), by place in its folder."""
     return {
-        f"{number}/{image.path.relative_to(folder).as_posix()}": [file_hash(image.path)[:16], image.caption]
+        f"{number}/{image.path.relative_to(folder).as_posix()}": [_seen(image), image.caption]
         for number, (folder, images) in enumerate(sets)
         for image in images
     }
+
+
+def _seen(image: CaptionedImage) -> str:
+    """What of a picture's file is learnt: its content, and where it is cut if that was moved."""
+    x, y = image.focus
+    content = file_hash(image.path)[:16]
+    return content if image.focus == MIDDLE else f"{content} {x:g} {y:g}"
 
 
 def of_texts(samples: Iterable[Any]) -> Data:

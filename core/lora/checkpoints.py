@@ -10,10 +10,12 @@ used. Random states are not among it: the loop draws everything from seeds.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.jobs import Sentence
 from core.lora import changes
 from core.project import file_hash, replacing, unused, write_atomic
 
@@ -45,7 +47,7 @@ class Keeper:
 
     def __init__(self, folder: Path, fingerprint: dict[str, Any], resume: str = "auto") -> None:
         self.folder, self.fingerprint, self.resume = folder, fingerprint, resume
-        self.told = ""
+        self.told: Sentence | str = ""
 
     def save(self, tensors: dict[str, torch.Tensor], state: Any, scalars: dict[str, Any]) -> None:
         """Writes a checkpoint of `state.step` unless it holds broken numbers; keeps the newest `KEPT`."""
@@ -70,7 +72,7 @@ class Keeper:
         from safetensors.torch import load_file
 
         if self.resume == "never":
-            self._set_aside("")
+            self._set_aside([])
             return None
         for note_path in sorted(self.folder.glob("step-*.json"), reverse=True):
             path = note_path.with_suffix(".safetensors")
@@ -81,11 +83,12 @@ class Keeper:
             except (OSError, ValueError, KeyError):
                 continue
             differs = changes.differences(note["fingerprint"], self.fingerprint)
-            self.told = f"This changed since the checkpoint: {changes.listed(differs)}" if differs else ""
+            changed = Sentence("This changed since the checkpoint: {changes}", changes=tuple(differs))
+            self.told = changed if differs else ""
             if changes.alike(note["fingerprint"], self.fingerprint):
                 return Saved(load_file(path), note["state"], note["scalars"])
             if self.resume != "always" or changes.hindrances(note["fingerprint"], self.fingerprint):
-                self._set_aside(f", because this changed: {changes.listed(differs)}")
+                self._set_aside(differs)
                 return None
             # Other held-out samples or another goal: the best look of before is none of now's.
             state = note["state"] | {"best": {}, "best_step": 0, "worse": 0}
@@ -102,10 +105,16 @@ class Keeper:
         note_path.unlink()
         note_path.with_suffix(".safetensors").unlink(missing_ok=True)
 
-    def _set_aside(self, why: str) -> None:
+    def _set_aside(self, differs: Sequence[Sentence]) -> None:
         """Moves the checkpoints there to `checkpoint-before`, so that a new run starts in an empty folder."""
         if not any(self.folder.glob("step-*.json")):
             return
         aside = unused(self.folder.with_name(f"{self.folder.name}-before"))
         self.folder.rename(aside)
-        self.told = f"Starting anew; the checkpoints of the run before are kept in {aside.name}{why}"
+        self.told = Sentence(
+            "Starting anew; the checkpoints of the run before are kept in {name}", name=aside.name
+        )
+        if differs:
+            self.told = Sentence(
+                "{told}, because this changed: {changes}", told=self.told, changes=tuple(differs)
+            )

@@ -164,13 +164,15 @@ class ImageRecipe:
         return self.figures
 
     def _held_out_loss(self) -> float:
+        import torch
+
         losses = []
         with self._asked():
+            shares = [(2 * look + 1) / (2 * LOOKS) for look in range(LOOKS)]
+            times = torch.stack([self.family.time(self.schedule, share) for share in shares]).to(self.device)
             for number in self.held_out:
-                for look in range(LOOKS):
-                    drawn = self._draw([number], [look], HELD_OUT_EPOCH + number)
-                    time = self.family.time(self.schedule, (2 * look + 1) / (2 * LOOKS)).to(self.device)
-                    losses.append(self._loss(replace(drawn, times=time[None])).item())
+                drawn = self._draw([number] * LOOKS, range(LOOKS), HELD_OUT_EPOCH + number)
+                losses.append(self._loss(replace(drawn, times=times)).item())
         return sum(losses) / len(losses)
 
     def samples(self, folder: Path, step: int) -> Iterator[Sample]:

@@ -6,6 +6,7 @@ Knows nothing about pictures, texts or file formats of a finished LoRA.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import deque
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import device
-from core.jobs import Clock, Mistake, Progress
+from core.jobs import Clock, Mistake, Progress, Sentence
 from core.lora import checkpoints
 from core.lora.logs import Logs
 from core.lora.recipe import Recipe, Sample
@@ -29,7 +30,16 @@ BAD_STEPS_IN_A_ROW = 5
 FP16_BAD_STEPS_IN_A_ROW = 20  # fp16's scale is found by overflowing a few times
 SMOOTHING = 0.9
 NO_MORE = (-1, Sample(""))
-UNCOMPILED = "Compiling failed, the run goes on without it"
+# Looks that differ by less are alike, and the last one counts: in the second half of a run on the sample's
+# pictures they move by up to 0.3 %, with no course.
+AS_GOOD = 1.005
+LOOKS = 10  # at the held-out samples in a run, where the settings name no steps
+FIGURES = {  # what a recipe's `validate` gives, in words
+    "held_out_loss": "held out loss {value}",
+    "base_held_out_loss": "base held out loss {value}",
+    "held_out_perplexity": "held out perplexity {value}",
+    "base_held_out_perplexity": "base held out perplexity {value}",
+}
 
 
 @dataclass
@@ -104,6 +114,7 @@ class Run:
             "epoch_steps": epoch_steps(recipe, settings, self.accelerator.num_processes),
         }
         self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint, settings.resume)
+        self.looks_every = settings.validate_steps or settings.sample_steps or math.ceil(self.total / LOOKS)
         self.state = State()
         self.saved_at = self.looked_at = 0
         self.best: dict[str, torch.Tensor] = {}
@@ -122,7 +133,9 @@ class Run:
             self.state = State(**saved.state)
             self.best = saved.part("best") if self.state.best else {}
             self.saved_at = self.state.step
-            yield self._report(text=f"Continuing after step {self.saved_at} of {self.total}")
+            yield self._report(
+                text=Sentence("Continuing after step {step} of {total}", step=self.saved_at, total=self.total)
+            )
         if self.stepper.note:
             yield self._report(text=self.stepper.note)
         if self.accelerator.is_main_process:
@@ -143,15 +156,21 @@ class Run:
             if left is not None and not told:
                 told, ahead = True, max(1, self.total - self.state.step)
                 memory = peak_memory_bytes(self.recipe.device) / device.GIB
-                text = f"{left / ahead:.1f} s a step, about {left / 60:.1f} min left, memory {memory:.1f} GB"
-                yield self._report(text=text)
+                yield self._report(
+                    text=Sentence(
+                        "{seconds} s a step, about {minutes} min left, memory {memory} GB",
+                        seconds=f"{left / ahead:.1f}",
+                        minutes=f"{left / 60:.1f}",
+                        memory=f"{memory:.1f}",
+                    )
+                )
             if self._room() != room:
                 room = self._room()
-                yield self._report(text=f"Memory ran out: {room}, with the same result")
+                yield self._report(text=room)
             if self.stepper.uncompiled != trouble:
                 trouble = self.stepper.uncompiled
-                yield self._report(text=f"{UNCOMPILED}: {trouble}")
-            if self._due(self.settings.validate_steps or self.settings.sample_steps):
+                yield self._report(text=uncompiled(trouble))
+            if self._due(self.looks_every):
                 yield from self._look()
             if self._due(self.settings.save_steps):
                 self._save()
@@ -177,11 +196,21 @@ class Run:
             for update in self.recipe.epoch(epoch, self.stepper.per_step):
                 yield epoch, update
 
-    def _room(self) -> str:
+    def _room(self) -> Sentence:
         """How a step is done for want of memory, in words."""
-        parts = f" in {2**self.stepper.halvings} parts" if self.stepper.halvings else ""
-        return f"each step is now done{parts}" + (
-            " with gradient checkpointing" if self.stepper.checkpointing else ""
+        parts = 2**self.stepper.halvings
+        if not self.stepper.checkpointing:
+            return Sentence(
+                "Memory ran out: each step is now done in {parts} parts, with the same result", parts=parts
+            )
+        if parts == 1:
+            return Sentence(
+                "Memory ran out: each step is now done with gradient checkpointing, with the same result"
+            )
+        return Sentence(
+            "Memory ran out: each step is now done in {parts} parts with gradient checkpointing, with the "
+            "same result",
+            parts=parts,
         )
 
     def _due(self, every: int) -> bool:
@@ -240,11 +269,11 @@ class Run:
         with self.stepper.averaged():
             figures = device.within_memory(self.recipe.validate)
         if figures is None:
-            yield self._report(text="Memory ran out: this look at the held-out samples is left out")
+            yield self._report(text=Sentence("Memory ran out: this look at the held-out samples is left out"))
         if not figures:
             return
         self.logs.scalars(self.state.step, figures)
-        yield self._report(loss=self.state.smoothed, text=_told(figures))
+        yield self._report(loss=self.state.smoothed, held_out=figures["held_out_loss"], text=_told(figures))
         if figures["held_out_loss"] < self.state.best.get("held_out_loss", math.inf):
             self.state.best, self.state.best_step, self.state.worse = dict(figures), self.state.step, 0
             self.best = self.stepper.weights()
@@ -266,19 +295,29 @@ class Run:
         """Gives the model the weights that are exported: the best look's, or the last (averaged) ones."""
         step, best = self.state.step, self.state.best_step
         if step < self.total:
-            text = f"Stopped after step {step}: no gain on held-out samples since step {best}"
+            text = Sentence(
+                "Stopped after step {step}: no gain on held-out samples since step {best}",
+                step=step,
+                best=best,
+            )
             yield self._report(loss=self.state.smoothed, text=text)
-        if self.settings.keep_best and self.best and best < step:
+        if self.settings.keep_best and self.best and best < step and self._worse():
             self.stepper.put(self.best)
             self.recipe.figures.update(self.state.best)
-            text = (
-                f"The weights of step {best} are kept, the best on held-out samples: {_told(self.state.best)}"
+            text = Sentence(
+                "The weights of step {best} are kept, the best on held-out samples: {figures}",
+                best=best,
+                figures=_told(self.state.best),
             )
             yield self._report(loss=self.state.smoothed, text=text)
         else:
             best = step
             self.stepper.put(self.stepper.weights())
         self.recipe.facts |= {"steps": step, "kept_step": best}
+
+    def _worse(self) -> bool:
+        """Whether the last look is so much worse than the best one that it can't be chance."""
+        return self.recipe.figures["held_out_loss"] > AS_GOOD * self.state.best["held_out_loss"]
 
     def _show(self) -> Iterator[Progress]:
         """Samples of this step, as many as there is memory for."""
@@ -287,7 +326,7 @@ class Run:
         samples = enumerate(self.recipe.samples(self.folder / "samples", self.state.step))
         while (found := device.within_memory(lambda: next(samples, NO_MORE))) is not NO_MORE:
             if found is None:
-                yield self._report(text="Memory ran out: the samples of this step are left out")
+                yield self._report(text=Sentence("Memory ran out: the samples of this step are left out"))
                 return
             number, sample = found
             self.logs.sample(self.state.step, number, sample)
@@ -301,5 +340,12 @@ class Run:
             )
 
 
-def _told(figures: Mapping[str, float]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
+def uncompiled(why: str) -> Sentence:
+    """That a run goes on without compiled code, and why."""
+    return Sentence("Compiling failed, the run goes on without it: {why}", why=why)
+
+
+def _told(figures: Mapping[str, float]) -> Sentence:
+    """What a recipe's `validate` found, for the log."""
+    parts = [Sentence(FIGURES[name], value=f"{value:.3f}") for name, value in figures.items()]
+    return functools.reduce(lambda one, other: Sentence("{one}, {other}", one=one, other=other), parts)

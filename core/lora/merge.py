@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence
 from core.lora import peftfolder
 from core.project import lineage, unused, write_lineage
 from core.settings import MergeSettings
@@ -58,7 +58,11 @@ def merge(settings: MergeSettings) -> Iterator[Progress]:
         error = difference(apart, _logits(again, ids))
         if error > ROUNDING[kind]:
             raise RuntimeError(f"the merged model's logits are {error:.3f} of their spread off")
-    said = f"{target.name}: a full model of {size / 1e6:.0f} MB, checked against base and LoRA"
+    said = Sentence(
+        "{name}: a full model of {size} MB, checked against base and LoRA",
+        name=target.name,
+        size=f"{size / 1e6:.0f}",
+    )
     yield Progress("Done", text=said, result=target)
 
 

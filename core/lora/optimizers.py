@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import device
+from core.jobs import Sentence
 from core.lora.recipe import Group
 from core.settings import Training
 
@@ -25,7 +26,7 @@ class Chosen:
 
     optimizer: torch.optim.Optimizer
     rates: list[float]
-    note: str = ""
+    note: Sentence | None = None
 
 
 def build(settings: Training, groups: Sequence[Group], place: torch.device) -> Chosen:
@@ -47,16 +48,15 @@ def build(settings: Training, groups: Sequence[Group], place: torch.device) -> C
             part["lr"] = 1.0
         with contextlib.redirect_stdout(io.StringIO()):  # it prints where its own result belongs
             found = Prodigy(parts, weight_decay=decay, safeguard_warmup=True, use_bias_correction=True)
-        return Chosen(
-            found, [1.0] * len(parts), "Prodigy finds the learning rate itself: learning_rate is not used"
-        )
-    note = ""
+        said = Sentence("Prodigy finds the learning rate itself: learning_rate is not used")
+        return Chosen(found, [1.0] * len(parts), said)
+    note = None
     if settings.optimizer == "adamw8bit":
         if device.bitsandbytes(place):
             from bitsandbytes.optim import AdamW8bit
 
             return Chosen(AdamW8bit(parts, weight_decay=decay), rates)
-        note = (
+        note = Sentence(
             "8-bit AdamW needs an NVIDIA card and the package bitsandbytes in working order; plain AdamW is "
             "used instead"
         )

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from core import device, families
 from core.families.family import Drawing
+from core.images.captions import MIDDLE
 from core.images.importing import Unreadable, open_picture
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence
 from core.lora import cache
 from core.lora.recipe import order
 from core.settings import ImageTraining
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 HELD_OUT_EPOCH = 2**32  # seeds of held-out pictures and noise lie past those of any epoch
+STEP_PX = 64  # between the sides of buckets, where nothing else is asked for
 WIDEST = 2.0  # a bucket's longer side against its shorter
 
 
@@ -49,26 +51,31 @@ def bucket(size: tuple[int, int], area: int, unit: int) -> tuple[int, int]:
     Shapes beyond 1:2 get 1:2.
     """
     shape = min(max(size[0] / size[1], 1 / WIDEST), WIDEST)
-    width = max(unit, round(math.sqrt(area * shape) / unit) * unit)
-    height = max(unit, int(area / width / unit) * unit)
-    return width, height
+    fewer = max(1, int(math.sqrt(area * shape) / unit))
+    widths = (fewer * unit, (fewer + 1) * unit)
+    return nearest((shape, 1.0), [(width, max(unit, int(area / width / unit) * unit)) for width in widths])
 
 
-def nearest(size: tuple[int, int], choices: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def nearest(size: tuple[float, float], choices: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """The choice whose shape is nearest to that of `size`."""
     return min(choices, key=lambda other: abs(math.log(size[0] * other[1] / (size[1] * other[0]))))
 
 
 def fitted(size: tuple[int, int], side: int, unit: int, drawing: Drawing) -> tuple[int, int]:
-    """The size at which a picture is trained: its bucket at `side`, or with 0 the base's nearest own size."""
+    """The size at which a picture is trained: its bucket at `side`, with 0 at the base's own side.
+
+    A base that knows a few sizes alone gets the nearest of them.
+    """
+    if drawing.only and not side:
+        return nearest(size, (drawing.square, drawing.portrait, drawing.landscape))
     if side:
         return bucket(size, side * side, unit)
-    return nearest(size, (drawing.square, drawing.portrait, drawing.landscape))
+    return bucket(size, math.prod(drawing.square), math.lcm(unit, STEP_PX))
 
 
 def kept_out(count: int, settings: ImageTraining) -> list[int]:
-    """Numbers of the held-out pictures: the settings' share, at least one of two where it isn't 0."""
-    wanted = min(max(round(count * settings.holdout), 1), count - 1) if settings.holdout else 0
+    """Numbers of the held-out pictures: the settings' share, rounded down, so that a small set gives none."""
+    wanted = int(count * settings.holdout + 1e-9)
     return sorted(order(count, settings.seed, HELD_OUT_EPOCH)[:wanted])
 
 
@@ -78,22 +85,39 @@ def seen(repeats: Sequence[int], held_out: Sequence[int], regular: Sequence[int]
     return numbers + ([regular[at % len(regular)] for at in range(len(numbers))] if regular else [])
 
 
-def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture scaled until it covers `size`, its middle cut out."""
+def cover(picture: Image.Image, size: tuple[int, int], focus: tuple[float, float] = MIDDLE) -> Image.Image:
+    """The picture scaled until it covers `size`, cut as near to its `focus` as its edges allow."""
     from PIL import ImageOps
     from PIL.Image import Resampling
 
-    return ImageOps.fit(picture, size, Resampling.LANCZOS)
+    return ImageOps.fit(picture, size, Resampling.LANCZOS, centering=_centering(picture.size, size, focus))
 
 
-def framing(file: tuple[int, int], size: tuple[int, int]) -> tuple[int, ...]:
+def _centering(
+    file: tuple[int, int], size: tuple[int, int], focus: tuple[float, float]
+) -> tuple[float, float]:
+    """The share of what is cut off that goes from the left and from the top."""
+    scale = max(size[0] / file[0], size[1] / file[1])
+
+    def share(at: int) -> float:
+        whole = file[at] * scale
+        room = whole - size[at]
+        return min(max(0.5 + (focus[at] - 0.5) * whole / room, 0.0), 1.0) if room > 1e-6 else 0.5
+
+    return share(0), share(1)
+
+
+def framing(
+    file: tuple[int, int], size: tuple[int, int], focus: tuple[float, float] = MIDDLE
+) -> tuple[int, ...]:
     """SDXL's six numbers for a picture of `file` (width, height) cut to `size` by `cover`.
 
     Height and width of the file; top and left of the cut in the picture scaled to cover it; height and width
     of the cut (Podell 2023, 2.2).
     """
     scale = max(size[0] / file[0], size[1] / file[1])
-    top, left = (round((file[at] * scale - size[at]) / 2) for at in (1, 0))
+    shares = _centering(file, size, focus)
+    top, left = (round((file[at] * scale - size[at]) * shares[at]) for at in (1, 0))
     return file[1], file[0], top, left, size[1], size[0]
 
 
@@ -119,28 +143,34 @@ def encode_pictures(
         try:
             opened = open_picture(image.path)
         except Unreadable as problem:
-            yield Progress("Encoding the pictures", number + 1, len(images), text=str(problem))
+            yield Progress("Encoding the pictures", number + 1, len(images), text=problem.sentence)
             continue
         size = fitted(opened.size, settings.resolution, unit, drawing)
-        shown = pixels(cover(opened, size))
+        shown = pixels(cover(opened, size, image.focus))
         ways = (shown, shown.flip(-1)) if settings.flip else (shown,)
         made = _encoded(kept, pipeline, ways)
         if made is None and pipeline.vae.device.type != "cpu":
-            line = "Memory ran out: pictures are encoded on the processor from here on, which is slower"
+            line = Sentence(
+                "Memory ran out: pictures are encoded on the processor from here on, which is slower"
+            )
             yield Progress("Encoding the pictures", number, len(images), text=line)
             pipeline.vae.to("cpu")
             kept = cache.Cache(pipeline, ("vae",), pipeline.vae.device)
         made = made or _encoded(kept, pipeline, ways)
         if made is None:
             raise Mistake("The memory is not enough to encode {path}; lower resolution.", path=image.path)
-        cut = framing(opened.size, size)
+        cut = framing(opened.size, size, image.focus)
         mirrored = made[1] if settings.flip else None
         pictures.append(Picture(image.path, image.caption, size, cut, made[0], mirrored))
         repeats.append(image.repeats)
         yield Progress("Encoding the pictures", number + 1, len(images))
     cache.trim()
     if kept.found:
-        line = f"{kept.found} of {kept.found + kept.made} encodings are known from an earlier run"
+        line = Sentence(
+            "{found} of {all} encodings are known from an earlier run",
+            found=kept.found,
+            all=kept.found + kept.made,
+        )
         yield Progress("Encoding the pictures", len(images), len(images), text=line)
     if not pictures:
         raise Mistake("None of the pictures in {folder} can be opened; put others in it.", folder=folder)

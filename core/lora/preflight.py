@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from core import basemodels, device, families
 from core.jobs import Sentence
 from core.lora import adapter, checkpoints, footprint, measured, pictures
+from core.lora.advisor import few
+from core.lora.unused import unused
 from core.settings import ImageTraining, TextTraining, Training
 from core.texts import report
 
@@ -211,6 +213,7 @@ def lines(settings: Training, processes: int = 1) -> Iterator[Sentence]:
         )
     if found.memory is None or found.disk is None:
         yield Sentence("memory and disk: unknown until the base model is on this machine")
+        yield from _besides(settings, found)
         return
     yield Sentence(
         "memory: about {needed} of {free} free", needed=_size(found.memory), free=_size(found.memory_free)
@@ -218,6 +221,7 @@ def lines(settings: Training, processes: int = 1) -> Iterator[Sentence]:
     yield Sentence(
         "disk: about {needed} of {free} free", needed=_size(found.disk), free=_size(found.disk_free)
     )
+    yield from _besides(settings, found)
     advice = advise(settings, found)
     if advice:
         yield advice
@@ -258,6 +262,13 @@ def _length(settings: Training, found: Needs, processes: int) -> Sentence:
         batch=batch,
         steps=found.steps,
     )
+
+
+def _besides(settings: Training, found: Needs) -> Iterator[Sentence]:
+    """What else is to be said: settings that would change nothing, and too few samples."""
+    yield from unused(settings, found.steps, found.samples, found.held_out)
+    if isinstance(settings, ImageTraining):  # of texts their own report tells it
+        yield from few(settings, found.samples)
 
 
 def _size(size: float) -> str:

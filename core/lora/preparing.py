@@ -13,7 +13,7 @@ from typing import Any
 
 from core import basemodels, device, families
 from core.images.captions import read_captions
-from core.jobs import Progress
+from core.jobs import Progress, Sentence
 from core.lora import adapter, changes, formats, wordings
 from core.lora.image import ImageRecipe
 from core.lora.pictures import Picture, encode_pictures, kept_out, seen
@@ -32,7 +32,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     if settings.reg_data_dir:
         sets.append((settings.reg_data_dir, read_captions(settings.reg_data_dir)))
     for _, found in sets:
-        yield from (Progress("Reading the pictures", text=str(problem)) for problem in found.problems)
+        yield from (Progress("Reading the pictures", text=problem.sentence) for problem in found.problems)
     yield Progress("Loading the base model")
     where = device.pick()
     dtype = device.dtype(settings.precision, where)
@@ -80,7 +80,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         "tags": wordings.tag_counts(picture.caption for picture in pictures[:own]),
         "data": changes.digest(data),
     }
-    line = f"{own} pictures at {', '.join(facts['sizes'])}"
+    line = Sentence("{count} pictures at {sizes}", count=own, sizes=", ".join(facts["sizes"]))
     yield Progress("Reading the pictures", text=line)
     recipe = ImageRecipe(
         settings=settings,

@@ -19,7 +19,7 @@ from core import basemodels, device
 from core.images.captions import CaptionedImage, read_captions
 from core.images.importing import open_picture, picture_size
 from core.images.tagging import Tagger
-from core.jobs import Clock, Mistake, Progress
+from core.jobs import Clock, Mistake, Progress, Sentence
 from core.lora import advised, formats, origin, proofpage, report
 from core.lora.artist import Artist, Sampling, sampling
 from core.lora.judge import Judge, Score
@@ -64,7 +64,7 @@ def prove(settings: ProofSettings) -> Iterator[Progress]:
     work = _Work(settings, subject, Artist(how), judge)
     try:
         yield from work.draw()
-        advice = report.advice(work.proof())
+        advice = report.advice(work.proof(), Sentence)
     finally:
         page = work.write()
         del work
@@ -141,7 +141,7 @@ def _shape(settings: ProofSettings, subject: Subject) -> Sampling:
 def _pictures(subject: Subject, how: Sampling) -> Iterator[tuple[str, Image.Image]]:
     """The training pictures' names, and what of them fits the shape that is drawn."""
     for one in subject.images:
-        yield one.path.name, cover(open_picture(one.path), (how.width, how.height))
+        yield one.path.name, cover(open_picture(one.path), (how.width, how.height), one.focus)
 
 
 class _Work:
@@ -178,7 +178,13 @@ class _Work:
         one = compare(step, weight, scores, self.base, len(self.seeds))
         self.figures.append(one)
         style, prompt = f"{one.style:.3f} ({one.gain:+.3f})", f"{one.prompt:.3f} ({one.kept:+.3f})"
-        told = f"{report.title(one)}, weight {weight:g}: style {style}, prompt {prompt}"
+        told = Sentence(
+            "{name}, weight {weight}: style {style}, prompt {prompt}",
+            name=report.title(one, Sentence),
+            weight=f"{weight:g}",
+            style=style,
+            prompt=prompt,
+        )
         yield Progress("Drawing", len(self.drawn), self.total, text=told)
 
     def proof(self) -> Proof:

@@ -6,6 +6,7 @@ Works on plain data; knows nothing about models. A page's frame, tables and file
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from html import escape
@@ -40,6 +41,14 @@ class Figures:
     correlation: float
     copies: int
 
+    def gains(self, seeds: int) -> bool:
+        """Whether it has more style than the base by more than chance would give `seeds` seeds."""
+        return self.gain > self.error(seeds)
+
+    def error(self, seeds: int) -> float:
+        """The standard error of the gain; 0 with one seed, which tells nothing of chance."""
+        return self.spread / math.sqrt(seeds or 1)
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -60,9 +69,22 @@ class Proof:
 
     @property
     def advised(self) -> Figures | None:
-        """The most style of those that keep to the prompts and copy nothing; None where none does."""
-        fit = [one for one in self.figures[1:] if one.gain > 0 and one.copies == 0 and _keeps(one)]
-        return max(fit, key=lambda one: one.gain, default=None)
+        """The most style of those that keep to the prompts and copy nothing; None where none does.
+
+        Where others have as much within its standard error, the lowest weight and earliest step of them.
+        """
+        fit = [one for one in self.gaining if one.copies == 0 and _keeps(one)]
+        most = max(fit, key=lambda one: one.gain, default=None)
+        if most is None:
+            return None
+        least = most.gain - most.error(len(self.seeds))
+        alike = [one for one in fit if one.gain >= least]
+        return min(alike, key=lambda one: (one.weight, math.inf if one.step is None else one.step))
+
+    @property
+    def gaining(self) -> list[Figures]:
+        """Those with more style than the base, beyond chance."""
+        return [one for one in self.figures[1:] if one.gains(len(self.seeds))]
 
 
 def _keeps(one: Figures) -> bool:
@@ -92,7 +114,7 @@ def read(folder: Path) -> Proof | None:
 
 def advice(proof: Proof, say: Say = english) -> str:
     """Which LoRA to use at which weight and why, or why none, in one sentence."""
-    best, gaining = proof.advised, [one for one in proof.figures[1:] if one.gain > 0]
+    best, gaining = proof.advised, proof.gaining
     if best is not None:
         return say(
             "Use {name} at weight {weight}: its style score is {gain} above the base's (± {spread} over "
@@ -102,6 +124,11 @@ def advice(proof: Proof, say: Say = english) -> str:
             gain=f"{best.gain:.3f}",
             spread=f"{best.spread:.3f}",
             kept=f"{best.kept:+.3f}",
+        )
+    if not gaining and any(one.gain > 0 for one in proof.figures[1:]):
+        return say(
+            "Its style score is no further above the base's than chance would have it; train longer, or "
+            "prove it with more seeds."
         )
     if not gaining:
         return say(
@@ -181,8 +208,10 @@ def _rule(proof: Proof, say: Say) -> str:
             "similarity to the prompt without the trigger word. Nearest: highest similarity to one training "
             "picture, and highest correlation of pixels with one; training pictures usually have {likeness} "
             "and {correlation} with the one most like them. Advised is the most style of those whose prompt "
-            "score falls by {loss} at most and that repeat no training picture. Similarities are cosines of "
-            "the studio's labeller, an open_clip model.",
+            "score falls by {loss} at most, that repeat no training picture and whose gain exceeds its "
+            "standard error over the seeds; where others have as much within that error, the lowest weight "
+            "and the earliest step of them. Similarities are cosines of the studio's labeller, an open_clip "
+            "model.",
             style=f"{proof.own_style:.3f}",
             likeness=f"{proof.own_likeness:.3f}",
             correlation=f"{proof.own_correlation:.2f}",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence
 from core.lora import changes, fused, packing, peftfolder
 from core.lora.earlier import put, refit
 from core.lora.packing import Row, Tokens
@@ -233,7 +233,7 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     from core.texts.importing import read_texts
 
     found = read_texts(settings.train_data_path)
-    yield from (Progress("Reading the texts", text=str(problem)) for problem in found.problems)
+    yield from (Progress("Reading the texts", text=problem.sentence) for problem in found.problems)
     samples = chat.learnt(found.samples, settings.task)
     training, held_out = chat.split(samples, settings.holdout, settings.seed)
     yield Progress("Loading the language model")
@@ -272,7 +272,8 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
         raise Mistake("No text fits into max_length ({length} tokens); raise it.", length=limit)
     cut = sum(len(t.ids) == limit for t in tokens.values())
     if cut:
-        yield Progress("Reading the texts", text=f"{cut} long texts are cut to {limit} tokens")
+        shorter = Sentence("{count} long texts are cut to {limit} tokens", count=cut, limit=limit)
+        yield Progress("Reading the texts", text=shorter)
     topics = settings.sample_topics or tuple(s.topic for s in (held_out or training)[:SAMPLE_TOPICS])
     data = changes.of_texts(found.samples)
     facts = {
@@ -282,15 +283,21 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
         "supervised_tokens": sum(t.supervised for t in kept),
         "data": changes.digest(data),
     }
-    line = "{samples} texts to learn from, {held_out} held out, {supervised_tokens} tokens of narration"
-    yield Progress("Reading the texts", text=line.format(**facts))
+    line = Sentence(
+        "{samples} texts to learn from, {held_out} held out, {tokens} tokens of narration",
+        samples=facts["samples"],
+        held_out=facts["held_out"],
+        tokens=facts["supervised_tokens"],
+    )
+    yield Progress("Reading the texts", text=line)
     model.eval()
     shared = packing.shared_prefix([*kept, *judged])
     attention = packing.attention_of(model)
     with torch.autocast(where.type, number_format, enabled=number_format != torch.float32):
         if not packing.packs(model, kept, shared, number_format, where):
             shared, attention = 0, None
-            yield Progress("Reading the texts", text="This model takes one text a row: texts are not packed")
+            alone = Sentence("This model takes one text a row: texts are not packed")
+            yield Progress("Reading the texts", text=alone)
     model.train()
     recipe = TextRecipe(
         settings,
@@ -316,10 +323,12 @@ def four_bit_hindrance(settings: TextTraining, place: torch.device) -> str:
     if settings.quantize == "none":
         return ""
     if settings.base_model.endswith(basemodels.GGUF):
-        return "A GGUF file can't be held in 4 bits while it is trained; it is read as plain numbers instead"
+        return Sentence(
+            "A GGUF file can't be held in 4 bits while it is trained; it is read as plain numbers instead"
+        )
     if device.bitsandbytes(place):
         return ""
-    return (
+    return Sentence(
         "4-bit needs an NVIDIA card and the package bitsandbytes in working order; the base stays in its "
         "precision"
     )

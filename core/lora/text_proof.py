@@ -15,7 +15,7 @@ from itertools import permutations
 from pathlib import Path
 
 from core import basemodels, device
-from core.jobs import Clock, Mistake, Progress
+from core.jobs import Clock, Mistake, Progress, Sentence
 from core.lora import advised, changes, origin, proofpage, text, text_report
 from core.lora.text_report import Figures, Proof, Traits
 from core.project import read_lineage
@@ -67,7 +67,7 @@ def prove(settings: TextProofSettings) -> Iterator[Progress]:
     work = _Work(settings, subject, Writer(subject.base, subject.precision))
     try:
         yield from work.answer()
-        advice = text_report.advice(work.proof())
+        advice = text_report.advice(work.proof(), Sentence)
     finally:
         page = work.write()
         del work
@@ -291,12 +291,18 @@ def _mean(values: Sequence[float]) -> float:
     return statistics.mean(values) if values else 0.0
 
 
-def _told(one: Figures) -> str:
+def _told(one: Figures) -> Sentence:
     """A line for the log."""
-    style = f"style {one.style:.2f} (± {one.spread:.2f}), " if one.style is not None else ""
     traits = one.traits
-    return (
-        f"{text_report.title(one)}: {style}perplexity {one.perplexity:.1f}, longest shared passage "
-        f"{traits.longest}, repeated {traits.repeated:.0%}, ended {traits.ended:.0%}, {traits.seconds:.1f} s"
-        f", off by {traits.off or 0.0:.0%}"
+    return Sentence(
+        "{name}: style {style}, perplexity {perplexity}, longest shared passage {longest}, repeated "
+        "{repeated}, ended {ended}, {seconds} s, off by {off}",
+        name=text_report.title(one, Sentence),
+        style="–" if one.style is None else f"{one.style:.2f} (± {one.spread:.2f})",
+        perplexity=f"{one.perplexity:.1f}",
+        longest=traits.longest,
+        repeated=f"{traits.repeated:.0%}",
+        ended=f"{traits.ended:.0%}",
+        seconds=f"{traits.seconds:.1f}",
+        off=f"{traits.off or 0.0:.0%}",
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core import device
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence, as_plain
 from core.lora import changes, compiling, logs, loop, measured, peftfolder, preflight, text_needs
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
@@ -36,7 +36,7 @@ def train(settings: Training) -> Iterator[Progress]:
     started, processes = time.time(), PartialState(cpu=device.pick().type == "cpu")
     yield Progress("Preparing")
     said = preflight.lines(settings, processes.num_processes)
-    yield from (Progress("Preparing", text=str(line)) for line in said)
+    yield from (Progress("Preparing", text=line) for line in said)
     if isinstance(settings, ImageTraining):
         from core.lora import preparing
 
@@ -54,7 +54,7 @@ def train(settings: Training) -> Iterator[Progress]:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
     if isinstance(settings, ImageTraining) and compiling.repays(settings.compile, recipe.device, steps):
         why = recipe.compile()
-        told = f"{loop.UNCOMPILED}: {why}" if why else "The first steps take longer: blocks are compiled"
+        told = loop.uncompiled(why) if why else Sentence("The first steps take longer: blocks are compiled")
         yield Progress("Preparing", text=told)
     kept, taken = kept_loras(settings, planned, steps), list[float]()
     try:
@@ -87,8 +87,10 @@ def train(settings: Training) -> Iterator[Progress]:
 
             yield from _besides(merge(MergeSettings(lora=path)))
         lines = (peftfolder.vllm_line(path), peftfolder.peft_line(path))
-        yield from (Progress("Saving the LoRA", text=f"For other programs: {line}") for line in lines)
-    yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
+        for line in lines:
+            yield Progress("Saving the LoRA", text=Sentence("For other programs: {line}", line=line))
+    height = Sentence("{name}; memory at its height {memory} GB", name=path.name, memory=f"{memory:.1f}")
+    yield Progress("Done", text=height, result=path)
 
 
 def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
@@ -97,17 +99,17 @@ def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
         for progress in job:
             yield replace(progress, result=None)
     except Mistake as mistake:
-        yield Progress("Saving the LoRA", text=str(mistake))
+        yield Progress("Saving the LoRA", text=mistake.sentence)
 
 
-def _finish(recipe: Any, settings: Training, path: Path, started: float, advice: list[str]) -> None:
+def _finish(recipe: Any, settings: Training, path: Path, started: float, advice: list[Sentence]) -> None:
     """Writes the LoRA and, beside it, what made it: the steps that were done and the one that was kept."""
     recipe.export(path, recipe.facts["kept_step"], started)
     made = lineage(
         base_model=settings.base_model,
         facts=recipe.facts,
         figures=recipe.figures,
-        advice=advice,
+        advice=as_plain(advice),
         steps=recipe.facts["steps"],
         settings=settings.model_dump(mode="json"),
         versions=versions(),
@@ -115,10 +117,12 @@ def _finish(recipe: Any, settings: Training, path: Path, started: float, advice:
     write_lineage(path, made)
 
 
-def _advice(recipe: Any, settings: Training) -> list[str]:
+def _advice(recipe: Any, settings: Training) -> list[Sentence]:
     losses, held_out = logs.curves(settings.output_dir)
     base = recipe.figures.get("base_held_out_loss", 0.0)
-    return advise(settings, recipe.facts["samples"], losses, held_out, base)
+    # Pictures may repeat: only different ones count.
+    samples = recipe.facts.get("pictures", recipe.facts["samples"])
+    return advise(settings, samples, losses, held_out, base)
 
 
 def next_path(settings: Training, epochs: int) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.basemodels import EMBEDDED
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence
 from core.texts.overlap import plain
 from core.texts.samples import messages, task_of
 from core.texts.speech import joined, spoken_seconds, words_for
@@ -261,9 +261,12 @@ def narrate(
     if not draft.fits(said):
         yield Progress(
             "Choosing the lines",
-            text=f"the script takes {sum(map(spoken, said)):.0f} s to say, not {draft.asked:.0f} s: the "
-            "language model wrote too little that can be said; ask for another length or number of scenes, "
-            "or choose a larger model",
+            text=Sentence(
+                "The script takes {seconds} s to say, not {asked} s: the language model wrote too little "
+                "that can be said; ask for another length or number of scenes, or choose a larger model",
+                seconds=f"{sum(map(spoken, said)):.0f}",
+                asked=f"{draft.asked:.0f}",
+            ),
         )
     return _told(board, beats, said)
 

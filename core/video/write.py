@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core import basemodels, device
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence
 from core.settings import Style, WriteSettings, load_style, read_yaml
 from core.texts.writer import Writer
 from core.video import script, storyboard, voice
@@ -40,8 +40,14 @@ def write(settings: WriteSettings, writer: Writer | None = None) -> Generator[Pr
         board = plan(settings, style, writer)
         least = settings.scenes * (LEAST_SPEECH + LEAD + style.pause) + TAIL
         if settings.seconds < least:
-            told = f"{settings.scenes} scenes take at least {least:.0f} s, not {settings.seconds:.0f} s"
-            yield Progress("Planning the scenes", text=f"{told}; ask for fewer scenes or a longer video")
+            told = Sentence(
+                "{count} scenes take at least {least} s, not {asked} s; ask for fewer scenes or a longer "
+                "video",
+                count=settings.scenes,
+                least=f"{least:.0f}",
+                asked=f"{settings.seconds:.0f}",
+            )
+            yield Progress("Planning the scenes", text=told)
         board = yield from script.narrate(
             board,
             writer,

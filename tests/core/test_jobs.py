@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core import jobs
-from core.jobs import Mistake, Progress, Runner
+from core.jobs import Mistake, Progress, Runner, Sentence
 
 
 def steps(count: int, seen: list[int], gate: threading.Event | None = None) -> Iterator[Progress]:
@@ -32,6 +32,20 @@ def test_a_job_runs_to_its_result(tmp_path: Path) -> None:
     assert (state.status, state.result, seen) == (jobs.DONE, Path("made"), [1, 2, 3, -1])
     assert state.losses == ((1, 1.0), (2, 0.5), (3, 1 / 3))
     assert state.log == ("Counting", "Done")
+
+
+def test_sentences_and_looks_survive_a_restart(tmp_path: Path) -> None:
+    changed = (Sentence("{name}: {old} → {new}", name="epochs", old=3, new=4), Sentence("flip"))
+    told = Sentence("Changed: {changes}", changes=changed)
+    assert told == "Changed: epochs: 3 → 4; flip"
+    runner = Runner(tmp_path)
+    reports = [Progress("Training", 5, 9, held_out=0.25), Progress("Training", 9, 9, text=told)]
+    runner.wait(runner.submit("train", "A run", lambda: iter(reports)), 5)
+    state = Runner(tmp_path).newest("train")
+    assert state and state.held_out == ((5, 0.25),) and state.log == ("Training", str(told))
+    line = state.log[1]
+    assert isinstance(line, Sentence) and line.template == told.template and line.values == told.values
+    assert state.progress.text == told
 
 
 def test_jobs_wait_for_each_other_and_the_running_one_is_newest(tmp_path: Path) -> None:

@@ -222,3 +222,29 @@ def test_history_keeps_every_version_and_restores(folder):
 def test_name_for(folder, tmp_path):
     assert name_for(folder / "sub" / "🦊.webp", folder / "metadata.csv") == "sub/🦊.webp"
     assert name_for(folder / "a.png", tmp_path / "out" / "m.csv") == "../my 图 set/a.png"
+
+
+def test_the_focus_is_read_kept_through_edits_and_changed(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("RGB", (80, 60), "red").save(tmp_path / name)
+    path = tmp_path / "metadata.csv"
+    path.write_text("file_name,focus,text\na.png,0.2 0.9,a fox, a hen\nb.png,,a boat\nc.png,2 left,a lamp\n")
+    found = read_captions(tmp_path)
+    assert [(one.caption, one.focus) for one in found.images] == [
+        ("a fox, a hen", (0.2, 0.9)),
+        ("a boat", (0.5, 0.5)),
+        ("a lamp", (0.5, 0.5)),
+    ]
+    assert [str(one) for one in found.problems if "focus" in one.template] == [
+        "The focus in metadata.csv is two shares of width and height, such as 0.5 0.3; it isn't for: c.png."
+    ]
+    write(path, {"a.png": "a fox", "b.png": "a ship", "c.png": "a lamp"}, {"c.png": (0.0, 1.0)})
+    again = [(one.caption, one.focus) for one in read_captions(tmp_path).images]
+    assert again == [("a fox", (0.2, 0.9)), ("a ship", (0.5, 0.5)), ("a lamp", (0.0, 1.0))]
+    rows = tmp_path / "metadata.jsonl"
+    rows.write_text('{"file_name": "b.png", "text": "a boat", "focus": [0.1, 0.4]}\n')
+    assert read_captions(tmp_path, rows).images[0].focus == (0.1, 0.4)
+
+
+def test_without_a_focus_the_file_is_as_every_program_knows_it(tmp_path):
+    assert write(tmp_path / "metadata.csv", {"a.png": "x"}).read_text() == "file_name,text\na.png,x\n"

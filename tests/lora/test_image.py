@@ -15,7 +15,7 @@ from conftest import last  # type: ignore[import-not-found]
 from PIL import Image
 from safetensors import safe_open
 
-from core import basemodels, settings
+from core import basemodels, families, settings
 from core.families import diffusion, stable_diffusion
 from core.jobs import Mistake
 from core.lora import formats, loop, pictures, wordings
@@ -34,6 +34,40 @@ def test_buckets_keep_shape_and_area():
     width, height = pictures.bucket((5000, 100), 512 * 512, 64)
     assert width / height <= 2.5 and width % 64 == height % 64 == 0
     assert pictures.nearest((1080, 1900), [(256, 256), (256, 448), (448, 256)]) == (256, 448)
+
+
+@pytest.mark.parametrize("family", families.FAMILIES)
+def test_a_photo_loses_little_on_a_base_that_draws_any_size(family):
+    for size in ((3000, 4000), (4000, 3000), (4032, 3024), (1000, 1000)):
+        width, height = pictures.fitted(size, 0, 32, family.DRAWING)
+        kept = min(size[0] * height, size[1] * width) / max(size[0] * height, size[1] * width)
+        assert kept > 0.95 and width * height <= family.DRAWING.square[0] ** 2, size
+        assert width % 64 == height % 64 == 0
+    own = replace(family.DRAWING, only=True)
+    assert pictures.fitted((3000, 4000), 0, 32, own) in (own.square, own.portrait)
+
+
+def test_a_cut_follows_the_focus_as_far_as_the_edges_allow():
+    wide = Image.new("RGB", (300, 100), "blue")
+    wide.paste("red", (240, 0, 300, 100))  # its right fifth
+    for focus, red in (((0.5, 0.5), 0.0), ((0.7, 0.0), 0.2), ((1.0, 0.5), 0.6)):
+        cut = np.asarray(pictures.cover(wide, (30, 30), focus))
+        assert (cut[..., 0] > 127).mean() == pytest.approx(red, abs=0.04), focus
+    assert pictures.framing((300, 100), (30, 30), (1.0, 0.5)) == (100, 300, 0, 60, 30, 30)
+    assert pictures.framing((300, 100), (30, 30), (0.5, 0.9)) == pictures.framing((300, 100), (30, 30))
+
+
+def test_a_moved_cut_is_encoded_anew_and_counts_as_a_change(recipe_of, image_settings, tmp_path):
+    folder = tmp_path / "moved"
+    folder.mkdir()
+    Image.effect_mandelbrot((200, 90), (-2, -1, 1, 1), 20).convert("RGB").save(folder / "a.png")
+    found = []
+    for focus in ("", "0.1 0.5", "0.9 0.5"):
+        (folder / "metadata.csv").write_text(f"file_name,focus,text\na.png,{focus},a shore\n")
+        found.append(recipe_of(image_settings(train_data_dir=folder, batch_size=1, flip=False)))
+    assert len({one.pictures[0].posterior.sum().item() for one in found}) == 3
+    assert len({one.pictures[0].framing for one in found}) == 3
+    assert len({one.facts["data"] for one in found}) == 3
 
 
 def test_pictures_get_the_base_sizes_and_none_is_dropped(recipe):
@@ -313,7 +347,7 @@ def test_stopping_saves_a_checkpoint_and_resume_ends_at_the_same_lora(image_sett
 
 
 def test_held_out_pictures_are_judged_and_never_trained_on(recipe_of, image_settings):
-    chosen = image_settings(holdout=0.3, epochs=6, output_dir=image_settings().output_dir / "held out")
+    chosen = image_settings(holdout=0.34, epochs=6, output_dir=image_settings().output_dir / "held out")
     recipe = recipe_of(chosen)
     assert len(recipe.held_out) == 2 and not set(recipe.held_out) & set(recipe.numbers)
     before = recipe.validate()

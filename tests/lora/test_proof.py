@@ -155,11 +155,25 @@ def test_advised_is_the_most_style_that_keeps_the_prompt_and_copies_nothing():
     assert proof_of(loud, copy).advised is None
 
 
+def test_advised_is_more_than_chance_and_the_mildest_of_those_alike():
+    def one(step, weight, gain, spread):
+        return replace(BASE, step=step, weight=weight, gain=gain, spread=spread)
+
+    chance = proof_of(one(None, 1.0, 0.02, 0.03))  # its standard error over two seeds is 0.021
+    assert chance.advised is None and "than chance would have it" in report.advice(chance)
+    assert proof_of(one(None, 1.0, 0.022, 0.03)).advised is not None
+    strong, mild, weak = one(None, 1.25, 0.10, 0.02), one(None, 0.75, 0.09, 0.0), one(None, 0.5, 0.08, 0.0)
+    early, late = one(4, 0.75, 0.088, 0.0), one(8, 0.75, 0.089, 0.0)
+    assert proof_of(strong, weak).advised == strong
+    assert proof_of(strong, mild, weak).advised == mild
+    assert proof_of(strong, mild, weak, late, early).advised == early
+
+
 def test_the_page_stands_alone_and_shows_every_pair(trained):
     text = (proofpage.folder_of(trained) / "proof.html").read_text(encoding="utf-8")
     assert "http" not in text and "<script" not in text
     pictures = re.findall(r"src='data:image/jpeg;base64,([^']+)'", text)
-    assert len(pictures) == text.count("<img") == 3 * (3 * 2) * (1 + 4)
+    assert len(pictures) == text.count("<img") == 3 * (3 * 3) * (1 + 4)
     assert {Image.open(io.BytesIO(base64.b64decode(one))).size for one in pictures} == {(32, 32)}
     found = report.read(proofpage.folder_of(trained))
     assert text.count("<tr") >= 1 + len(found.figures) and report.advice(found).split(":")[0] in text

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from core.lora import loop
 from core.settings import (
     ComposeSettings,
     ImageTraining,
     LabelSettings,
+    ProofSettings,
     TextCleaning,
-    TextProofSettings,
     TextTraining,
 )
 from tabs import proof, widgets, words
@@ -23,7 +24,7 @@ from tabs.work import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan", "starts"}
-SETTINGS = (LabelSettings, ImageTraining, TextCleaning, TextTraining, ComposeSettings)
+SETTINGS = (LabelSettings, ImageTraining, TextCleaning, TextTraining, ProofSettings, ComposeSettings)
 
 
 def calls(folder: str) -> Iterator[ast.Call]:
@@ -58,7 +59,7 @@ def window_texts() -> set[str]:
 
 def settings_texts() -> set[str]:
     fields = [(cls, name) for cls in SETTINGS for name in cls.model_fields]
-    fields += [(TextProofSettings, name) for name in proof.CHOSEN["text_proof"]]
+    fields += [(cls, name) for cls, names in proof.CHOSEN.values() for name in names]
     shown = {words.label(name) for cls, name in fields} | {widgets.tip(cls, name) for cls, name in fields}
     return shown | {shown_as(name, kind) for kind in ("image", "text") for name in recipe_names(kind)} - {
         "sd15-8gb",
@@ -78,11 +79,15 @@ def proof_texts() -> set[str]:
     return {text for call in calls("core/lora") if name_of(call) == "say" for text in literals(call)}
 
 
+def logged_texts() -> set[str]:
+    return set(loop.FIGURES.values())
+
+
 def places(template: str) -> set[str]:
     return {name.split("[")[0] for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize("texts", [window_texts, settings_texts, core_texts, proof_texts])
+@pytest.mark.parametrize("texts", [window_texts, settings_texts, core_texts, proof_texts, logged_texts])
 def test_every_text_has_its_chinese(texts):
     missing = sorted(text for text in texts() if text not in words.chinese())
     assert missing == []

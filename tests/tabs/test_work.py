@@ -7,11 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from core.jobs import DONE, FAILED, INTERRUPTED, STOPPED, JobState, Mistake, Progress, Runner
+from core.jobs import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    STOPPED,
+    JobState,
+    Mistake,
+    Progress,
+    Runner,
+    Sentence,
+    as_plain,
+)
 from core.lora import changes
-from core.project import write_atomic, write_captions
+from core.project import write_atomic, write_captions, write_lineage
 from core.settings import ImageTraining, LabelSettings
-from tabs import jobpanel, question, work
+from tabs import jobpanel, library, question, work
 from tabs.wiring import Page
 
 
@@ -119,3 +130,39 @@ def test_a_loss_curve_leaves_out_broken_numbers_and_spikes():
     assert "nan" not in svg and "inf" not in svg and svg.count("<polyline") == 2
     heights = [float(point.split(",")[1]) for point in svg.split("points='")[1].split("'")[0].split()]
     assert all(0 <= y <= 170 for y in heights)
+
+
+def test_looks_at_held_out_samples_are_dots_and_told():
+    from tabs.charts import loss_chart
+
+    curve = [(step, 1.0 / step) for step in range(1, 21)]
+    svg = loss_chart(curve, "Loss", [(10, 0.5), (20, 0.4), (40, 0.1), (15, float("nan"))])
+    assert svg.count("<circle") == 2 and svg.count("<polyline") == 3
+    state = JobState(id="1", kind="image", title="x", losses=tuple(curve), held_out=((10, 0.5),))
+    assert "dots: on held-out samples" in jobpanel.body(state, Page("en"), "", "")
+    assert "dots:" not in jobpanel.body(replace(state, held_out=()), Page("en"), "", "")
+
+
+def test_the_log_is_said_in_the_pages_language():
+    best = Sentence("held out loss {value}", value="0.091")
+    line = Sentence(
+        "The weights of step {best} are kept, the best on held-out samples: {figures}", best=7, figures=best
+    )
+    state = JobState(id="1", kind="image", title="x", log=("Training", line, "as <it> is"))
+    shown = jobpanel.body(state, Page("zh"), "", "")
+    assert "保留第 7 步的权重，它在留出的样本上最好：留出样本的损失 0.091" in shown and "训练中" in shown
+    assert "as &lt;it&gt; is" in shown
+    assert "The weights of step 7 are kept" in jobpanel.body(state, Page("en"), "", "")
+    changes = (Sentence("{count} pictures added", count=2), Sentence("{count} captions changed", count=1))
+    told = Sentence("This changed since the checkpoint: {changes}", changes=changes)
+    assert Page("zh").line(told) == "自检查点以来有这些变动：新增 2 张图片; 改动 1 条说明"
+
+
+def test_the_shelf_shows_what_a_training_advised(studio):
+    path = studio.project.loras() / "lora_v9_tea_r2_ep4.safetensors"
+    path.write_bytes(b"")
+    advice = Sentence("It hardly learnt: set {changes}.", changes="epochs=<8>")
+    write_lineage(path, {"made": "today", "advice": as_plain([advice, "an older one"])})
+    assert "It hardly learnt: set epochs=&lt;8&gt;." in library.shelf(Page("en"), [path])
+    shown = library.shelf(Page("zh"), [path])
+    assert "几乎没有学到东西：请设置 epochs=&lt;8&gt;。" in shown and "an older one" in shown

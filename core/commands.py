@@ -1,8 +1,8 @@
 """The command line: parses it, builds settings from it, runs the job, prints the result's path last.
 
-The options of `label`, `texts`, `prove`, `merge` and `compose` are made from the settings' fields, so that a
-field added there is an option here. The window is not known here; studio.py passes the function that opens
-it.
+The options of `label`, `texts`, `prove`, `merge`, `export` and `compose` are made from the settings' fields,
+so that a field added there is an option here. The window is not known here; studio.py passes the function
+that opens it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from core.project import Home
 from core.settings import (
     ROOT,
     ComposeSettings,
+    ExportSettings,
     LabelSettings,
     MergeSettings,
     ProofSettings,
@@ -88,6 +89,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     merge = add("merge", run_merge, "write a text LoRA and its base as one full model")
     merge.add_argument("lora", metavar="DIR", help="the text LoRA: a PEFT folder")
     add_fields(merge, MergeSettings, leave_out={"lora"})
+    export = add("export", run_export, "write an image LoRA in another program's format")
+    export.add_argument("lora", metavar="LORA", type=Path, help="an image LoRA's file, of any program")
+    add_fields(export, ExportSettings, leave_out={"lora"})
     compose = add("compose", run_compose, "make one video")
     add_fields(compose, ComposeSettings)
     add("doctor", run_doctor, "machine, versions, models, and what is missing")
@@ -204,6 +208,13 @@ def run_merge(options: argparse.Namespace) -> int:
     from core.lora.merge import merge
 
     return promised(terminal.show(merge(from_options(MergeSettings, options))))
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """`export`: an image LoRA in diffusers' or sd-scripts' format."""
+    from core.lora.export import export
+
+    return promised(terminal.show(export(from_options(ExportSettings, options))))
 
 
 def run_compose(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core import device
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake, Progress, Sentence
 from core.lora import changes, compiling, logs, loop, measured, peftfolder, preflight, text_needs
 from core.lora.advisor import advise
 from core.lora.checkpoints import Keeper
@@ -82,6 +82,14 @@ def train(settings: Training) -> Iterator[Progress]:
             yield from _besides(merge(MergeSettings(lora=path)))
         lines = (peftfolder.vllm_line(path), peftfolder.peft_line(path))
         yield from (Progress("Saving the LoRA", text=f"For other programs: {line}") for line in lines)
+    if isinstance(settings, ImageTraining) and settings.network == "dora":
+        lengths = Sentence(  # their formulas stand in tests/lora/test_dora.py
+            "Programs read a DoRA's lengths differently: this studio draws it exactly, diffusers after "
+            "{command}; ComfyUI since May 2025 nearly; AUTOMATIC1111 and older ComfyUI wrongly: for those "
+            "train network lora.",
+            command=f"studio.py export {path.name}",
+        )
+        yield Progress("Saving the LoRA", text=str(lengths))
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
 
 

@@ -215,9 +215,7 @@ def draw(
     camera = frames.Camera(how)
     made: list[frames.Take] = []
     clock = Clock(len(board.scenes))
-    if camera.artist.unused:
-        unused_keys = len(camera.artist.unused)
-        yield Progress("Drawing", text=f"{unused_keys} keys of the LoRAs have no place in this base")
+    yield from (Progress("Drawing", text=str(line)) for line in camera.artist.unused)
     for scene, prompt in zip(board.scenes, prompts(board, how, style), strict=True):
         made.append(camera.take(prompt, scene.seed, {"object": scene.thing, "setting": scene.setting}))
         path = save_picture(made[-1].picture, folder / f"{scene.number:02}.png")

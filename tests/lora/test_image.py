@@ -139,7 +139,13 @@ def test_private_metadata_names_nothing(image_settings):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"target_modules": ("all",)}, {"target_modules": ("q_proj", "v_proj")}]
+    "changes",
+    [
+        {},
+        {"target_modules": ("all",)},
+        {"target_modules": ("q_proj", "v_proj")},
+        {"network": "dora", "target_modules": ("all",), "lora_alpha": 2},
+    ],
 )
 def test_the_file_draws_what_the_adapter_draws(recipe_of, image_settings, changes):
     chosen = image_settings(**changes)
@@ -158,7 +164,7 @@ def test_the_file_draws_what_the_adapter_draws(recipe_of, image_settings, change
 
 
 def test_a_dora_is_exported_with_its_lengths_and_learns_on(image_settings, recipe_of):
-    """export() itself compares the UNet's output with the file's; a next run starts from the same numbers."""
+    """A next run starts from the same numbers."""
     chosen = image_settings(network="dora", target_modules=("all",), epochs=2)
     path = last(chosen).result
     layers = formats.read(path).layers

@@ -25,6 +25,7 @@ from core.settings import (
     ROOT,
     ChatSettings,
     ComposeSettings,
+    ExportSettings,
     LabelSettings,
     MergeSettings,
     ProofSettings,
@@ -94,6 +95,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     merge = add("merge", run_merge, "write a text LoRA and its base as one full model")
     merge.add_argument("lora", metavar="DIR", help="the text LoRA: a PEFT folder")
     add_fields(merge, MergeSettings, leave_out={"lora"})
+    export = add("export", run_export, "write an image LoRA in another program's format")
+    export.add_argument("lora", metavar="LORA", type=Path, help="an image LoRA's file, of any program")
+    add_fields(export, ExportSettings, leave_out={"lora"})
     chat = add("chat", run_chat, "try a text LoRA: its base and it answer the same topics")
     chat.add_argument("lora", metavar="LORA", help="the text LoRA: a PEFT folder")
     chat.add_argument(
@@ -232,6 +236,13 @@ def run_merge(options: argparse.Namespace) -> int:
     from core.lora.merge import merge
 
     return promised(terminal.show(merge(from_options(MergeSettings, options))))
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """`export`: an image LoRA in diffusers' or sd-scripts' format."""
+    from core.lora.export import export
+
+    return promised(terminal.show(export(from_options(ExportSettings, options))))
 
 
 def run_chat(options: argparse.Namespace) -> int:

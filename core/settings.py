@@ -241,8 +241,9 @@ class ImageTraining(Training):
     )
     network: Literal["lora", "dora", "loha", "lokr"] = Field(
         "lora",
-        description="dora also learns each row's length; loha multiplies two LoRAs, a file twice as large; "
-        "lokr repeats a small matrix, the smallest file; all three train slower",
+        description="dora also learns each row's length, which this studio draws exactly, ComfyUI since May "
+        "2025 nearly and AUTOMATIC1111 wrongly; loha multiplies two LoRAs, a file twice as large; lokr "
+        "repeats a small matrix, the smallest file; all three train slower",
     )
     train_text_encoder: bool = Field(False, description="also train a LoRA on the text encoders")
     text_encoder_lr: float = Field(0, ge=0, le=0.1, description="its learning rate; 0: a tenth of the other")
@@ -315,6 +316,19 @@ class MergeSettings(Settings):
     lora: Path = Field(description="text LoRA to merge: a PEFT folder")
     base: str = Field("", description="language model; default: the one that it was trained on")
     output: Path | None = Field(None, description="folder to write; default: beside the LoRA, _merged")
+
+
+class ExportSettings(Settings):
+    """Writes an image LoRA in another program's format."""
+
+    lora: Path = Field(description="image LoRA to write anew: a .safetensors file")
+    format: Literal["diffusers", "sd-scripts"] = Field(
+        "diffusers",
+        description="diffusers: with its adapter metadata, for diffusers alone, exact for DoRA too; "
+        "sd-scripts: for AUTOMATIC1111, ComfyUI and sd-scripts, from a file of any program",
+    )
+    base: str = Field("", description="base model; default: the one that it was trained on")
+    output: Path | None = Field(None, description="file to write; default: beside the LoRA, _diffusers say")
 
 
 class ChatSettings(Settings):

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import families
-from core.jobs import Mistake
+from core.jobs import Mistake, Sentence
 from core.lora import formats, networks
-from core.lora.layers import Layer
+from core.lora.earlier import put
+from core.lora.layers import Layer, merged
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ KNOWN_TARGETS = {
     "o_proj": "to_out.0",
     "out_proj": "to_out.0",
 }
+
+
+LEAST_LOSS = 1e-3  # of what an earlier LoRA adds, squared: less isn't told
 
 
 def meant(wanted: Sequence[str], layers: Sequence[str]) -> list[str]:
@@ -52,10 +56,11 @@ def targets(wanted: Sequence[str], backbone: Any, layers: Sequence[str]) -> list
     return wanted
 
 
-def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> None:
+def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> list[Sentence]:
     """Puts the LoRA into the models that the pipeline holds: backbone, and text encoders that are trained.
 
-    Trained numbers are fp32, all else is frozen in `dtype`.
+    Trained numbers are fp32, all else is frozen in `dtype`. Gives what is to be told of an earlier LoRA's
+    parts that can't be gone on from.
     """
     family = families.of(pipeline)
     for name, model in families.models(pipeline).items():
@@ -69,17 +74,22 @@ def add_loras(pipeline: Any, settings: ImageTraining, dtype: torch.dtype) -> Non
         networks.put_on(model, settings, wanted)
         freeze(model, dtype)
         model.train()
-    if settings.continue_from:
-        _continue(pipeline, settings, settings.continue_from)
     pipeline.vae.requires_grad_(False)
+    return _continue(pipeline, settings, settings.continue_from) if settings.continue_from else []
 
 
-def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> None:
-    """Starts the new LoRA from an earlier one. Raises Mistake where none of its layers fits."""
-    earlier, found = formats.read(path).layers, 0
+def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> list[Sentence]:
+    """Starts the new LoRA from an earlier one; what is to be told of what is left of that.
+
+    Raises Mistake where none of its layers fits.
+    """
+    held = formats.read(path)
+    taken: set[str] = set()
+    added = lost = 0.0  # squared, of layers that can't be taken as they are
     for keys, module in _modules(pipeline):
-        layer = next((earlier[key] for key in keys if key in earlier), None)
-        if layer is None or not formats.fits(module.get_base_layer(), layer):
+        key = next((key for key in keys if key in held.layers), None)
+        base, layer = module.get_base_layer(), held.layers[key] if key else None
+        if key is None or layer is None or not formats.fits(base, layer):
             continue
         if not networks.start(module, layer):
             raise Mistake(
@@ -89,11 +99,75 @@ def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> None:
                 network=settings.network,
                 rank=settings.lora_rank,
             )
-        found += 1
-    if not found:
+        taken.add(key)
+        if layer.dora_scale is not None or layer.rank > settings.lora_rank:
+            wanted, made = (merged(base.weight, one).detach() for one in (layer, networks.read(module)))
+            added += float((wanted - base.weight).square().sum())
+            lost += float((wanted - made).square().sum())
+    if not taken:
         raise Mistake(
             "{path} can't be gone on from: none of its layers fits this base and target_modules.", path=path
         )
+    told = _left_behind(pipeline, settings, path, held.layers, taken) + held.left_out(path)
+    if lost > LEAST_LOSS * added:
+        told.append(
+            Sentence(
+                "Rank {rank} keeps {share:.1%} of what {name} adds; a higher rank keeps more.",
+                rank=settings.lora_rank,
+                share=1 - lost / added,
+                name=path.name,
+            )
+        )
+    return told
+
+
+def _left_behind(
+    pipeline: Any, settings: ImageTraining, path: Path, layers: Mapping[str, Layer], taken: set[str]
+) -> list[Sentence]:
+    """What is to be told of an earlier LoRA's layers that weren't taken, and the setting that takes them."""
+    family, rest = families.of(pipeline), layers.keys() - taken
+    known = set(targets(settings.target_modules, getattr(pipeline, family.BACKBONE), family.LAYERS))
+    wanted: set[str] = set()
+    places = 0
+    for model, inner, module in formats.modules_of(pipeline):
+        key = next((key for key in formats.keys(pipeline, model, inner) if key in rest), None)
+        name = next((name for name in family.LAYERS if inner.endswith(f".{name}")), None)
+        if model == family.BACKBONE and key and name and formats.fits(module, layers[key]):
+            wanted, places, rest = wanted | {name}, places + 1, rest - {key}
+    told = []
+    if places:
+        told.append(
+            Sentence(
+                "{found} of {all} layers of {name} go on; set target_modules to {targets} to keep {more} "
+                "more.",
+                found=len(taken),
+                all=len(layers),
+                name=path.name,
+                targets=", ".join(sorted(known | wanted)),
+                more=places,
+            )
+        )
+    words = {key for key in rest if key.startswith(("lora_te", "text_encoder"))}
+    if words and not settings.train_text_encoder:
+        told.append(
+            Sentence(
+                "{count} layers of {name} are the text encoders' and left out; train_text_encoder keeps "
+                "them.",
+                count=len(words),
+                name=path.name,
+            )
+        )
+        rest -= words
+    if rest:
+        told.append(
+            Sentence(
+                "{count} of {all} layers of {name} have no place in this training and are left out.",
+                count=len(rest),
+                all=len(layers),
+                name=path.name,
+            )
+        )
+    return told
 
 
 @contextlib.contextmanager
@@ -116,9 +190,8 @@ def layers(pipeline: Any) -> dict[str, Layer]:
 
 def _modules(pipeline: Any) -> list[tuple[Sequence[str], Any]]:
     """(keys, peft's layer) of each layer with a LoRA on it; the key that is written comes first."""
-    family = families.of(pipeline)
     return [
-        (tuple(family.keys(name, path)), module)
+        (formats.keys(pipeline, name, path), module)
         for name, model in families.models(pipeline).items()
         for path, module in networks.adapted(model)
     ]
@@ -146,6 +219,20 @@ def difference(pipeline: Any, filed: dict[str, Layer]) -> float:
                 )
             errors += [float((b - a).norm() / a.norm().clamp_min(1e-30)) for a, b in pairs]
     return max(errors)
+
+
+@contextlib.contextmanager
+def holding(pipeline: Any, filed: Mapping[str, Layer]) -> Iterator[None]:
+    """Within it the LoRA on the pipeline has a file's numbers; its own are put back bit by bit."""
+    modules = {keys[0]: module for keys, module in _modules(pipeline)}
+    before = [(p, p.detach().clone()) for module in modules.values() for p in networks.trained(module)]
+    try:
+        for key, module in modules.items():
+            networks.start(module, filed[key])
+        yield
+    finally:
+        for parameter, values in before:
+            put(parameter, values)
 
 
 def freeze(model: Any, dtype: torch.dtype) -> None:

@@ -1,7 +1,7 @@
-"""Image LoRA files: sd-scripts', AUTOMATIC1111's and ComfyUI's format written and read, diffusers' read.
+"""Image LoRA files: sd-scripts', AUTOMATIC1111's and ComfyUI's format written, others' read too.
 
-A file's layers are named by sd-scripts' keys (core.families.keys), LoHa's and LoKr's too; which of them a
-pipeline's modules have, its family says. Knows nothing about training.
+Layers go by the keys of their file (core.lora.spellings); which of them a pipeline's modules have, its family
+says (core.families.keys). Knows nothing about training.
 """
 
 from __future__ import annotations
@@ -9,32 +9,47 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from core import families
-from core.families.keys import TEXT_ENCODER, TEXT_ENCODER_2, UNET, text_encoder_key, unet_key
-from core.jobs import Mistake
-from core.lora.layers import NAMES, Layer, build
+from core.jobs import Mistake, Sentence
+from core.lora import spellings
+from core.lora.layers import Layer, build, merged
 from core.project import write_atomic
 
 if TYPE_CHECKING:
     import torch
 
-OWNERS = {"unet": UNET, "text_encoder": TEXT_ENCODER, "text_encoder_2": TEXT_ENCODER_2}  # in diffusers' files
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+PEFT = "adapter_model.safetensors"  # in a folder of peft's own, whose configuration stands beside it
 
 
 @dataclass(frozen=True)
 class LoraFile:
-    """A LoRA as read from disk: layers by sd-scripts' key, metadata as it stands in the file."""
+    """A LoRA as read from disk: layers by their key, metadata as it stands in the file.
+
+    unread: names of the tensors that are of a kind this studio doesn't know.
+    """
 
     layers: dict[str, Layer]
     metadata: dict[str, str]
+    unread: tuple[str, ...] = ()
+
+    def left_out(self, path: Path) -> list[Sentence]:
+        """What is to be told of the tensors that are unread."""
+        if not self.unread:
+            return []
+        return [
+            Sentence(
+                "{name} also holds what this studio doesn't know and leaves out: {kinds}.",
+                name=path.name,
+                kinds=spellings.kinds(self.unread),
+            )
+        ]
 
 
 def write(path: Path, layers: dict[str, Layer], metadata: dict[str, str], dtype: torch.dtype) -> Path:
@@ -92,11 +107,21 @@ def read(path: Path) -> LoraFile:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if path.name == PEFT and (beside := path.with_name("adapter_config.json")).is_file():
+            metadata.setdefault(spellings.ADAPTER, beside.read_text(encoding="utf-8"))
     except (SafetensorError, OSError) as error:
         raise Mistake(
             "{path} can't be read as a LoRA ({reason}); get it again.", path=path, reason=error
         ) from None
-    return LoraFile(_layers(path, tensors, metadata), metadata)
+    layers, unread = _layers(tensors, metadata)
+    if not layers:
+        raise Mistake(
+            "{path} holds no LoRA layers this studio knows, only {kinds}; it may be a model or another kind "
+            "of adapter.",
+            path=path,
+            kinds=spellings.kinds(unread) or 0,
+        )
+    return LoraFile(layers, metadata, tuple(unread))
 
 
 def trigger(path: Path) -> str:
@@ -104,93 +129,65 @@ def trigger(path: Path) -> str:
     return read(path).metadata.get("modelspec.trigger_phrase", "")
 
 
-def _layers(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> dict[str, Layer]:
+def _layers(tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> tuple[dict[str, Layer], list[str]]:
+    """The layers that the tensors make, by key, and the names of the tensors that make none."""
     parts: dict[str, dict[str, Any]] = {}
+    names: dict[str, list[str]] = {}
     for name, tensor in tensors.items():
-        key, part = _split(name)
-        diffusers = part == "dora_scale" and not name.endswith(part)  # by output row, whatever its shape
-        parts.setdefault(key, {})[part] = tensor.flatten() if diffusers else tensor
-    alphas = _adapter_alphas(metadata)
+        key, part = spellings.split(name)
+        parts.setdefault(key, {})[part] = tensor.flatten() if spellings.by_row(name) else tensor
+        names.setdefault(key, []).append(name)
     layers = {}
     for key, found in parts.items():
-        quotient = next((value for prefix, value in alphas.items() if key.startswith(prefix)), 1.0)
-        layer = build(found, quotient)
+        layer = build(found, partial(spellings.quotient, metadata, key))
         if layer is not None:
             layers[key] = layer
-    if not layers:
-        raise Mistake(
-            "{path} holds no LoRA layers this studio knows; it may be a model or another kind of adapter.",
-            path=path,
-        )
-    return layers
-
-
-def _split(name: str) -> tuple[str, str]:
-    """(sd-scripts' key, part) of a tensor's name in either format; an unknown name is its own key."""
-    for part in NAMES:
-        if name.endswith(f".{part}") and name.startswith("lora_"):
-            return name[: -len(part) - 1], part
-    match = re.fullmatch(
-        r"(?:base_model\.model\.)?(unet|text_encoder|text_encoder_2)\.(.+?)(?:\.lora|\.lora_linear_layer|_lora)?"
-        r"\.(lora_A|lora_B|down|up|lora_magnitude_vector|alpha)(?:\.default)?(?:\.weight)?",
-        name,
-    )
-    if match is None:
-        return name, ""
-    owner, module, kind = match.groups()
-    module = module.replace(".processor", "")  # diffusers' first format named the attention processor
-    module = re.sub(r"\.to_out$", ".to_out.0", module)
-    part = {
-        "lora_A": "lora_down.weight",
-        "down": "lora_down.weight",
-        "lora_B": "lora_up.weight",
-        "up": "lora_up.weight",
-        "lora_magnitude_vector": "dora_scale",
-        "alpha": "alpha",
-    }[kind]
-    return unet_key(module) if owner == "unet" else text_encoder_key(module, OWNERS[owner]), part
-
-
-def _adapter_alphas(metadata: dict[str, str]) -> dict[str, float]:
-    """The quotient alpha / rank by key prefix, from diffusers' adapter metadata; without it it is 1."""
-    try:
-        said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    except ValueError:
-        return {}
-    found = {}
-    for owner, prefix in OWNERS.items():
-        alpha, rank = said.get(f"{owner}.lora_alpha"), said.get(f"{owner}.r")
-        if alpha and rank:
-            found[prefix] = alpha / rank
-    return found
+    return layers, sorted(name for key, found in names.items() if key not in layers for name in found)
 
 
 def modules_by_key(pipeline: Any) -> dict[str, Any]:
     """The pipeline's linear layers and convolutions by each of their keys, seen through peft's wrappers."""
+    return {key: module for name, path, module in modules_of(pipeline) for key in keys(pipeline, name, path)}
+
+
+def modules_of(pipeline: Any) -> Iterator[tuple[str, str, Any]]:
+    """(the pipeline's attribute, path, module) of each linear layer and convolution of its models."""
     import torch
 
+    for name, model in families.models(pipeline).items():
+        for path, module in model.named_modules():
+            if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)) and ".lora_" not in path:
+                yield name, path.removesuffix(".base_layer"), module
+
+
+def keys(pipeline: Any, model: str, path: str) -> tuple[str, ...]:
+    """All keys of a layer in LoRA files: its family's, the one that is written first, and diffusers'."""
     family = families.of(pipeline)
-    return {
-        key: module
-        for name, model in families.models(pipeline).items()
-        for path, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)) and ".lora_" not in path
-        for key in family.keys(name, path.removesuffix(".base_layer"))
-    }
+    return (*family.keys(model, path), *spellings.dotted(model, path, model == family.BACKBONE))
 
 
-def load_into(pipeline: Any, loras: Sequence[tuple[Path, float]]) -> list[str]:
+def load_into(pipeline: Any, loras: Sequence[tuple[Path, float]]) -> list[Sentence]:
     """Adds LoRA files, each with its weight, to a pipeline's own weights, so that drawing costs nothing more.
 
-    Gives the keys that have no place in this pipeline. Raises Mistake where none of a file's keys has one, or
-    one has another shape: the LoRA was made for another kind of base model.
+    Gives what is to be told of the parts that are left out. Raises Mistake where none of a file's keys has a
+    place in this pipeline, or one has another shape: the LoRA was made for another kind of base model.
     """
     modules = modules_by_key(pipeline)
-    lost: list[str] = []
+    told: list[Sentence] = []
     for path, weight in loras:
-        layers = read(path).layers
+        held = read(path)
+        layers = held.layers
         known = {key: layer for key, layer in layers.items() if key in modules}
-        lost += sorted(layers.keys() - known.keys())
+        if len(known) < len(layers):
+            told.append(
+                Sentence(
+                    "{count} of {all} layers of {name} have no place in this base and are left out.",
+                    count=len(layers) - len(known),
+                    all=len(layers),
+                    name=path.name,
+                )
+            )
+        told += held.left_out(path)
         if not known or not all(fits(modules[key], layer) for key, layer in known.items()):
             raise Mistake(
                 "{path} was made for another kind of base model; train or choose one for this base.",
@@ -198,15 +195,15 @@ def load_into(pipeline: Any, loras: Sequence[tuple[Path, float]]) -> list[str]:
             )
         for key, layer in known.items():
             fuse(modules[key], layer, weight)
-    return lost
+    return told
 
 
 @contextlib.contextmanager
-def fused(pipeline: Any, loras: Sequence[tuple[Path, float]]) -> Iterator[list[str]]:
+def fused(pipeline: Any, loras: Sequence[tuple[Path, float]]) -> Iterator[list[Sentence]]:
     """`load_into` for the length of a `with`; the pipeline's weights are put back bit by bit."""
     modules = modules_by_key(pipeline)
-    keys = {key for path, _ in loras for key in read(path).layers if key in modules}
-    before = {key: modules[key].weight.detach().clone() for key in keys}
+    changed = {key for path, _ in loras for key in read(path).layers if key in modules}
+    before = {key: modules[key].weight.detach().clone() for key in changed}
     try:
         yield load_into(pipeline, loras)
     finally:
@@ -224,21 +221,4 @@ def fuse(module: Any, layer: Layer, weight: float) -> None:
     import torch
 
     with torch.no_grad():
-        old = module.weight.float()
-        new = old + layer.delta().to(old.device).view_as(old)
-        if layer.dora_scale is not None:
-            new = _at_length(new, layer.dora_scale.float().to(old.device))
-        module.weight.copy_((old + weight * (new - old)).to(module.weight.dtype))
-
-
-def _at_length(weight: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """DoRA (Liu 2024): the weight's direction at the learnt lengths, by output row.
-
-    Lengths of [1, in, …], which LyCORIS writes, are by input channel.
-    """
-    import torch
-
-    by_input = lengths.numel() != len(weight) or (lengths.dim() > 1 and lengths.shape[0] == 1)
-    over = [axis for axis in range(weight.dim()) if axis != int(by_input)]
-    length = torch.linalg.vector_norm(weight, dim=over, keepdim=True)
-    return weight / length * lengths.reshape(length.shape)
+        module.weight.copy_(merged(module.weight, layer, weight).to(module.weight.dtype))

@@ -228,29 +228,60 @@ class ImageRecipe:
         """The trained LoRA by sd-scripts' key."""
         return adapter.layers(self.pipeline)
 
-    def keep(self, path: Path, steps: int) -> None:
-        """Writes the LoRA as it stands in sd-scripts' format, in fp16, unchecked."""
-        import torch
+    def keep(self, path: Path, step: int) -> None:
+        """Writes the LoRA as it stands after `step`, checked as `export` does; one that fails isn't kept."""
+        self._write(path, metadata.describe(self.settings, self.facts, step))
 
-        formats.write(path, self.layers(), metadata.describe(self.settings, self.facts, steps), torch.float16)
-
-    def export(self, path: Path, steps: int, started: float) -> Path:
+    def export(self, path: Path, step: int, started: float) -> Path:
         """Writes the LoRA in sd-scripts' format, in fp16 where that keeps what it learnt, else in fp32.
 
-        The file is read again: its keys must be the trained ones, and each layer must add what the trained
-        one adds within a relative error of 1e-3. Raises RuntimeError where it doesn't.
+        The file is read again: its keys must be the trained ones, each layer must add what the trained one
+        adds, and the backbone must give the same output with the file's numbers, all within a relative error
+        of 1e-3. Raises RuntimeError where they don't.
         """
+        error = self._write(path, metadata.describe(self.settings, self.facts, step, started))
+        if error >= EXPORT_ERROR:
+            raise RuntimeError(f"{path} does not give the trained LoRA's output (relative error {error:.1e})")
+        return path
+
+    def _write(self, path: Path, said: dict[str, str]) -> float:
+        """Writes and checks the LoRA; the check's error, and no file where that is too large."""
         import torch
 
-        said = metadata.describe(self.settings, self.facts, steps, started)
         error = math.inf
         for dtype in (torch.float16, torch.float32):
             formats.write(path, self.layers(), said, dtype)
-            error = adapter.difference(self.pipeline, formats.read(path).layers)
+            error = self._error(formats.read(path).layers)
             if error < EXPORT_ERROR:
-                return path
+                return error
         path.unlink()
-        raise RuntimeError(f"{path} does not give the trained LoRA's output (relative error {error:.1e})")
+        return error
+
+    def _error(self, filed: dict[str, Layer]) -> float:
+        """How far a file is from the LoRA on the pipeline: by its layers, and by the backbone's output."""
+        error = adapter.difference(self.pipeline, filed)
+        if not error < EXPORT_ERROR:
+            return math.inf
+        mine = self._output()
+        with adapter.holding(self.pipeline, filed):
+            theirs = self._output()
+        apart = float((theirs - mine).norm() / mine.norm())
+        return max(error, apart) if math.isfinite(apart) else math.inf
+
+    def _output(self) -> torch.Tensor:
+        """What the backbone makes of the first picture with noise, as it now is; fp32."""
+        import torch
+
+        made: list[Any] = []
+        hook = self.backbone.register_forward_hook(lambda model, given, output: made.append(output))
+        torch.manual_seed(self.settings.seed)  # the same dropout where text encoders are trained
+        try:
+            with self._asked():
+                self._loss(self._draw([0], [0], HELD_OUT_EPOCH))
+        finally:
+            hook.remove()
+        output = made[0][0] if isinstance(made[0], tuple) else made[0].sample
+        return output.float()
 
 
 def _trained(model: Any, prefix: str) -> dict[str, torch.nn.Parameter]:

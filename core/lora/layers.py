@@ -8,7 +8,7 @@ Knows nothing about files, models or training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -174,16 +174,16 @@ NAMES = (
 )  # fmt: skip
 
 
-def build(parts: Parts, quotient: float = 1.0) -> Layer | None:
+def build(parts: Parts, quotient: Callable[[int], float]) -> Layer | None:
     """The layer that a module's tensors make; None where they make none.
 
-    quotient: alpha / rank where they have no alpha.
+    quotient: alpha / rank by the rank, asked where they have no alpha.
     """
     dora_scale, said = parts.get("dora_scale"), parts.get("alpha")
     mine = {name: tensor for name, tensor in parts.items() if name.startswith(("hada_", "lokr_"))}
 
     def alpha(rank: int) -> float:
-        return float(said) if said is not None else quotient * rank
+        return float(said) if said is not None else quotient(rank) * rank
 
     if {"lora_down.weight", "lora_up.weight"} <= parts.keys():
         down, up, mid = (parts.get(f"lora_{name}.weight") for name in ("down", "up", "mid"))
@@ -195,6 +195,32 @@ def build(parts: Parts, quotient: float = 1.0) -> Layer | None:
         rank = Lokr(**mine, alpha=0.0).rank
         return Lokr(**mine, alpha=alpha(rank), dora_scale=dora_scale)
     return None
+
+
+def merged(weight: torch.Tensor, layer: Layer, share: float = 1.0) -> torch.Tensor:
+    """A module's weight with `share` of a layer's addition, in fp32; `weight` itself stays."""
+    old = weight.float()
+    new = old + layer.delta().to(old.device).view_as(old)
+    if layer.dora_scale is not None:
+        new = at_length(new, layer.dora_scale.float().to(old.device))
+    return old + share * (new - old)
+
+
+def at_length(weight: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """DoRA (Liu 2024): the weight's direction at the learnt lengths, by output row or by input channel."""
+    import torch
+
+    over = [axis for axis in range(weight.dim()) if axis != int(not by_row(lengths, len(weight)))]
+    length = torch.linalg.vector_norm(weight, dim=over, keepdim=True)
+    return weight / length * lengths.reshape(length.shape)
+
+
+def by_row(lengths: torch.Tensor, rows: int) -> bool:
+    """Whether DoRA's lengths are those of a weight's output rows.
+
+    Those of its input channels are [1, in, …]: LyCORIS before version 3 and OneTrainer write them.
+    """
+    return lengths.numel() == rows and not (lengths.dim() > 1 and lengths.shape[0] == 1 != rows)
 
 
 def _parts(layer: Any) -> dict[str, torch.Tensor]:

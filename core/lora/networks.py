@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.lora import fused
 from core.lora.earlier import nearest, put, refit
-from core.lora.layers import Layer, Loha, Lokr, Lora
+from core.lora.layers import Layer, Loha, Lokr, Lora, by_row, merged
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
@@ -102,13 +102,15 @@ def magnitude(module: Any) -> torch.nn.Parameter | None:
 def start(module: Any, earlier: Layer) -> bool:
     """Starts peft's layer from an earlier addition of its size; whether that could be done.
 
-    A LoRA takes every kind: the nearest product of its own rank. The factors of LoHa and LoKr can't be found
-    anew, so the earlier ones must have the same shapes.
+    A LoRA takes every kind: the nearest product of its own rank; a DoRA also the lengths that the earlier
+    one gives the rows. The factors of LoHa and LoKr can't be found anew, so the earlier ones must have the
+    same shapes.
     """
     if hasattr(module, "lora_A"):
         return _start_lora(module, earlier)
     old, held = earlier.parts(), _held(module)
-    if {name: t.shape for name, t in old.items()} != {name: p.shape for name, p in held.items()}:
+    alike = {name: t.shape for name, t in old.items()} == {name: p.shape for name, p in held.items()}
+    if not alike or earlier.dora_scale is not None:
         return False
     scale = earlier.alpha / earlier.rank if earlier.rank else 1.0
     first = next(iter(held))
@@ -118,18 +120,30 @@ def start(module: Any, earlier: Layer) -> bool:
 
 
 def _start_lora(module: Any, earlier: Layer) -> bool:
+    """Lengths that the new layer can't have are folded into what it adds."""
+    import torch
+
     down, up = module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight
-    scale, rank = module.scaling[ADAPTER], down.shape[0]
-    if isinstance(earlier, Lora) and earlier.down.shape[1:] == down.shape[1:]:
+    scale, rank, length = module.scaling[ADAPTER], down.shape[0], magnitude(module)
+    base = module.get_base_layer().weight.detach().float()
+    whole, lengths = merged(base, earlier), earlier.dora_scale
+    own = lengths is None or (length is not None and by_row(lengths, len(base)))
+    plain = isinstance(earlier, Lora) and earlier.mid is None and earlier.down.shape[1:] == down.shape[1:]
+    if isinstance(earlier, Lora) and plain and own:
         new_down, new_up = refit(earlier.down, earlier.up, earlier.alpha / earlier.rank, rank, scale)
     else:
-        new_down, new_up = nearest(earlier.delta() / scale, rank)
+        new_down, new_up = nearest((earlier.delta() if own else (whole - base).flatten(1)) / scale, rank)
     put(down, new_down.view_as(down))
     put(up, new_up.view_as(up))
-    length = magnitude(module)
-    if length is not None and earlier.dora_scale is not None:
-        put(length, earlier.dora_scale.reshape(length.shape))
+    if length is not None:
+        rows = torch.linalg.vector_norm(whole.flatten(1), dim=1) if lengths is None or not own else lengths
+        put(length, rows.reshape(length.shape))
     return True
+
+
+def trained(module: Any) -> list[torch.nn.Parameter]:
+    """The parameters of peft's layer that are trained."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 def _held(module: Any) -> dict[str, torch.nn.Parameter]:

@@ -69,8 +69,8 @@ class Recipe(Protocol):
     def validate(self) -> dict[str, float]:
         """Figures on held-out data by name, such as `held_out_loss`; empty without such data."""
 
-    def keep(self, path: Path, steps: int) -> None:
-        """Writes the LoRA as it stands after `steps` to `path`, unchecked."""
+    def keep(self, path: Path, step: int) -> None:
+        """Writes the LoRA as it stands after `step` to `path`."""
 
     def samples(self, folder: Path, step: int) -> Iterator[Sample]:
         """Draws or writes the samples of this step, at the same seed each time; pictures go into `folder`."""

@@ -179,13 +179,13 @@ class TextRecipe:
         for topic, ids in zip(self.topics, written[:, asked["input_ids"].shape[1] :], strict=True):
             yield Sample(topic, text=self.tokenizer.decode(ids, skip_special_tokens=True).strip())
 
-    def export(self, path: Path, steps: int, started: float) -> Path:
+    def export(self, path: Path, step: int, started: float) -> Path:
         """Writes the LoRA as a PEFT folder with the plain field set, re-reads it and compares its logits."""
-        self.keep(path, steps)
+        self.keep(path, step)
         self._check(path)
         return path
 
-    def keep(self, path: Path, steps: int) -> None:
+    def keep(self, path: Path, step: int) -> None:
         """Writes the LoRA as it stands, unchecked."""
         from peft import get_peft_model_state_dict
 

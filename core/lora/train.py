@@ -89,6 +89,14 @@ def train(settings: Training) -> Iterator[Progress]:
         lines = (peftfolder.vllm_line(path), peftfolder.peft_line(path))
         for line in lines:
             yield Progress("Saving the LoRA", text=Sentence("For other programs: {line}", line=line))
+    if isinstance(settings, ImageTraining) and settings.network == "dora":
+        lengths = Sentence(  # their formulas stand in tests/lora/test_dora.py
+            "Programs read a DoRA's lengths differently: this studio draws it exactly, diffusers after "
+            "{command}; ComfyUI since May 2025 nearly; AUTOMATIC1111 and older ComfyUI wrongly: for those "
+            "train network lora.",
+            command=f"studio.py export {path.name}",
+        )
+        yield Progress("Saving the LoRA", text=lengths)
     height = Sentence("{name}; memory at its height {memory} GB", name=path.name, memory=f"{memory:.1f}")
     yield Progress("Done", text=height, result=path)
 

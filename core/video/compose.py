@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from core import basemodels, device
-from core.jobs import Clock, Progress, Sentence
+from core.jobs import Clock, Progress
 from core.lora import formats
 from core.lora.artist import Sampling, sampling
 from core.project import file_hash, lineage, replacing, unused, write_atomic
@@ -154,10 +154,7 @@ def draw(
     camera = frames.Camera(how)
     made: list[frames.Take] = []
     clock = Clock(len(board.scenes))
-    if camera.artist.unused:
-        count = len(camera.artist.unused)
-        told = Sentence("{count} keys of the LoRAs have no place in this base", count=count)
-        yield Progress("Drawing", text=told)
+    yield from (Progress("Drawing", text=line) for line in camera.artist.unused)
     for scene, prompt in zip(board.scenes, prompts(board, how, style), strict=True):
         made.append(camera.take(prompt, scene.seed, {"object": scene.thing, "setting": scene.setting}))
         path = save_picture(made[-1].picture, folder / f"{scene.number:02}.png")

@@ -114,3 +114,12 @@ def test_a_text_loras_folder_becomes_the_next_version_once(text_settings, tmp_pa
     )  # and a proof's folder
     assert proofpage.folder_of(path).is_dir() and not proofpage.folder_of(taken).exists()
     assert [step.text for step in advised.taken(path)] == [f"{taken} is the advised LoRA"]
+
+
+def test_one_that_was_damaged_since_is_not_taken(finished, image_settings, tmp_path):
+    path = finished(replace(LAST, step=6, gain=0.1))
+    kept = kept_file(image_settings(lora_dir=tmp_path / "loras", name="ink style"), path, 6)
+    kept.write_bytes(kept.read_bytes()[:-8])
+    with pytest.raises(Mistake, match="can't be read as a LoRA"):
+        advised.take(path)
+    assert len(list(path.parent.glob("*.safetensors"))) == 1

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from conftest import last  # type: ignore[import-not-found]
+from safetensors.torch import load_file, save_file
 
+from core import basemodels
+from core.families.keys import text_encoder_key, unet_key
 from core.jobs import Mistake
-from core.lora import formats
+from core.lora import adapter, formats
 from core.lora.earlier import refit
-from core.lora.layers import Lora
+from core.lora.layers import Lora, merged
 
 
 @pytest.mark.parametrize(("rank", "exact"), [(4, True), (9, True), (2, False)])
@@ -57,3 +60,87 @@ def test_what_does_not_fit_is_a_mistake(text_settings, image_settings, tmp_path)
     path = formats.write(tmp_path / "x.safetensors", {"lora_unet_other": layer}, {}, torch.float32)
     with pytest.raises(Mistake, match="none of its layers fits"):
         last(image_settings(continue_from=path))
+
+
+@pytest.fixture
+def pipeline(tiny_base):
+    return basemodels.load_pipeline(str(tiny_base))
+
+
+def random_file(path, pipeline, paths, rank=2, encoder=(), lengths=None):
+    """A LoRA on some of the UNet's layers, by sd-scripts' keys."""
+    torch.manual_seed(2)
+    layers = {}
+    for model, names in ((pipeline.unet, paths), (pipeline.text_encoder, encoder)):
+        for name in names:
+            weight = model.get_submodule(name).weight
+            down = 0.2 * torch.randn(rank, *weight.shape[1:])
+            up = 0.2 * torch.randn(len(weight), rank, *[1] * (weight.dim() - 2))
+            key = unet_key(name) if model is pipeline.unet else text_encoder_key(name)
+            layers[key] = Lora(down, up, 1.0, dora_scale=lengths and lengths(weight))
+    return formats.write(path, layers, {}, torch.float32)
+
+
+QUERY = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+KERNEL = "down_blocks.0.resnets.0.conv1"
+CLIP = "encoder.layers.0.self_attn.q_proj"
+
+
+def test_layers_that_have_no_place_are_told_with_the_setting_that_keeps_them(
+    pipeline, image_settings, tmp_path
+):
+    path = random_file(tmp_path / "x.safetensors", pipeline, (QUERY, KERNEL, "conv_in"), encoder=(CLIP,))
+    tensors = load_file(path) | {"bundle_emb.ink.clip_l": torch.ones(1, 16)}
+    save_file(tensors, path)
+    pipeline.text_encoder = None  # as after caching
+    told = adapter.add_loras(pipeline, image_settings(continue_from=path), torch.float32)
+    assert [str(line) for line in told] == [
+        "1 of 4 layers of x.safetensors go on; set target_modules to conv1, to_k, to_out.0, to_q, to_v to "
+        "keep 1 more.",
+        "1 layers of x.safetensors are the text encoders' and left out; train_text_encoder keeps them.",
+        "1 of 4 layers of x.safetensors have no place in this training and are left out.",
+        "x.safetensors also holds what this studio doesn't know and leaves out: 1 × bundle_emb…clip_l.",
+    ]
+    pipeline = basemodels.load_pipeline(image_settings().base_model)
+    chosen = image_settings(
+        continue_from=path, train_text_encoder=True, target_modules=("to_q", "conv1"), lora_rank=2
+    )
+    told = adapter.add_loras(pipeline, chosen, torch.float32)
+    assert [str(line)[:6] for line in told] == ["1 of 4", "x.safe"]
+
+
+@pytest.mark.parametrize("axis", ["rows", "columns"])
+@pytest.mark.parametrize("network", ["lora", "dora"])
+def test_lengths_are_kept_or_folded(pipeline, image_settings, tmp_path, axis, network):
+    def lengths(weight):
+        over = [at for at in range(weight.dim()) if at != (axis == "columns")]
+        found = torch.linalg.vector_norm(weight, dim=over, keepdim=True)
+        return found * torch.linspace(0.8, 1.3, found.numel()).view_as(found)
+
+    path = random_file(tmp_path / "x.safetensors", pipeline, (QUERY,), lengths=lengths)
+    weight = pipeline.unet.get_submodule(QUERY).weight.detach().clone()
+    wanted = merged(weight, formats.read(path).layers[unet_key(QUERY)])
+    chosen = image_settings(continue_from=path, network=network, target_modules=("attn1.to_q",), lora_rank=8)
+    assert adapter.add_loras(pipeline, chosen, torch.float32) == []
+    layer = adapter.layers(pipeline)[unet_key(QUERY)]
+    torch.testing.assert_close(merged(weight, layer), wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_what_a_smaller_rank_drops_is_told(pipeline, image_settings, tmp_path):
+    path = random_file(tmp_path / "x.safetensors", pipeline, (QUERY,), rank=4)
+    whole = formats.read(path).layers[unet_key(QUERY)].delta()
+    (told,) = adapter.add_loras(pipeline, image_settings(continue_from=path, lora_rank=1), torch.float32)
+    kept = torch.linalg.svdvals(whole).square()
+    assert str(told) == (
+        f"Rank 1 keeps {kept[0] / kept.sum():.1%} of what x.safetensors adds; a higher rank keeps more."
+    )
+
+
+def test_a_plain_lora_goes_on_as_a_dora(pipeline, image_settings, tmp_path):
+    path = random_file(tmp_path / "x.safetensors", pipeline, (KERNEL,))
+    weight = pipeline.unet.get_submodule(KERNEL).weight.detach().clone()
+    chosen = image_settings(continue_from=path, network="dora", target_modules=("conv1",))
+    adapter.add_loras(pipeline, chosen, torch.float32)
+    made = merged(weight, adapter.layers(pipeline)[unet_key(KERNEL)])
+    wanted = merged(weight, formats.read(path).layers[unet_key(KERNEL)])
+    torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-4)

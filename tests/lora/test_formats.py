@@ -68,7 +68,7 @@ def test_alpha_of_the_file_and_of_diffusers_metadata(tmp_path):
     diffusers = {f"unet.{MODULE}.lora_A.weight": down, f"unet.{MODULE}.lora_B.weight": up}
     save_file(diffusers, tmp_path / "b.safetensors", {"lora_adapter_metadata": said})
     for name in ("a", "b"):
-        layer = formats.read(tmp_path / f"{name}.safetensors").layers[KEY]
+        (layer,) = formats.read(tmp_path / f"{name}.safetensors").layers.values()
         assert layer.alpha == 1.0
         torch.testing.assert_close(layer.delta(), up @ down * 0.5)
 
@@ -136,4 +136,5 @@ def test_keys_without_a_place_are_told(pipeline, tmp_path):
         "lora_unet_elsewhere": Lora(down.clone(), up.clone(), 2.0),
     }
     formats.write(tmp_path / "x.safetensors", layers, {}, torch.float32)
-    assert formats.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)]) == ["lora_unet_elsewhere"]
+    (told,) = formats.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)])
+    assert str(told) == "1 of 2 layers of x.safetensors have no place in this base and are left out."

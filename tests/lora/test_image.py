@@ -221,7 +221,13 @@ def test_private_metadata_names_nothing(image_settings):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"target_modules": ("all",)}, {"target_modules": ("q_proj", "v_proj")}]
+    "changes",
+    [
+        {},
+        {"target_modules": ("all",)},
+        {"target_modules": ("q_proj", "v_proj")},
+        {"network": "dora", "target_modules": ("all",), "lora_alpha": 2},
+    ],
 )
 def test_the_file_draws_what_the_adapter_draws(recipe_of, image_settings, changes):
     chosen = image_settings(**changes)
@@ -240,7 +246,7 @@ def test_the_file_draws_what_the_adapter_draws(recipe_of, image_settings, change
 
 
 def test_a_dora_is_exported_with_its_lengths_and_learns_on(image_settings, recipe_of):
-    """export() itself compares the UNet's output with the file's; a next run starts from the same numbers."""
+    """A next run starts from the same numbers."""
     chosen = image_settings(network="dora", target_modules=("all",), epochs=2)
     path = last(chosen).result
     layers = formats.read(path).layers
@@ -252,6 +258,26 @@ def test_a_dora_is_exported_with_its_lengths_and_learns_on(image_settings, recip
     for key, layer in layers.items():
         torch.testing.assert_close(again[key].dora_scale.flatten(), layer.dora_scale.float().flatten())
         torch.testing.assert_close(again[key].delta(), layer.delta(), atol=1e-4, rtol=1e-2)
+
+
+def test_a_lora_kept_along_the_way_is_checked_and_a_wrong_one_goes(recipe_of, image_settings, monkeypatch):
+    chosen = image_settings(network="dora", max_steps=2)
+    recipe = recipe_of(chosen)
+    path = chosen.output_dir / "kept.safetensors"
+    list(loop.run(recipe, chosen, chosen.output_dir, {}, {1: path}))
+    assert formats.read(path).metadata["ss_steps"] == "1"
+    whole = formats.read
+
+    def longer(path):
+        held = whole(path)
+        layers = {key: replace(one, dora_scale=1.01 * one.dora_scale) for key, one in held.layers.items()}
+        return replace(held, layers=layers)
+
+    monkeypatch.setattr(formats, "read", longer)
+    recipe.keep(path, 2)
+    assert not path.exists()
+    with pytest.raises(RuntimeError, match="does not give the trained LoRA's output"):
+        recipe.export(path, 2, 0.0)
 
 
 def test_shuffled_tags_keep_the_first_and_are_all_encoded(recipe_of, image_settings):

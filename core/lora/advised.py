@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.jobs import Mistake, Progress
-from core.lora import origin, proofpage, report, text_report
+from core.lora import formats, origin, proofpage, report, text_report
 from core.lora.train import next_path
 from core.project import file_hash, lineage, read_lineage, replacing, write_lineage
 from core.settings import ImageTraining, TextTraining, Training
@@ -32,12 +32,15 @@ def offered(lora: Path) -> tuple[report.Figures | text_report.Figures, Path] | N
 def take(lora: Path) -> Path:
     """The advised LoRA as the next version beside `lora`, with its lineage; nothing is overwritten.
 
-    One that was taken before is given back as it is. Raises Mistake where the proof advises nothing else.
+    One that was taken before is given back as it is. Raises Mistake where the proof advises nothing else, and
+    where the kept file has been damaged since it was written and checked.
     """
     found, training = offered(lora), _training(lora)
     if found is None or training is None:
         raise Mistake("The proof of {name} advises no other LoRA than this one.", name=lora.stem)
     best, kept = found
+    if isinstance(training, ImageTraining):
+        formats.read(kept)
     for path in sorted(lora.parent.glob("lora_v*")):
         if _same(_weights(path), _weights(kept)):
             return path

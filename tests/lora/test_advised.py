@@ -74,3 +74,12 @@ def test_one_that_was_kept_and_is_gone_is_not_offered(finished):
     path = finished(replace(LAST, step=3, gain=0.1))
     assert advised.offered(path) is None
     assert advised.offered(path.with_name("unproved.safetensors")) is None
+
+
+def test_one_that_was_damaged_since_is_not_taken(finished, image_settings, tmp_path):
+    path = finished(replace(LAST, step=6, gain=0.1))
+    kept = kept_file(image_settings(lora_dir=tmp_path / "loras", name="ink style"), path, 6)
+    kept.write_bytes(kept.read_bytes()[:-8])
+    with pytest.raises(Mistake, match="can't be read as a LoRA"):
+        advised.take(path)
+    assert len(list(path.parent.glob("*.safetensors"))) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -176,6 +177,26 @@ def test_a_dora_is_exported_with_its_lengths_and_learns_on(image_settings, recip
     for key, layer in layers.items():
         torch.testing.assert_close(again[key].dora_scale.flatten(), layer.dora_scale.float().flatten())
         torch.testing.assert_close(again[key].delta(), layer.delta(), atol=1e-4, rtol=1e-2)
+
+
+def test_a_lora_kept_along_the_way_is_checked_and_a_wrong_one_goes(recipe_of, image_settings, monkeypatch):
+    chosen = image_settings(network="dora", max_steps=2)
+    recipe = recipe_of(chosen)
+    path = chosen.output_dir / "kept.safetensors"
+    list(loop.run(recipe, chosen, chosen.output_dir, {}, {1: path}))
+    assert formats.read(path).metadata["ss_steps"] == "1"
+    whole = formats.read
+
+    def longer(path):
+        held = whole(path)
+        layers = {key: replace(one, dora_scale=1.01 * one.dora_scale) for key, one in held.layers.items()}
+        return replace(held, layers=layers)
+
+    monkeypatch.setattr(formats, "read", longer)
+    recipe.keep(path, 2)
+    assert not path.exists()
+    with pytest.raises(RuntimeError, match="does not give the trained LoRA's output"):
+        recipe.export(path, 2, 0.0)
 
 
 def test_shuffled_tags_keep_the_first_and_are_all_encoded(recipe_of, image_settings):

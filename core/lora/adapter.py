@@ -15,7 +15,7 @@ from core import families
 from core.jobs import Mistake, Sentence
 from core.lora import formats, networks
 from core.lora.earlier import put
-from core.lora.layers import Layer, merged
+from core.lora.layers import Layer, Lora, merged
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def _continue(pipeline: Any, settings: ImageTraining, path: Path) -> list[Senten
                 rank=settings.lora_rank,
             )
         taken.add(key)
-        if layer.dora_scale is not None or layer.rank > settings.lora_rank:
+        plain = isinstance(layer, Lora) and layer.dora_scale is None and layer.rank <= settings.lora_rank
+        if not plain:
             wanted, made = (merged(base.weight, one).detach() for one in (layer, networks.read(module)))
             added += float((wanted - base.weight).square().sum())
             lost += float((wanted - made).square().sum())

@@ -85,7 +85,7 @@ def random_folder(chosen, path, seed):
 
 def test_a_text_loras_folder_becomes_the_next_version_once(text_settings, tmp_path):
     chosen = text_settings(lora_dir=tmp_path / "loras", name="声音 1.5", epochs=3)
-    path = random_folder(chosen, next_path(chosen), 0)
+    path = random_folder(chosen, next_path(chosen, 3), 0)
     kept = random_folder(chosen, kept_file(chosen, path, 6), 1)
     made = {"steps": 9, "settings": chosen.model_dump(mode="json"), "advice": ["x"], "facts": {"samples": 9}}
     write_lineage(path, made)

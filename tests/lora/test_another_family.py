@@ -83,9 +83,9 @@ def recipe(monkeypatch, image_settings, tmp_path):
     ]
     facts = {
         "pictures": 2, "held_out": 0, "regularisation": 0, "samples": 2, "sizes": ["32x32"],
-        "square": (32, 32), "buckets": [2], "folders": {"ink": [1, 2]}, "precision": "fp32", "folder": "ink",
-        "base_hash": "", "base_legacy_hash": "", "base_names": FLOW.names(pipeline),
-        "prediction_type": "", "tags": {"ink": 2},
+        "square": (32, 32), "buckets": [2], "folders": {"ink": [1, 2]}, "precision": "fp32",
+        "folder": "ink", "base_hash": "", "base_legacy_hash": "",
+        "base_names": FLOW.names(pipeline), "prediction_type": "", "tags": {"ink": 2},
     }  # fmt: skip
     return ImageRecipe(
         settings=chosen, pipeline=pipeline, family=FLOW, schedule=None, pictures=pictures, numbers=[0, 1],

@@ -1,8 +1,8 @@
 """The command line: parses it, builds settings from it, runs the job, prints the result's path last.
 
-The options of `label`, `texts`, `prove`, `merge` and `compose` are made from the settings' fields, so that a
-field added there is an option here. The window is not known here; studio.py passes the function that opens
-it.
+The options of `label`, `texts`, `prove`, `merge`, `write` and `compose` are made from the settings' fields,
+so that a field added there is an option here. The window is not known here; studio.py passes the function
+that opens it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from core import settings, terminal
-from core.project import Home
+from core.jobs import Job
+from core.project import Home, unused
 from core.settings import (
     ROOT,
     ComposeSettings,
@@ -30,6 +31,7 @@ from core.settings import (
     Proving,
     TextProofSettings,
     TextsSettings,
+    WriteSettings,
 )
 
 Command = Callable[[argparse.Namespace], int]
@@ -88,6 +90,14 @@ def parser(window: Command) -> argparse.ArgumentParser:
     merge = add("merge", run_merge, "write a text LoRA and its base as one full model")
     merge.add_argument("lora", metavar="DIR", help="the text LoRA: a PEFT folder")
     add_fields(merge, MergeSettings, leave_out={"lora"})
+    write = add("write", run_write, "write the script of a video: its scenes, and what is said in each")
+    add_fields(write, WriteSettings)
+    write.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="storyboard to write, YAML; default: none, it is only shown",
+    )
     compose = add("compose", run_compose, "make one video")
     add_fields(compose, ComposeSettings)
     add("doctor", run_doctor, "machine, versions, models, and what is missing")
@@ -118,7 +128,8 @@ def add_fields(
 
 def metavar(annotation: Any) -> str:
     """What stands for a value in the help: FILE, N, NUMBER or TEXT."""
-    kinds = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    several = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is tuple
+    kinds = typing.get_args(annotation) if several else (annotation,)
     return {Path: "FILE", int: "N", float: "NUMBER"}.get(kinds[0], "TEXT")
 
 
@@ -204,6 +215,21 @@ def run_merge(options: argparse.Namespace) -> int:
     from core.lora.merge import merge
 
     return promised(terminal.show(merge(from_options(MergeSettings, options))))
+
+
+def run_write(options: argparse.Namespace) -> int:
+    """`write`: the script of a video, a line a scene, and its storyboard where `--output` names it."""
+    from core.video import storyboard
+    from core.video.write import write
+
+    boards: list[storyboard.Storyboard] = []
+
+    def job() -> Job:
+        boards.append((yield from write(from_options(WriteSettings, options))))
+
+    terminal.show(job())
+    print("\n".join(scene.narration for scene in boards[0].scenes))
+    return promised(storyboard.save(boards[0], unused(options.output))) if options.output else 0
 
 
 def run_compose(options: argparse.Namespace) -> int:

@@ -42,7 +42,7 @@ def demo(home: Home, topic: str, seed: int) -> Iterator[Progress]:
                 topic=topic,
                 style="ink-wash",
                 lora=(str(image_lora),),
-                text_lora=text_lora,
+                text_lora=(text_lora,),
                 output=project.new_video(topic) / "video.mp4",
                 seed=seed,
             )

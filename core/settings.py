@@ -346,25 +346,52 @@ class Style(Settings):
     music_volume: float = Field(0.25, ge=0, le=1, description="music's loudness against the voice's, 0 to 1")
 
 
-class ComposeSettings(Settings):
-    """Makes one video from a topic."""
+class WriteSettings(Settings):
+    """Writes the script of a video: its scenes, and what is said in each."""
 
     topic: str = Field(description="what the video is about, in a few words")
     style: str = Field("ink-wash", description="one-click style: a name under presets/styles, or a YAML file")
-    lora: tuple[str, ...] = Field(
-        (), description="image LoRAs, each FILE or FILE:weight; default: the style's"
+    text_lora: tuple[Path, ...] = Field(
+        (),
+        description="text LoRAs, PEFT folders that speak the scenes in turn, in their own tone, not the "
+        "style's; default: the base alone",
     )
-    text_lora: Path | None = Field(None, description="text LoRA: a PEFT folder; default: the base alone")
+    text_base: str = Field("embedded", description="language model: embedded, a folder or a hub id")
     image_base: str = Field(
         "embedded", description="image base model: embedded, a file, a folder or a hub id"
     )
+    scenes: int = Field(6, ge=1, le=20, description="number of scenes")
+    seconds: float = Field(30, ge=3, le=180, description="length aimed at, in seconds")
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of frames and narration")
+    voice: str = Field(
+        "hibari", pattern="^(hibari|none)$", description="who speaks: hibari, or none for silence"
+    )
+
+    @field_validator("text_lora", mode="before")
+    @classmethod
+    def _one_or_more(cls, given: object) -> object:
+        """One text LoRA may stand alone."""
+        return (given,) if isinstance(given, str | Path) else given or ()
+
+    @model_validator(mode="after")
+    def _topic_fits(self) -> WriteSettings:
+        if not self.topic.strip():
+            raise ValueError("the topic is empty; write what the video is about in a few words")
+        if len(self.topic) > 300:
+            raise ValueError(f"the topic has {len(self.topic)} characters; put it in 300 at most")
+        return self
+
+
+class ComposeSettings(WriteSettings):
+    """Makes one video from a topic."""
+
+    lora: tuple[str, ...] = Field(
+        (), description="image LoRAs, each FILE or FILE:weight; default: the style's"
+    )
     prediction: Prediction = Field("auto", description=PREDICTION)
-    text_base: str = Field("embedded", description="language model: embedded, a folder or a hub id")
     output: Path = Field(
         Path("output/video.mp4"), description="the mp4 to write; srt and cover stand beside it"
     )
-    scenes: int = Field(6, ge=1, le=20, description="number of scenes")
-    seconds: float = Field(30, ge=3, le=180, description="length aimed at, in seconds")
     width: int = Field(1080, ge=64, le=2160, multiple_of=2, description="width of the video in pixels")
     height: int = Field(1920, ge=64, le=3840, multiple_of=2, description="height of the video in pixels")
     fps: int = Field(30, ge=5, le=60, description="frames per second")
@@ -375,21 +402,9 @@ class ComposeSettings(Settings):
     takes: int = Field(
         0, ge=0, le=8, description="drawings of each frame, the truest of which is kept; 0: the base's own"
     )
-    seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of frames and narration")
-    voice: str = Field(
-        "hibari", pattern="^(hibari|none)$", description="who speaks: hibari, or none for silence"
-    )
     captions: bool = Field(True, description="draw the captions into the picture")
     music: bool = Field(True, description="play the style's music under the voice")
     ai_label: bool = Field(False, description="show that the video is AI-generated for its first seconds")
-
-    @model_validator(mode="after")
-    def _topic_fits(self) -> ComposeSettings:
-        if not self.topic.strip():
-            raise ValueError("the topic is empty; write what the video is about in a few words")
-        if len(self.topic) > 300:
-            raise ValueError(f"the topic has {len(self.topic)} characters; put it in 300 at most")
-        return self
 
 
 TrainingT = TypeVar("TrainingT", bound=Training)

@@ -40,7 +40,15 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
             )
             with gr.Row(elem_classes="st-pair"):
                 image = gr.Dropdown([], label=static("Image LoRA"), elem_id="use-image", min_width=140)
-                text = gr.Dropdown([], label=static("Text LoRA"), elem_id="use-text", min_width=140)
+                text = gr.Dropdown(
+                    [],
+                    label=static("Text LoRA"),
+                    info=static(
+                        "It speaks in its own tone; a style's tone and ending are for the plain model."
+                    ),
+                    elem_id="use-text",
+                    min_width=140,
+                )
             seconds = field(ComposeSettings, "seconds", label=static("Length"))
             start = gr.Button(static("Make video"), variant="primary", size="lg", elem_id="start-compose")
             with gr.Accordion(
@@ -93,7 +101,8 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         mine = studio.open(project)
         width, height = videos.SIZES[size]
         loras = (f"{image}:{weight:g}",) if image else ()
-        asked = {"topic": topic, "lora": loras, "text_lora": text or None, "width": width, "height": height}
+        voices = (text,) if text else ()
+        asked = {"topic": topic, "lora": loras, "text_lora": voices, "width": width, "height": height}
         settings = make(ComposeSettings, values | asked, page.say("Compose"))
         output = mine.new_video(topic) / "video.mp4"
         work.submit(studio, "compose", settings.topic, settings.model_copy(update={"output": output}))

@@ -30,6 +30,7 @@ class Task:
 
     system: str
     request: str
+    tone: str = "Tone: {tone}."
 
 
 # A LoRA learns these very words with its texts and is asked in them: to change one is to lose its voice.
@@ -50,15 +51,18 @@ class TextSample:
     source: str = ""
 
 
-def messages(topic: str, tone: str = "", task: str = NARRATION) -> list[dict[str, str]]:
+def messages(topic: str, tone: str = "", task: str | Task = NARRATION) -> list[dict[str, str]]:
     """The chat up to the model's turn, the same in training and in writing; `tone` is the style's wish.
 
-    `task` is one of TASKS. Short on purpose: every sample and every scene pays for these tokens.
+    `task` is a name in TASKS, or one in other words for a base that learnt none of these. Short on purpose:
+    every sample and every scene pays for these tokens.
     """
-    asked = TASKS[task]
-    system = f"{asked.system} Tone: {tone.strip().rstrip('.')}." if tone.strip() else asked.system
+    asked = TASKS[task] if isinstance(task, str) else task
+    wish = asked.tone.format(tone=tone.strip().rstrip(".")) if tone.strip() else ""
+    system = f"{asked.system} {wish}".strip()
+    bare = asked.request.endswith((".", "。"))
     plain = topic.strip()
-    request = asked.request.format(topic=plain.rstrip(".!?。！？") if asked.request.endswith(".") else plain)
+    request = asked.request.format(topic=plain.rstrip(".!?。！？") if bare else plain)
     return [{"role": "system", "content": system}, {"role": "user", "content": request}]
 
 

@@ -18,6 +18,8 @@ import numpy as np
 
 from core import basemodels, device
 from core.jobs import Mistake
+from core.texts import speech
+from core.texts.overlap import dense
 from core.texts.template import render, turn_end
 
 if TYPE_CHECKING:
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
 Messages = Sequence[dict[str, str]]
 
 TOP_K = 60
+CHATS_AT_ONCE = 8  # each with its rows: some 300 of them keep 1 GB of keys and values in a small model
 ROWS_AT_ONCE = 64  # of a few tokens each: their logits take some 100 MB
 OPENING_TOKENS, OPENING_HEAT = 2, 1.6  # the first tokens are drawn hotter: openings vary, the rest stays sane
-TOKENS_A_WORD = 1.6  # English in SmolLM2's tokens, punctuation included, with room to spare
-SENTENCE = re.compile(r"[^.!?…]*[.!?…]+[\"'”’)]*(?=\s|$)")
+TOKENS_A_WORD = 1.6  # English in SmolLM2's tokens, punctuation included, with room to spare; others: measured
+SENTENCE = re.compile(r"[^.!?…。！？]*(?:[。！？]+[\"'”’」』）)]*|[.!?…]+[\"'”’)]*(?=\s|$))")
 ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|[A-Z])\.$")
 
 
@@ -119,15 +122,18 @@ class Writer:
         temperature: float = 0.7,
         top_p: float = 0.92,
     ) -> list[list[str]]:
-        """`count` answers to each chat, all drawn in one batch, each cut to whole sentences.
+        """`count` answers to each chat, drawn `CHATS_AT_ONCE` together, each cut to whole sentences.
 
         max_words: an answer ends with the last sentence that ends within so many words (longer only where its
         first sentence is). temperature 0 takes the likeliest token. The same seed, chats and
         count give the same texts; nothing is drawn from a global random state.
         """
-        limit = int(max_words * TOKENS_A_WORD) + 4
+        limit = self.tokens_for(max_words, chats)
         prompts = [self.prompt(chat) for chat in chats]
-        rows = self.sample(prompts, count, seed, limit, temperature, top_p)
+        rows: list[list[int]] = []
+        for at in range(0, len(prompts), CHATS_AT_ONCE):
+            some = prompts[at : at + CHATS_AT_ONCE]
+            rows += self.sample(some, count, seed, limit, temperature, top_p, first_row=at * count)
         texts = [
             whole_sentences(self.tokenizer.decode(row, skip_special_tokens=True), max_words) for row in rows
         ]
@@ -141,11 +147,12 @@ class Writer:
         limit: int,
         temperature: float,
         top_p: float,
+        first_row: int = 0,
     ) -> list[list[int]]:
         """New token ids of `count` rows a prompt, at most `limit` each, without the end token.
 
-        Each row draws from its own generator, seeded by (seed, row). The prompts run once each; their keys
-        and values are then repeated for the rows.
+        Each row draws from its own generator, seeded by (seed, first_row + row). The prompts run once each;
+        their keys and values are then repeated for the rows.
         """
         import torch
         from transformers import DynamicCache
@@ -166,7 +173,7 @@ class Writer:
             logits = out.logits[:, -1].repeat_interleave(count, 0)
             mask = mask.repeat_interleave(count, 0)
             position = positions[:, -1:].repeat_interleave(count, 0)
-            draws = [np.random.default_rng((seed, row)) for row in range(len(prompts) * count)]
+            draws = [np.random.default_rng((seed, first_row + row)) for row in range(len(prompts) * count)]
             ends = self._ends()
             rows: list[list[int]] = [[] for _ in draws]
             alive = list(range(len(rows)))
@@ -261,6 +268,12 @@ class Writer:
         logs = torch.log_softmax(logits.float(), -1).gather(-1, rows[..., None])[..., 0]
         return [float(row[: len(tail)].sum()) for row, tail in zip(logs, tails, strict=True)]
 
+    def tokens_for(self, words: int, chats: Sequence[Messages]) -> int:
+        """Tokens that an answer of so many words takes, with room to spare, in the language of `chats`."""
+        asked = [chat[-1]["content"] for chat in chats]
+        measured = [1.2 * len(self._plain(text)) / max(1.0, speech.words(text)) for text in asked]
+        return int(words * max(TOKENS_A_WORD, *measured)) + 4
+
     def _plain(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)
 
@@ -321,14 +334,16 @@ def sentences(text: str) -> list[str]:
 def whole_sentences(text: str, max_words: int) -> str:
     """A model's raw answer as one line of whole sentences within `max_words`; empty where it has none.
 
-    The first sentence is kept however long it is.
+    Words are counted as `core.texts.speech.words` does. The first sentence is kept however long it is.
     """
-    line = " ".join(text.replace("’", "'").replace("“", '"').replace("”", '"').split())
+    line = speech.one_line(text)
+    if not dense([line]):
+        line = line.replace("’", "'").replace("“", '"').replace("”", '"')
     kept: list[str] = []
-    words = 0
+    words = 0.0
     for sentence in sentences(line):
-        words += len(sentence.split())
+        words += speech.words(sentence)
         if kept and words > max_words:
             break
         kept.append(sentence)
-    return " ".join(kept)
+    return speech.joined(kept)

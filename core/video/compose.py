@@ -16,18 +16,17 @@ import numpy as np
 from PIL import Image
 
 from core import basemodels, device
-from core.jobs import Clock, Mistake, Progress
+from core.jobs import Clock, Progress
 from core.lora import formats
 from core.lora.artist import Sampling, sampling
 from core.project import file_hash, lineage, replacing, unused, write_atomic
-from core.settings import ROOT, ComposeSettings, Style, load_style, read_yaml
+from core.settings import ROOT, ComposeSettings, Style, load_style
 from core.video import check, cover, frames, motion, music, script, sound, storyboard, voice
 from core.video.captions import Captions, Look, Phrase, phrases, shifted, srt
 from core.video.render import Film, aigc, render, shots_for
 from core.video.storyboard import Storyboard
+from core.video.write import LEAD, TAIL, write
 
-LEAD = 0.35  # seconds of picture before each scene's voice, after its cross-fade's middle
-TAIL = 0.9  # seconds of picture after the last word's pause
 MOST_STRETCH = 0.9  # seconds by which a pause may grow to reach the length asked for
 LEAST_SECONDS = 3.0  # what the platforms take
 LABEL = "AI生成 · AI-generated"
@@ -96,7 +95,7 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
         settings.prediction,
     )
     places, notes = Places(unused(settings.output)), Notes()
-    board = yield from write_script(settings, style)
+    board = yield from write(settings)
     storyboard.save(board, places.beside("storyboard.yaml"))
     notes.done("script")
     speeches = yield from speak(board, settings, style)
@@ -132,66 +131,6 @@ def chosen_loras(settings: ComposeSettings, style: Style) -> list[tuple[Path, fl
     if settings.lora or not style.lora or settings.image_base != basemodels.EMBEDDED:
         return frames.parse_loras(settings.lora)
     return frames.parse_loras([f"{LORAS / style.lora}:{style.lora_weight}"])
-
-
-def write_script(settings: ComposeSettings, style: Style) -> Generator[Progress, None, Storyboard]:
-    """Plans the scenes and writes what is said in each; the language model is gone when it returns."""
-    from core.texts.writer import Writer
-
-    yield Progress("Loading the language model")
-    writer = Writer(settings.text_base)
-    try:
-        yield Progress("Planning the scenes")
-        vocabulary = basemodels.vocabulary(settings.image_base)
-        known = vocabulary.get("object") or storyboard.things()
-        fits = script.relevance(writer, settings.topic, known)
-        board = storyboard.plan(
-            settings.topic,
-            settings.scenes,
-            settings.seed,
-            vocabulary,
-            style=style.name,
-            mood=style.look,
-            seconds=speech_seconds(settings, style),
-            relevance=fits,
-        )
-        board = yield from script.narrate(
-            board,
-            writer,
-            lora=settings.text_lora,
-            tone=style.tone,
-            ending=style.ending,
-            known=training_lines(settings.text_lora),
-            speed=style.voice_speed,
-        )
-    finally:
-        del writer
-        device.free()
-    for scene in board.scenes:
-        yield Progress("Writing the script", scene.number, len(board.scenes), text=scene.narration)
-    return board
-
-
-def speech_seconds(settings: ComposeSettings, style: Style) -> float:
-    """How long the speech of one scene may take for the film to have the length asked for."""
-    silence = settings.scenes * (LEAD + style.pause) + TAIL
-    return max(1.5, (settings.seconds - silence) / settings.scenes)
-
-
-def training_lines(text_lora: Path | None) -> tuple[str, ...]:
-    """The lines a text LoRA was trained on, where its lineage names them and they are still there."""
-    note = text_lora / "lineage.yaml" if text_lora else None
-    if note is None or not note.is_file():
-        return ()
-    source = read_yaml(note).get("settings", {}).get("train_data_path")
-    if not source or not Path(source).exists():
-        return ()
-    from core.texts.importing import read_texts
-
-    try:
-        return tuple(sample.reply for sample in read_texts(Path(source)).samples)
-    except Mistake:  # texts that were emptied since then: nothing left to be copied
-        return ()
 
 
 def speak(
@@ -324,7 +263,6 @@ def write_report(
     notes: Notes,
 ) -> Path:
     """report.json: all it takes to make the video again, and what was measured."""
-    adapter = settings.text_lora / "adapter_model.safetensors" if settings.text_lora else None
     values = lineage(
         video=places.video.name,
         settings=settings.model_dump(mode="json"),
@@ -339,9 +277,10 @@ def write_report(
                 {"file": path.name, "weight": weight, "sha256": file_hash(path)} for path, weight in how.loras
             ]
         },
-        text_lora={"folder": settings.text_lora.name, "sha256": file_hash(adapter)}
-        if settings.text_lora and adapter
-        else None,
+        text_loras=[
+            {"folder": path.name, "sha256": file_hash(path / "adapter_model.safetensors")}
+            for path in settings.text_lora
+        ],
         seconds=round(film.seconds, 3),
         loudness_lufs=measured[0] if measured else None,
         true_peak_dbtp=measured[1] if measured else None,

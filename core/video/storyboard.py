@@ -1,8 +1,10 @@
 """A topic becomes a storyboard: scenes that together tell the topic, each with what is seen and what is said.
 
-Plans with the words of assets/vocabulary.yaml: things, where they are seen, times of day, weather. A picture
-base with a small vocabulary limits them; how much each thing belongs to a topic may be told from outside
-(core.video.script asks the language model). Knows nothing about models, pictures or sound.
+Plans with the words of assets/vocabulary.yaml: things, where they are seen, times of day, weather. A topic in
+Chinese is read, and its scenes are told of, in those of assets/vocabulary-zh.yaml; what frames are drawn from
+stays English, which every picture base understands. A picture base with a small vocabulary limits the words;
+how much each thing belongs to a topic may be told from outside (core.video.script asks the language model).
+Knows nothing about models, pictures or sound.
 """
 
 from __future__ import annotations
@@ -20,9 +22,15 @@ import yaml
 from core.jobs import Mistake
 from core.project import write_atomic
 from core.settings import ROOT, read_yaml
+from core.texts.speech import DENSE
+from core.video.language import CHINESE, language_of
 
 VOCABULARY = ROOT / "assets" / "vocabulary.yaml"
-OWNED = r"\b(?:our|my|your|this|the new|a new)\s(?:[\w'-]+\s){0,3}?[\w'-]+$"
+VOCABULARY_ZH = ROOT / "assets" / "vocabulary-zh.yaml"
+OWNED = (
+    r"\b(?:our|my|your|this|the new|a new)\s(?:[\w'-]+\s){0,3}?[\w'-]+$"
+    r"|(?:我们|我家|我|本店|小店|咱们)的?[\u4e00-\u9fff]{1,8}$"
+)
 MENTIONED, COMPANION, UNASKED, FITTING_SHOT, LUCK = 4.0, 2.0, -5.0, 0.8, 0.6
 IN_PLACE, NEAR_PLACE, OUT_OF_PLACE = 1.2, 0.5, -4.0
 
@@ -31,7 +39,8 @@ IN_PLACE, NEAR_PLACE, OUT_OF_PLACE = 1.2, 0.5, -4.0
 class Scene:
     """One scene: `thing` in `setting` is what `prompt` draws; `narration` is said about `subject`.
 
-    number counts from 1; seconds is the speech's length, aimed at before there is any; seed draws the frame.
+    number counts from 1; seconds is the speech's length, aimed at before there is any; seed draws the frame;
+    text_lora is the folder of the text LoRA that says it, none: the base alone.
     """
 
     number: int
@@ -42,6 +51,7 @@ class Scene:
     narration: str = ""
     seconds: float = 0.0
     seed: int = 0
+    text_lora: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +127,16 @@ def _words() -> dict[str, Any]:
 
 
 @functools.cache
+def _words_zh() -> dict[str, Any]:
+    return read_yaml(VOCABULARY_ZH)
+
+
+def chinese_names(thing: str) -> tuple[str, ...]:
+    """What a thing is called in Chinese, the name first; none for one that isn't known."""
+    return tuple(_words_zh()["things"].get(thing, ()))
+
+
+@functools.cache
 def _goods() -> frozenset[str]:
     """Things that are never scenery."""
     return frozenset(name for line in _words()["goods"] for name in line)
@@ -164,6 +184,7 @@ def plan(
     facts = read_topic(topic, known)
     times, weather = _times(facts, read_topic(mood, known), count)
     worth = {name: (relevance or {}).get(name, 0.0) for name in known}
+    told = subject_zh if language_of(topic) is CHINESE else subject
     main = _main_settings(facts, known, worth)
     near = frozenset(place for setting in main for place in _words()["settings"][setting]["near"]) - set(main)
     draft = _Plan(facts, main, near)
@@ -186,7 +207,7 @@ def plan(
                 number=slot + 1,
                 thing=name,
                 setting=setting,
-                subject=subject(thing, setting, time, outdoors, called),
+                subject=told(thing, setting, time, outdoors, called),
                 prompt=prompt(thing, setting, time, outdoors),
                 seconds=seconds,
                 seed=random.Random(f"{seed} {slot}").randrange(2**32),
@@ -211,8 +232,22 @@ def subject(thing: Thing, setting: str, time: str = "", weather: str = "", calle
     return ", ".join(filter(None, (f"{called or thing.phrase} {_place(thing, setting)}", when, how)))
 
 
-def _place(thing: Thing, setting: str) -> str:
-    phrases = _words()["settings"][setting]["phrases"]
+def subject_zh(thing: Thing, setting: str, time: str = "", weather: str = "", called: str = "") -> str:
+    """The same in Chinese: `河上的小船，早晨，雾中`."""
+    words, zh = _words(), _words_zh()
+    when = zh["times"][time]["words"][0] if time and setting not in words["timeless"] else ""
+    how = (
+        ""
+        if setting in words["sheltered"] or weather in ("", "clear")
+        else zh["weathers"][weather]["words"][0]
+    )
+    place = _place(thing, setting, zh)
+    seen = f"{called}，在{place}" if called else f"{place}的{chinese_names(thing.name)[0]}"
+    return "，".join(filter(None, (seen, when, how)))
+
+
+def _place(thing: Thing, setting: str, words: Mapping[str, Any] | None = None) -> str:
+    phrases = (words or _words())["settings"][setting]["phrases"]
     stands = "at" if setting in thing.close else thing.stands
     return phrases.get(stands, phrases["at"])
 
@@ -233,8 +268,8 @@ def _known(vocabulary: Mapping[str, Sequence[str]] | None) -> dict[str, Thing]:
 def read_topic(topic: str, known: Mapping[str, Thing] | None = None) -> Facts:
     """The things, settings, times and weathers that a topic's words name, by `known` things."""
     known = things() if known is None else known
-    words = _words()
-    names = {name: [name, *words["words"].get(name, ())] for name in known}
+    words, zh = _words(), _words_zh()
+    names = {name: [name, *words["words"].get(name, ()), *chinese_names(name)] for name in known}
     spans = _mentions(topic, names)
     found = tuple(dict.fromkeys(name for name, _ in spans))
     hero = next((name for name in found if known[name].stands != "over" or known[name].shot != "wide"), "")
@@ -247,21 +282,24 @@ def read_topic(topic: str, known: Mapping[str, Thing] | None = None) -> Facts:
         called = owned.group().lower() if owned else ""
 
     def named(kind: str) -> tuple[str, ...]:
-        return tuple(
-            dict.fromkeys(n for n, _ in _mentions(topic, {k: v["words"] for k, v in words[kind].items()}))
-        )
+        said = {name: [*values["words"], *zh[kind][name]["words"]] for name, values in words[kind].items()}
+        return tuple(dict.fromkeys(name for name, _ in _mentions(topic, said)))
 
     return Facts(found, named("settings"), named("times"), named("weathers"), hero, called)
 
 
 def _mentions(topic: str, names: Mapping[str, Sequence[str]]) -> list[tuple[str, tuple[int, int]]]:
-    """(name, span) of every mention in order; of overlapping ones the longest counts. Plurals count."""
+    """(name, span) of every mention in order; of overlapping ones the longest counts. Plurals count.
+
+    Chinese words are found anywhere, as nothing parts them.
+    """
     text = topic.lower()
     found: list[tuple[str, tuple[int, int]]] = []
     taken: list[tuple[int, int]] = []
     pairs = sorted(((word, name) for name, said in names.items() for word in said), key=lambda p: -len(p[0]))
     for word, name in pairs:
-        for match in re.finditer(rf"(?<!\w){re.escape(word)}(?:e?s|'s|s')?(?!\w)", text):
+        whole = rf"(?<!\w){re.escape(word)}(?:e?s|'s|s')?(?!\w)"
+        for match in re.finditer(re.escape(word) if DENSE.search(word) else whole, text):
             span = match.span()
             if any(span != other and span[0] < other[1] and other[0] < span[1] for other in taken):
                 continue

@@ -18,7 +18,7 @@ import numpy as np
 
 from core.jobs import Mistake
 from core.project import replacing
-from core.texts.speech import CHARACTERS_PER_SECOND, WORDS_PER_SECOND
+from core.texts.speech import CHARACTERS_PER_SECOND, WORDS_PER_SECOND, spoken_seconds
 
 Samples = np.ndarray
 
@@ -82,15 +82,26 @@ def speak(
     return speech
 
 
+def seconds(text: str, voice: str = "hibari", speed: float = 1.0) -> float:
+    """How long `speak` takes to say a text, in seconds: exact for "none", for a voice an estimate."""
+    return read(text, speed)[1] if voice == "none" else spoken_seconds(text, speed)
+
+
 def silent(text: str, speed: float = 1.0) -> Speech:
     """Silence with word times, at a reader's pace: for a video without a voice."""
+    words, length = read(text, speed)
+    return Speech(text, np.zeros(round(length * RATE), np.float32), words)
+
+
+def read(text: str, speed: float = 1.0) -> tuple[tuple[Word, ...], float]:
+    """A text's words as a reader takes them, and the seconds until the pause after the last."""
     words: list[Word] = []
     now = EDGE
     for piece in split_words(text):
-        seconds = reading_seconds(piece) / speed
-        words.append(Word(piece, now, now + seconds))
-        now += seconds + (0.25 / speed if piece[-1] in ".,;:!?…。，；：！？、" else 0.0)
-    return Speech(text, np.zeros(round((now + EDGE) * RATE), np.float32), tuple(words))
+        taken = reading_seconds(piece) / speed
+        words.append(Word(piece, now, now + taken))
+        now += taken + (0.25 / speed if piece[-1] in ".,;:!?…。，；：！？、" else 0.0)
+    return tuple(words), now + EDGE
 
 
 def reading_seconds(text: str) -> float:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from core import commands, terminal
 from core.jobs import Mistake, Progress
-from core.settings import ComposeSettings, LabelSettings, TextsSettings
+from core.settings import ComposeSettings, LabelSettings, TextsSettings, WriteSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -48,7 +48,13 @@ def test_options_come_from_the_settings() -> None:
 
 
 def test_every_setting_of_label_and_compose_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command, cls in (("label", LabelSettings), ("texts", TextsSettings), ("compose", ComposeSettings)):
+    commands_of = {
+        "label": LabelSettings,
+        "texts": TextsSettings,
+        "write": WriteSettings,
+        "compose": ComposeSettings,
+    }
+    for command, cls in commands_of.items():
         with pytest.raises(SystemExit):
             commands.parser(lambda _: 0).parse_args([command, "--help"])
         shown = capsys.readouterr().out
@@ -73,6 +79,7 @@ def test_alone_it_opens_the_window() -> None:
         (["compose", "--topic", ""], "topic is empty"),
         (["compose", "--topic", "x" * 5000], "5000 characters"),
         (["compose", "--topic", "宁静的水乡早晨"], "Chinese"),
+        (["write", "--topic", "宁静的水乡早晨"], "Chinese"),
         (["compose", "--topic", "rain", "--style", "oil"], "ink-wash"),
         (["compose", "--topic", "rain", "--scenes", "0"], "greater than or equal to 1"),
     ],

@@ -193,3 +193,20 @@ def test_whole_sentences_cut_at_the_word_limit() -> None:
     assert whole_sentences(text, 9) == "The boat leaves early. Nobody waves at it."
     assert whole_sentences(text, 2) == "The boat leaves early."
     assert whole_sentences("no end in sight", 9) == ""
+    assert (
+        whole_sentences("The boat leaves “early”. Nobody’s up.", 9)
+        == 'The boat leaves "early". Nobody\'s up.'
+    )
+
+
+def test_chinese_sentences_end_at_their_own_marks() -> None:
+    text = "清晨，小镇醒来。“这么早？”老人问！水还在流……没有人答"
+    assert sentences(text) == ["清晨，小镇醒来。", "“这么早？”", "老人问！"]
+    assert whole_sentences(f" {text}\n", 40) == "清晨，小镇醒来。“这么早？”老人问！"
+    assert whole_sentences(text, 5) == "清晨，小镇醒来。", "a character counts 0.6 words"
+    assert sentences("长3.5公里。走完了。") == ["长3.5公里。", "走完了。"]
+
+
+def test_room_for_an_answer_is_measured_in_the_language_of_the_request(writer: Writer) -> None:
+    chinese = [{"role": "user", "content": "河边的小船，早晨"}]
+    assert writer.tokens_for(10, [chinese]) > 1.5 * writer.tokens_for(10, [RIVER]) > 30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import pytest
 from PIL import Image
 
 from core.jobs import Mistake, Progress
-from core.settings import ROOT, ComposeSettings
+from core.settings import ComposeSettings
 from core.video import check, storyboard
-from core.video.compose import Places, compose, timeline, training_lines
+from core.video.compose import Places, compose, timeline
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +128,3 @@ def test_a_timeline_has_no_overlaps_and_the_length_asked_for() -> None:
     ):
         assert start < spoken
         assert spoken + seconds < following
-
-
-def test_lines_a_lora_was_trained_on_are_found_in_a_file_and_in_a_folder(tmp_path: Path) -> None:
-    texts = tmp_path / "texts"
-    shutil.copytree(ROOT / "assets" / "sample" / "texts", texts)
-    for source in (texts, texts / "narration.jsonl"):
-        (tmp_path / "lineage.yaml").write_text(f"settings: {{train_data_path: '{source}'}}", encoding="utf-8")
-        assert len(training_lines(tmp_path)) > 100
-    shutil.rmtree(texts)
-    assert training_lines(tmp_path) == () and training_lines(None) == ()

@@ -46,6 +46,31 @@ def test_word_list_names_only_things_that_exist() -> None:
     assert all(set(values["near"]) <= places for values in words["settings"].values())
 
 
+def test_every_word_has_its_chinese() -> None:
+    words, chinese = (
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in (storyboard.VOCABULARY, storyboard.VOCABULARY_ZH)
+    )
+    assert set(chinese["things"]) == set(things()) and all(chinese["things"].values())
+    for kind in ("settings", "times", "weathers"):
+        assert set(chinese[kind]) == set(words[kind])
+    for name, values in words["settings"].items():
+        assert set(chinese["settings"][name]["phrases"]) == set(values["phrases"])
+
+
+def test_a_chinese_topic_is_read_and_told_of_in_chinese_and_drawn_from_english() -> None:
+    facts = read_topic("雨后霓虹城市的夜")
+    assert (facts.settings, facts.times, facts.weathers) == (("city",), ("night",), ("rain",))
+    facts = read_topic("我们的新茶杯")
+    assert (facts.hero, facts.called) == ("cup of tea", "我们的新茶杯")
+    assert read_topic("三杯热茶和一把雨伞").things == ("cup of tea", "umbrella")
+    board = plan("江南小镇的早晨", 6, 1, SMALL)
+    assert {scene.setting for scene in board.scenes} <= {"town", "river", "street", "room", "table"}
+    assert all(scene.subject.endswith("，早晨") and scene.prompt.isascii() for scene in board.scenes)
+    board = plan("我们的新茶杯", 3, 1, SMALL)
+    assert board.scenes[0].subject.startswith("我们的新茶杯，在") and "cup of tea" in board.scenes[0].prompt
+
+
 def test_topic_is_read_for_things_places_time_and_weather() -> None:
     facts = read_topic("neon city at night after rain")
     assert (facts.settings, facts.times, facts.weathers, facts.hero) == (("city",), ("night",), ("rain",), "")

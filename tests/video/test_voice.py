@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.jobs import Mistake
-from core.video.voice import RATE, Speech, silent, speak, split_words, spread
+from core.video.voice import RATE, Speech, seconds, silent, speak, split_words, spread
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +93,12 @@ def test_words_share_spoken_groups_in_proportion() -> None:
     times = [(0, 1), (1, 2), (2, 3), (3, 4)]
     assert spread(times, [1, 2, 1]) == [(0, 1), (1, 3), (3, 4)]
     assert [start for start, _ in spread(times, [1, 1])] == [0, 2]
+
+
+def test_how_long_a_line_takes_is_known_before_it_is_spoken(speech: Speech) -> None:
+    for text in ("The boat leaves, early. Nobody waves.", "小船走了，没人挥手。"):
+        for speed in (0.9, 1.0, 1.3):
+            read = silent(text, speed).seconds
+            assert seconds(text, "none", speed) == pytest.approx(read, abs=1e-4)
+    text = "The boat leaves before the sun does. Nobody waves, and it does not mind."
+    assert seconds(text, "hibari", 1.1) == pytest.approx(speak(text, speed=1.1).seconds, rel=0.12)

@@ -127,7 +127,7 @@ def _longest_run(mine: Sequence[str], other: Sequence[str]) -> int:
 def _unbalanced(text: str) -> bool:
     """Whether a quotation or a bracket is left open; a single quotation mark is no narrator's."""
     quoted = re.search(r"(?<!\w)'", text) is not None
-    pairs = (tuple(pair) for pair in ("()", "“”", "（）", "《》", "‘’"))
+    pairs = (("(", ")"), ("“", "”"), ("（", "）"), ("《", "》"), ("‘", "’"))
     return quoted or text.count('"') % 2 == 1 or any(text.count(a) != text.count(b) for a, b in pairs)
 
 

@@ -272,13 +272,18 @@ def narrate(
 
 
 def _beats(scene: Scene, board: Storyboard, language: Language, tone: str, ending: str) -> list[_Beat]:
-    """What lines are written for in a scene: one, or of a long scene several, each about a side of it."""
+    """What lines are written for in a scene: one, or of a long scene several, each about a side of it.
+
+    The first is about the scene itself; which side comes next differs from scene to scene.
+    """
     lora = Path(scene.text_lora) if scene.text_lora else None
     count = max(1, round(scene.seconds / BEAT_SECONDS))
+    whole, *sides = language.beats
     last = scene.number == len(board.scenes)
     made = []
     for at in range(count):
-        subject = language.beats[at % len(language.beats)].format(scene.subject)
+        side = sides[(at + scene.number - 2) % len(sides)] if at else whole
+        subject = side.format(scene.subject)
         part = replace(scene, subject=subject, seconds=scene.seconds / count)
         chat = _chat(part, lora, language, tone, ending if last and at == count - 1 else "")
         made.append(_Beat(part, chat, lora))

@@ -17,6 +17,10 @@ from core.jobs import Mistake, Runner, Sentence
 from core.project import Home, Project
 from tabs.words import language_of, say
 
+# Progress shown on nothing: with each answer a page goes through all its parts, once for every part that ever
+# showed progress. Its load took ten seconds where each of its questions, hidden or not, had outputs that did.
+QUIETLY: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
+
 
 @dataclass(frozen=True)
 class Studio:
@@ -113,7 +117,7 @@ def stream(
         with _answering(studio, request) as page:
             yield from run(page, **values)
 
-    return _on(triggers, handler, inputs, outputs, show_progress="hidden", concurrency_limit=1, **how)
+    return _on(triggers, handler, inputs, outputs, concurrency_limit=1, **QUIETLY, **how)
 
 
 @contextmanager
@@ -151,8 +155,8 @@ def watch(studio: Studio, triggers: Sequence[Any], run: Callable[..., Any], **ho
     """`connect` for what a page asks by itself: no spinner, never waiting behind another request.
 
     What changes while an answer is under way is asked again after it; Gradio would forget it ("once")
-    wherever the first of several triggers is not a `.change`. Its progress is shown on nothing: with each
-    answer the page would else go through all its parts, for every output that it ever had.
+    wherever the first of several triggers is not a `.change`.
     """
-    quietly: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": [], "concurrency_limit": None}
-    return connect(studio, triggers, run, trigger_mode="always_last", **quietly, **how)
+    return connect(
+        studio, triggers, run, trigger_mode="always_last", concurrency_limit=None, **QUIETLY, **how
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ def run(
     folder: Path,
     fingerprint: dict[str, Any],
     kept: Mapping[int, Path] | None = None,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
     A checkpoint there with the same `fingerprint` is continued, as `settings.resume` says. Closing the
@@ -244,7 +244,7 @@ class Run:
         if not figures:
             return
         self.logs.scalars(self.state.step, figures)
-        yield self._report(loss=self.state.smoothed, text=_told(figures))
+        yield Progress("Judging", self.state.step, self.total, loss=self.state.smoothed, text=_told(figures))
         if figures["held_out_loss"] < self.state.best.get("held_out_loss", math.inf):
             self.state.best, self.state.best_step, self.state.worse = dict(figures), self.state.step, 0
             self.best = self.stepper.weights()

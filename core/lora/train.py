@@ -9,7 +9,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -83,8 +83,8 @@ def train(settings: Training) -> Iterator[Progress]:
         from core.lora.prove import prove
 
         began = time.monotonic()
-        yield from _besides(prove(proving({"lora": path})))
-        remember({measured.PROVING: [time.monotonic() - began]})
+        if (yield from _besides(prove(proving({"lora": path})))):
+            remember({measured.PROVING: [time.monotonic() - began]})
     if isinstance(settings, TextTraining) and processes.is_main_process:
         if settings.export_merged:
             from core.lora.merge import merge
@@ -95,13 +95,15 @@ def train(settings: Training) -> Iterator[Progress]:
     yield Progress("Done", text=f"{path.name}; memory at its height {memory:.1f} GB", result=path)
 
 
-def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
-    """A job on the finished LoRA; where it can't be done, the LoRA is finished none the less."""
+def _besides(job: Iterator[Progress]) -> Generator[Progress, None, bool]:
+    """A job on the finished LoRA; whether it could be done: the LoRA is finished none the less."""
     try:
         for progress in job:
             yield replace(progress, result=None)
     except Mistake as mistake:
         yield Progress("Saving the LoRA", text=str(mistake))
+        return False
+    return True
 
 
 def _finish(recipe: Any, settings: Training, path: Path, started: float, advice: list[str]) -> None:

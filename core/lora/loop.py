@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from core import device
 from core.jobs import Clock, Mistake, Progress, Sentence
 from core.lora import checkpoints
 from core.lora.logs import Logs
-from core.lora.recipe import Recipe, Sample
+from core.lora.recipe import Recipe, Sample, looks_every
 from core.lora.stepper import Stepper, peak_memory_bytes
 from core.settings import Training
 
@@ -33,7 +33,6 @@ NO_MORE = (-1, Sample(""))
 # Looks that differ by less are alike, and the last one counts: in the second half of a run on the sample's
 # pictures they move by up to 0.3 %, with no course.
 AS_GOOD = 1.005
-LOOKS = 10  # at the held-out samples in a run, where the settings name no steps
 FIGURES = {  # what a recipe's `validate` gives, in words
     "held_out_loss": "held out loss {value}",
     "base_held_out_loss": "base held out loss {value}",
@@ -73,7 +72,7 @@ def run(
     folder: Path,
     fingerprint: dict[str, Any],
     kept: Mapping[int, Path] | None = None,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
     A checkpoint there with the same `fingerprint` is continued, as `settings.resume` says. Closing the
@@ -114,7 +113,7 @@ class Run:
             "epoch_steps": epoch_steps(recipe, settings, self.accelerator.num_processes),
         }
         self.keeper = checkpoints.Keeper(folder / "checkpoint", fingerprint, settings.resume)
-        self.looks_every = settings.validate_steps or settings.sample_steps or math.ceil(self.total / LOOKS)
+        self.looks_every = looks_every(settings, self.total)
         self.state = State()
         self.saved_at = self.looked_at = 0
         self.best: dict[str, torch.Tensor] = {}
@@ -273,7 +272,14 @@ class Run:
         if not figures:
             return
         self.logs.scalars(self.state.step, figures)
-        yield self._report(loss=self.state.smoothed, held_out=figures["held_out_loss"], text=_told(figures))
+        yield Progress(
+            "Judging",
+            self.state.step,
+            self.total,
+            loss=self.state.smoothed,
+            held_out=figures["held_out_loss"],
+            text=_told(figures),
+        )
         if figures["held_out_loss"] < self.state.best.get("held_out_loss", math.inf):
             self.state.best, self.state.best_step, self.state.worse = dict(figures), self.state.step, 0
             self.best = self.stepper.weights()

@@ -42,7 +42,8 @@ class Needs:
     """What a run takes; None where the base's configuration isn't here to tell. Bytes, and seconds.
 
     samples: pictures or texts; `held_out` of them are judged by, the others are seen `seen` times in a pass,
-    `regular` pictures without the style among it. updates: in a pass.
+    `regular` pictures without the style among it. updates: in a pass. unproved: `seconds` are without the
+    proof that is asked for, as none was measured yet.
     """
 
     samples: int
@@ -52,6 +53,7 @@ class Needs:
     updates: int
     steps: int
     seconds: float | None
+    unproved: bool
     memory: int | None
     memory_free: int
     disk: int | None
@@ -83,7 +85,9 @@ def needs(settings: Training, processes: int = 1) -> Needs:
     counts = Counter(sizes[number] for number in numbers)
     updates = updates_an_epoch(counts, settings, processes)
     steps = settings.max_steps or settings.epochs * updates
-    taken = measured.known(step_key(settings, sizes, where))
+    key = step_key(settings, sizes, where)
+    taken = measured.known(key)
+    besides = measured.counts(settings, steps, len(sizes), len(settings.sample_prompts) or 1, len(held_out))
     return Needs(
         samples=own,
         held_out=len(held_out),
@@ -91,7 +95,8 @@ def needs(settings: Training, processes: int = 1) -> Needs:
         regular=sum(number >= own for number in numbers),
         updates=updates,
         steps=steps,
-        seconds=taken * len(numbers) / updates * steps if taken else None,
+        seconds=taken * len(numbers) / updates * steps + measured.besides(key, besides) if taken else None,
+        unproved=settings.prove and not measured.known(f"{key} | {measured.PROVING}"),
         memory=memory_bytes(settings, base, counts, where) if base else None,
         memory_free=device.available_bytes(where),
         disk=disk_bytes(settings, base, sizes) if base else None,
@@ -118,11 +123,17 @@ def step_key(settings: ImageTraining, sizes: list[tuple[int, int]], where: torch
 
 
 def remember(
-    settings: ImageTraining, numbers: list[int], sizes: list[tuple[int, int]], seconds_a_step: list[float]
+    settings: ImageTraining,
+    numbers: list[int],
+    held_out: int,
+    sizes: list[tuple[int, int]],
+    seconds: Mapping[str, list[float]],
 ) -> None:
-    """Notes how long a finished run's steps took, for the next one."""
+    """Notes how long the reports of a finished run took, of steps and what was done besides."""
     updates = updates_an_epoch(Counter(sizes[number] for number in numbers), settings)
-    measured.note(step_key(settings, sizes, device.pick()), seconds_a_step, len(numbers) / updates)
+    key = step_key(settings, sizes, device.pick())
+    measured.note(key, seconds.get(measured.STEPS, []), len(numbers) / updates)
+    measured.note_besides(key, seconds, held_out, 1 + settings.keep_loras)
 
 
 def memory_bytes(
@@ -207,6 +218,11 @@ def lines(settings: Training, processes: int = 1) -> Iterator[Sentence]:
     yield _length(settings, found, processes)
     if found.seconds is None:
         yield Sentence("time: unknown until the first run with this base and size")
+    elif found.unproved:
+        yield Sentence(
+            "time: about {minutes} min, as the last run went; the proof comes on top",
+            minutes=math.ceil(found.seconds / 60),
+        )
     else:
         yield Sentence(
             "time: about {minutes} min, as the last run went", minutes=math.ceil(found.seconds / 60)

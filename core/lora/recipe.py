@@ -7,14 +7,24 @@ noise as one with the same effective batch, and drawing samples in between distu
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core.settings import Training
+
 if TYPE_CHECKING:
     import torch
+
+LOOKS = 10  # at the held-out samples in a run, where the settings name no steps
+
+
+def looks_every(settings: Training, steps: int) -> int:
+    """Steps between looks at the held-out samples in a run of `steps`."""
+    return settings.validate_steps or settings.sample_steps or math.ceil(steps / LOOKS)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,14 @@ def train(settings: Training) -> Iterator[Progress]:
     from accelerate import PartialState
 
     started, processes = time.time(), PartialState(cpu=device.pick().type == "cpu")
+    seconds: dict[str, list[float]] = {}
     yield Progress("Preparing")
     said = preflight.lines(settings, processes.num_processes)
     yield from (Progress("Preparing", text=line) for line in said)
     if isinstance(settings, ImageTraining):
         from core.lora import preparing
 
-        recipe: Any = yield from preparing.prepare(settings)
+        recipe: Any = yield from measured.watched(preparing.prepare(settings), seconds)
     else:
         from core.lora import text
 
@@ -56,9 +58,11 @@ def train(settings: Training) -> Iterator[Progress]:
         why = recipe.compile()
         told = loop.uncompiled(why) if why else Sentence("The first steps take longer: blocks are compiled")
         yield Progress("Preparing", text=told)
-    kept, taken = kept_loras(settings, planned, steps), list[float]()
+    kept = kept_loras(settings, planned, steps)
     try:
-        yield from measured.timed(loop.run(recipe, settings, settings.output_dir, fingerprint, kept), taken)
+        yield from measured.watched(
+            loop.run(recipe, settings, settings.output_dir, fingerprint, kept), seconds
+        )
     finally:
         recipe.uncompile()
     path = _truly_named(planned, math.ceil(recipe.facts["steps"] / an_epoch))
@@ -68,10 +72,8 @@ def train(settings: Training) -> Iterator[Progress]:
         yield from (Progress("Saving the LoRA", text=line) for line in advice)
         _move_kept(settings, planned, path)
         _finish(recipe, settings, path, started, advice)
-        if isinstance(settings, ImageTraining):
-            preflight.remember(settings, recipe.numbers, [p.size for p in recipe.pictures], taken)
-        if isinstance(settings, TextTraining):
-            text_needs.remember(settings, taken)
+        remember = _remembering(recipe, settings)
+        remember(seconds)
         Keeper(settings.output_dir / "checkpoint", fingerprint).clear()
     processes.wait_for_everyone()
     memory = peak_memory_bytes(recipe.device) / device.GIB
@@ -80,7 +82,9 @@ def train(settings: Training) -> Iterator[Progress]:
     if settings.prove and processes.is_main_process:
         from core.lora.prove import prove
 
-        yield from _besides(prove(proving({"lora": path})))
+        began = time.monotonic()
+        if (yield from _besides(prove(proving({"lora": path})))):
+            remember({measured.PROVING: [time.monotonic() - began]})
     if isinstance(settings, TextTraining) and processes.is_main_process:
         if settings.export_merged:
             from core.lora.merge import merge
@@ -101,13 +105,15 @@ def train(settings: Training) -> Iterator[Progress]:
     yield Progress("Done", text=height, result=path)
 
 
-def _besides(job: Iterator[Progress]) -> Iterator[Progress]:
-    """A job on the finished LoRA; where it can't be done, the LoRA is finished none the less."""
+def _besides(job: Iterator[Progress]) -> Generator[Progress, None, bool]:
+    """A job on the finished LoRA; whether it could be done: the LoRA is finished none the less."""
     try:
         for progress in job:
             yield replace(progress, result=None)
     except Mistake as mistake:
         yield Progress("Saving the LoRA", text=mistake.sentence)
+        return False
+    return True
 
 
 def _finish(recipe: Any, settings: Training, path: Path, started: float, advice: list[Sentence]) -> None:
@@ -123,6 +129,15 @@ def _finish(recipe: Any, settings: Training, path: Path, started: float, advice:
         versions=versions(),
     )
     write_lineage(path, made)
+
+
+def _remembering(recipe: Any, settings: Training) -> Callable[[Mapping[str, list[float]]], None]:
+    """What notes how long the parts of this run took; it holds no model."""
+    if isinstance(settings, ImageTraining):
+        sizes = [picture.size for picture in recipe.pictures]
+        return partial(preflight.remember, settings, recipe.numbers, len(recipe.held_out), sizes)
+    assert isinstance(settings, TextTraining)
+    return partial(text_needs.remember, settings)
 
 
 def _advice(recipe: Any, settings: Training) -> list[Sentence]:

@@ -231,7 +231,19 @@ def test_time_is_unknown_until_a_run_and_then_of_its_order(image_settings, tmp_p
     known = preflight.needs(chosen)
     lines = [json.loads(line) for line in (chosen.output_dir / "metrics.jsonl").read_text().splitlines()]
     assert 0 < known.seconds < 3 * (lines[-1]["time"] - lines[0]["time"]) + 1
-    assert preflight.needs(image_settings(epochs=8)).seconds == pytest.approx(2 * known.seconds)
+    figures = measured._all()
+    key, each = next(item for item in figures.items() if item[0].count("|") == 3)
+    encoding, drawing = (figures[f"{key} | {part}"] for part in (measured.ENCODING, measured.DRAWING))
+    assert encoding > 0 and drawing > 0
+    steps, besides = 24 * each * 6 / 3, 6 * encoding + 2 * drawing
+    assert known.seconds == pytest.approx(steps / 2 + besides)
+    assert preflight.needs(image_settings(epochs=8)).seconds == pytest.approx(steps + besides)
+    more = image_settings(epochs=8, sample_steps=4, sample_prompts=("a", "b"))
+    assert preflight.needs(more).seconds == pytest.approx(steps + 6 * encoding + 14 * drawing)
+    proved = image_settings(epochs=4, prove=True)
+    assert any(str(line).endswith("the proof comes on top") for line in preflight.lines(proved))
+    preflight.remember(proved, [0], 0, [(32, 32)] * 4 + [(32, 56)] * 2, {measured.PROVING: [30.0]})
+    assert preflight.needs(proved).seconds == pytest.approx(known.seconds + 30)
     assert preflight.needs(image_settings(resolution=64)).seconds is None
     measured.file().write_text("{damaged")
     assert preflight.needs(chosen).seconds is None
@@ -243,9 +255,12 @@ def test_only_plain_steps_are_timed():
         Progress("Drawing samples", 2, 4, loss=0.1, text="x"), Progress("Training", 3, 4, loss=0.1),
         Progress("Training", 4, 4, loss=0.1),
     ]  # fmt: skip
-    seconds: list[float] = []
-    assert list(measured.timed((one for one in reports), seconds)) == reports
-    assert len(seconds) == 2
+    seconds: dict[str, list[float]] = {}
+    assert list(measured.watched((one for one in reports), seconds)) == reports
+    assert {message: len(taken) for message, taken in seconds.items()} == {
+        "Training": 2,
+        "Drawing samples": 1,
+    }
 
 
 def test_closing_a_timed_job_closes_the_job():
@@ -257,7 +272,7 @@ def test_closing_a_timed_job_closes_the_job():
         finally:
             closed.append(True)
 
-    steps = measured.timed(job(), [])
+    steps = measured.watched(job(), {})
     next(steps)
     steps.close()
     assert closed == [True]

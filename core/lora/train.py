@@ -81,8 +81,8 @@ def train(settings: Training) -> Iterator[Progress]:
 
             yield from _besides(merge(MergeSettings(lora=path)))
         lines = (peftfolder.vllm_line(path), peftfolder.peft_line(path))
-        told = (Sentence("For other programs: {line}", line=line) for line in lines)
-        yield from (Progress("Saving the LoRA", text=line) for line in told)
+        others = (Sentence("For other programs: {line}", line=line) for line in lines)
+        yield from (Progress("Saving the LoRA", text=line) for line in others)
     height = Sentence("{name}; memory at its height {memory} GB", name=path.name, memory=f"{memory:.1f}")
     yield Progress("Done", text=height, result=path)
 

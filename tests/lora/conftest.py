@@ -9,18 +9,11 @@ from typing import Any
 
 import pytest
 
-from core.jobs import Progress
 from core.lora import formats, preparing, text
 from core.lora.layers import Lora
-from core.lora.train import train
 from core.settings import ImageTraining, TextTraining, Training
 
 TOPICS = ["a river", "a boat", "a bridge", "the rain", "a lamp", "a cat", "tea", "a stall", "snow", "a kite"]
-
-
-def last(settings: Training) -> Progress:
-    """Trains to the end; the last report."""
-    return list(train(settings))[-1]
 
 
 @pytest.fixture(scope="session")

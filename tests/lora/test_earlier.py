@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import last  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 
 from core import basemodels
@@ -13,6 +12,7 @@ from core.jobs import Mistake
 from core.lora import adapter, formats
 from core.lora.earlier import refit
 from core.lora.layers import Lora, merged
+from tests.trained import last
 
 
 @pytest.mark.parametrize(("rank", "exact"), [(4, True), (9, True), (2, False)])

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import last  # type: ignore[import-not-found]
 from PIL import Image
 from safetensors import safe_open
 
@@ -21,6 +20,7 @@ from core.jobs import Mistake
 from core.lora import formats, loop, pictures, wordings
 from core.lora.stepper import Stepper
 from core.lora.train import train
+from tests.trained import last
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from itertools import islice
 
 import pytest
 import torch
-from conftest import last  # type: ignore[import-not-found]
 from safetensors.torch import load_file
 
 from core import project
@@ -23,6 +22,7 @@ from core.lora.stepper import Stepper, course
 from core.lora.train import train
 from core.project import read_lineage
 from core.settings import ROOT, dump
+from tests.trained import last
 
 
 def steps_of(generator, count):

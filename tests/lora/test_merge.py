@@ -7,13 +7,13 @@ from collections import namedtuple
 
 import pytest
 import torch
-from conftest import last  # type: ignore[import-not-found]
 
 from core import basemodels
 from core.jobs import Mistake
 from core.lora.merge import difference, merge
 from core.lora.train import train
 from core.settings import MergeSettings
+from tests.trained import last
 
 IDS = torch.tensor([[1, 5, 9, 20, 31, 7]])
 

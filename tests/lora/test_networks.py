@@ -7,7 +7,6 @@ from itertools import islice
 
 import pytest
 import torch
-from conftest import last  # type: ignore[import-not-found]
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +16,7 @@ from core.jobs import Mistake
 from core.lora import adapter, footprint, formats, loop
 from core.lora.layers import Loha, Lokr
 from core.lora.train import train
+from tests.trained import last
 
 LINEAR = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"  # 8 × 8
 KERNEL = "down_blocks.0.resnets.0.conv1"  # 8 × 8 × 3 × 3

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import last  # type: ignore[import-not-found]
 from PIL import Image
 
 from core import basemodels, device, families
@@ -20,6 +19,7 @@ from core.lora import adapter, footprint, loop, measured, preflight
 from core.lora.train import train
 from core.settings import ROOT, ImageTraining, dump
 from core.singlefile import CONFIGS
+from tests.trained import last
 
 SD15 = {
     "in_channels": 4, "out_channels": 4, "block_out_channels": [32, 64, 128, 128], "layers_per_block": 2,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import last  # type: ignore[import-not-found]
 from diffusers import StableDiffusionXLPipeline
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -16,6 +15,7 @@ from core.lora import adapter, formats, loop, pictures
 from core.lora.layers import Lora
 from core.project import file_hash
 from core.settings import ImageTraining
+from tests.trained import last
 
 PREFIXES = {"unet": "lora_unet_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}
 TO_Q = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"

@@ -8,7 +8,6 @@ import shutil
 
 import pytest
 import torch
-from conftest import last  # type: ignore[import-not-found]
 
 from core import basemodels, device
 from core.jobs import Mistake
@@ -18,6 +17,7 @@ from core.lora.train import train
 from core.settings import MergeSettings
 from core.texts import template
 from core.texts.samples import TextSample, messages, task_of
+from tests.trained import last
 
 
 @pytest.fixture

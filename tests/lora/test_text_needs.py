@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import last  # type: ignore[import-not-found]
 
 from core.lora import loop, preflight, text, text_needs
+from tests.trained import last
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_one_button_proves_the_newest_lora(served, visit):
     page.locator("#tab-image-button").click()
     page.locator("#details-proof button").first.click()
     page.get_by_label("Weights").fill("0.5, 1")
-    page.get_by_label("Pictures of each prompt").fill("2")
+    page.get_by_role("spinbutton", name="Pictures of each prompt").fill("2")
     page.locator("#start-proof").click()
     expect(page.locator("#job-proof .st-pill")).to_have_text("Done")
     expect(page.locator("#proof .st-advice")).to_be_visible()

@@ -323,7 +323,8 @@ class Run:
 
     def _worse(self) -> bool:
         """Whether the last look is so much worse than the best one that it can't be chance."""
-        return self.recipe.figures["held_out_loss"] > AS_GOOD * self.state.best["held_out_loss"]
+        last = self.recipe.figures.get("held_out_loss", math.inf)  # none where memory ran out
+        return last > AS_GOOD * self.state.best["held_out_loss"]
 
     def _show(self) -> Iterator[Progress]:
         """Samples of this step, as many as there is memory for."""

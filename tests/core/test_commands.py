@@ -206,7 +206,7 @@ def test_texts_are_told_about_and_made_into_a_set(tmp_path: Path, capsys: pytest
     assert asked("texts", past, "--output", made, "--seconds", 8)[-1] == str(made)
     config.write_text(f"kind: text\ntask: talk\ntrain_data_path: {made}\nbase_model: no/model\n")
     said = asked("train", "--config", config, "--preflight")
-    assert said[0].startswith("7 texts × 10 passes")
+    assert said[0].startswith("8 texts (1 held out) × 10 passes")
     worth = next(at for at, line in enumerate(said) if line.startswith("8 texts, 1 of them held out"))
     assert said[worth + 1].startswith("about ")
 

@@ -108,7 +108,7 @@ def test_a_text_loras_folder_becomes_the_next_version_once(text_settings, tmp_pa
         assert (taken / name).read_bytes() == (kept / name).read_bytes()
     told = read_lineage(taken)
     assert (told["steps"], told["kept_from"], told["advised"]["style"]) == (6, path.name, 0.9)
-    assert told["facts"] == {"samples": 9} and "advice" not in told
+    assert told["facts"] == {"samples": 9, "kept_step": 6} and "advice" not in told
     assert (
         advised.take(path) == taken and len(list(path.parent.glob("lora_v?_*"))) == 3
     )  # and a proof's folder

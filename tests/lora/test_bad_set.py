@@ -55,7 +55,8 @@ def reports(chosen):
 
 def test_the_pre_flight_names_what_is_wrong_beforehand(chosen):
     said = [str(line) for line in preflight.lines(chosen)]
-    assert said[0].startswith("3 pictures × 1 passes") and said[0].endswith("20 steps")
+    data = "3 pictures (1 held out, 40 a pass with their repeats)"
+    assert said[0] == f"{data} × 1 passes, 2 at a time: 20 steps"
     assert any(line.startswith(FEW) for line in said)
     assert "text_encoder_lr does nothing without train_text_encoder: set train_text_encoder=true." in said
 

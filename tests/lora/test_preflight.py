@@ -83,7 +83,7 @@ def test_steps_are_those_of_the_loop(changes, recipe_of, image_settings, tmp_pat
     [
         ({}, "6 pictures × 3 passes, 2 at a time: 9 steps"),
         (
-            {"gradient_accumulation": 2, "holdout": 0.3},
+            {"gradient_accumulation": 2, "holdout": 0.34},
             "6 pictures (2 held out) × 3 passes, 2 × 2 at a time: 3 steps",
         ),
         (

@@ -39,13 +39,17 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 elem_classes="st-cards",
             )
             with gr.Row(elem_classes="st-pair"):
-                image = gr.Dropdown([], label=static("Image LoRA"), elem_id="use-image", min_width=140)
+                image = gr.Dropdown(
+                    [],
+                    label=static("Image LoRA"),
+                    info=static("Draws in the look that it learnt."),
+                    elem_id="use-image",
+                    min_width=140,
+                )
                 text = gr.Dropdown(
                     [],
                     label=static("Text LoRA"),
-                    info=static(
-                        "It speaks in its own tone; a style's tone and ending are for the plain model."
-                    ),
+                    info=static("Speaks in its own tone, not the style's."),
                     elem_id="use-text",
                     min_width=140,
                 )

@@ -265,7 +265,7 @@ def _length(settings: Training, found: Needs, processes: int) -> Sentence:
     batch = " × ".join(map(str, (settings.batch_size, *(number for number in factors if number > 1))))
     if settings.max_steps:
         return Sentence(
-            "{data}, {batch} at a time: {steps} steps as max_steps says, {passes} passes",
+            "{data}, {batch} at a time: {steps} steps, which are {passes} passes",
             data=data,
             batch=batch,
             steps=found.steps,

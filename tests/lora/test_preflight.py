@@ -88,7 +88,7 @@ def test_steps_are_those_of_the_loop(changes, recipe_of, image_settings, tmp_pat
         ),
         (
             {"max_steps": 40},
-            "6 pictures, 2 at a time: 40 steps as max_steps says, 13.3 passes",
+            "6 pictures, 2 at a time: 40 steps, which are 13.3 passes",
         ),
     ],
 )

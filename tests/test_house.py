@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = {"torch", "diffusers", "transformers", "peft", "open_clip", "moviepy", "accelerate", "torchvision"}
+HEAVY = {
+    "torch",
+    "diffusers",
+    "transformers",
+    "peft",
+    "open_clip",
+    "moviepy",
+    "accelerate",
+    "torchvision",
+    "cv2",
+}
 GROUND = {"settings", "project", "jobs", "device", "basemodels", "families", "singlefile", "encodings"}
 FEATURES = {"images": 0, "texts": 0, "lora": 1, "video": 2}  # a feature may use those below it
 FILES = sorted(path for place in ("core", "tabs") for path in (ROOT / place).rglob("*.py"))

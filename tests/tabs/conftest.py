@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -145,24 +146,29 @@ def browser() -> Iterator:
         made.close()
 
 
-@pytest.fixture
-def visit(browser, served):
-    """`visit(**context)` opens the window in a fresh context and waits until it stands."""
-    contexts = []
+@pytest.fixture(scope="module")
+def opening(browser, served):
+    """`with opening(**context) as page`: the window in a fresh context, once it stands."""
 
+    @contextlib.contextmanager
     def opened(**context):
-        contexts.append(browser.new_context(**({"viewport": DESKTOP, "locale": "en-US"} | context)))
-        page = contexts[-1].new_page()
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.set_default_timeout(TIMEOUT_MS)
-        page.goto(served.url)
-        page.wait_for_selector("#start-label")
-        return page
+        with browser.new_context(**({"viewport": DESKTOP, "locale": "en-US"} | context)) as fresh:
+            page = fresh.new_page()
+            page.problems = []
+            page.on("pageerror", lambda error: page.problems.append(str(error)))
+            page.set_default_timeout(TIMEOUT_MS)
+            page.goto(served.url)
+            page.wait_for_selector("#start-label")
+            yield page
 
-    yield opened
-    for context in contexts:
-        context.close()
+    return opened
+
+
+@pytest.fixture
+def visit(opening):
+    """`visit(**context)` opens the window until the test ends."""
+    with contextlib.ExitStack() as pages:
+        yield lambda **context: pages.enter_context(opening(**context))
 
 
 @pytest.fixture

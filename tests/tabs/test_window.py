@@ -81,7 +81,7 @@ def test_the_main_button_of_each_tab_in_turn_gives_the_video(page, served):
     assert page.problems == []
 
 
-def test_training_stops_and_continues(page, served):
+def test_training_stops_and_continues_and_asks_where_something_changed(page, served):
     turn_to(page, "image")
     page.locator("#details-image button").first.click()
     set_number(page, "image", "Epochs", "500")
@@ -101,12 +101,11 @@ def test_training_stops_and_continues(page, served):
     assert served.studio.runner.newest("image").progress.step > stopped_at
     page.locator("#stop-image").click()
     ended(page, "image", "Stopped")
+    changed_settings_are_named_and_the_person_chooses(page, served)
 
 
-def test_changed_settings_are_named_and_the_person_chooses(page, served):
-    """The run that the test before stopped; Train asks, and either answer is what is done."""
-    turn_to(page, "image")
-    page.locator("#details-image button").first.click()
+def changed_settings_are_named_and_the_person_chooses(page, served):
+    """The run that was stopped; Train asks, and either answer is what is done."""
     set_number(page, "image", "Epochs", "400")
     folders = len(list(served.studio.project.runs().iterdir()))
     stopped_at = served.studio.runner.newest("image").progress.step
@@ -146,41 +145,59 @@ def test_changed_settings_are_named_and_the_person_chooses(page, served):
     captions.write_bytes(before) if before else captions.unlink()
 
 
-def test_regularisation_pictures_are_chosen_or_typed(page, served, tmp_path):
-    turn_to(page, "image")
-    plan = page.locator("#tab-image .st-plan")
-    expect(plan).to_contain_text("steps")
-    page.locator("#details-image button").first.click()
-    page.get_by_role("button", name="What it learns from").first.click()
-    box = page.locator("#regular-pictures input")
-    box.fill("/no/such folder")
-    box.press("Enter")
-    expect(plan).to_have_text("There is no folder /no/such folder; check the name.")
-    box.fill(str(served.studio.project.images()))
-    box.press("Enter")
-    expect(plan).to_contain_text("memory: about")
+class TestOnOnePage:
+    """What leaves the page as it was, on a page that is loaded once."""
 
+    @pytest.fixture(scope="class")
+    def page(self, opening):
+        with opening() as page:
+            yield page
 
-def test_a_corrected_caption_is_kept(page, served):
-    cell = page.get_by_test_id("cell-0-1")
-    cell.dblclick()
-    page.keyboard.press("Control+A")
-    page.keyboard.type("a boat under the bridge")
-    page.keyboard.press("Enter")
-    expect(page.locator(".st-saved").first).to_contain_text("saved")
-    written = (served.studio.project.images() / "metadata.csv").read_text(encoding="utf-8")
-    assert "scene 1.png,a boat under the bridge" in written
+    def test_regularisation_pictures_are_chosen_or_typed(self, page, served):
+        turn_to(page, "image")
+        plan = page.locator("#tab-image .st-plan")
+        expect(plan).to_contain_text("steps")
+        page.locator("#details-image button").first.click()
+        page.get_by_role("button", name="What it learns from").first.click()
+        box = page.locator("#regular-pictures input")
+        box.fill("/no/such folder")
+        box.press("Enter")
+        expect(plan).to_have_text("There is no folder /no/such folder; check the name.")
+        box.fill(str(served.studio.project.images()))
+        box.press("Enter")
+        expect(plan).to_contain_text("memory: about")
 
+    def test_a_corrected_caption_is_kept(self, page, served):
+        turn_to(page, "label")
+        cell = page.get_by_test_id("cell-0-1")
+        cell.dblclick()
+        page.keyboard.press("Control+A")
+        page.keyboard.type("a boat under the bridge")
+        page.keyboard.press("Enter")
+        expect(page.locator(".st-saved").first).to_contain_text("saved")
+        written = (served.studio.project.images() / "metadata.csv").read_text(encoding="utf-8")
+        assert "scene 1.png,a boat under the bridge" in written
 
-def test_a_wrong_input_is_one_sentence_and_nothing_is_lost(page, served):
-    turn_to(page, "compose")
-    expect(page.locator("#topic textarea")).not_to_have_value("")  # the suggestion has come
-    page.locator("#topic textarea").fill("")
-    page.locator("#start-compose").click()
-    toast = page.locator(".toast-body")
-    expect(toast).to_contain_text("the topic is empty; write what the video is about")
-    assert "Traceback" not in page.content()
-    assert served.studio.runner.active() == []
+    def test_a_wrong_input_is_one_sentence_and_nothing_is_lost(self, page, served):
+        turn_to(page, "compose")
+        expect(page.locator("#topic textarea")).not_to_have_value("")  # the suggestion has come
+        page.locator("#topic textarea").fill("")
+        page.locator("#start-compose").click()
+        toast = page.locator(".toast-body")
+        expect(toast).to_contain_text("the topic is empty; write what the video is about")
+        assert "Traceback" not in page.content()
+        assert served.studio.runner.active() == []
+
+    def test_a_failed_job_says_so_in_one_sentence(self, page, served):
+        def bad():
+            yield Progress("Preparing")
+            raise Mistake("The folder {path} holds no pictures; put .png or .jpg files in it.", path="a <b>")
+
+        turn_to(page, "label")
+        served.studio.runner.submit("label", "Labelling", bad)
+        ended(page, "label", "Failed")
+        said = page.locator("#job-label [role=alert]")
+        expect(said).to_have_text("The folder a <b> holds no pictures; put .png or .jpg files in it.")
 
 
 def test_own_pictures_go_into_a_new_project(page, served, tmp_path):
@@ -231,26 +248,15 @@ def test_a_running_job_is_found_again_and_stops(page, served, visit):
     assert served.studio.runner.state(job_id).status == "stopped"
 
 
-def test_a_failed_job_says_so_in_one_sentence(page, served):
-    def bad():
-        yield Progress("Preparing")
-        raise Mistake("The folder {path} holds no pictures; put .png or .jpg files in it.", path="a <b>")
-
-    served.studio.runner.submit("label", "Labelling", bad)
-    ended(page, "label", "Failed")
-    said = page.locator("#job-label [role=alert]")
-    expect(said).to_have_text("The folder a <b> holds no pictures; put .png or .jpg files in it.")
-
-
-def test_the_page_speaks_chinese_by_its_browser_and_by_its_switch(page, visit):
-    chinese = visit(locale="zh-CN")
-    expect(chinese.locator("#start-label")).to_have_text("标注图片")
-    expect(chinese.locator("#captions")).to_contain_text("说明")
-    expect(chinese.locator("html")).to_have_attribute("lang", re.compile("^zh"))
-    page.locator("#language").click()
+def test_the_page_speaks_chinese_by_its_browser_and_by_its_switch(visit):
+    page = visit(locale="zh-CN")
     expect(page.locator("#start-label")).to_have_text("标注图片")
+    expect(page.locator("#captions")).to_contain_text("说明")
+    expect(page.locator("html")).to_have_attribute("lang", re.compile("^zh"))
     page.locator("#language").click()
     expect(page.locator("#start-label")).to_have_text("Label pictures")
+    page.locator("#language").click()
+    expect(page.locator("#start-label")).to_have_text("标注图片")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -271,13 +277,3 @@ def test_every_tab_is_accessible_and_fits_a_phone(visit, scheme):
             for node in one["nodes"]
         ]
         assert serious == [], tab
-
-
-def test_nothing_heavy_is_loaded_with_the_window():
-    import subprocess
-    import sys
-
-    heavy = ("torch", "diffusers", "transformers", "open_clip", "moviepy", "cv2", "peft")
-    code = f"import sys, tabs.window; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

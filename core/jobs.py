@@ -10,6 +10,7 @@ Only the standard library; knows nothing about pictures, texts, models or the wi
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -17,7 +18,7 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,11 @@ class Sentence(str):
         said = super().__new__(cls, template.format(**filled) if values else template)
         said.template, said.values = template, values
         return said
+
+
+def together(parts: Sequence[Sentence]) -> Sentence:
+    """Sentences (at least one) as one, with commas between."""
+    return functools.reduce(lambda one, more: Sentence("{one}, {more}", one=one, more=more), parts)
 
 
 def as_plain(value: Any) -> Any:

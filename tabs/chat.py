@@ -51,9 +51,7 @@ def build(studio: Studio, frame: Frame) -> None:
         rounds = gr.State([])
 
     def offer(page: Page, project: str) -> Any:
-        made = [(path.name, str(path)) for path in studio.open(project).text_loras()]
-        value = made[0][1] if made else None
-        return gr.update(choices=made, value=value), gr.update(visible=bool(made))
+        return offers(studio.open(project))
 
     def elsewhere(page: Page, project: str, lora: str | None) -> Any:
         if not lora:
@@ -78,6 +76,12 @@ def build(studio: Studio, frame: Frame) -> None:
     asked = one | {"topic": topic, "rounds": rounds}
     speaking = stream(studio, [ask.click, topic.submit], answer, inputs=asked, outputs=[talk, rounds])
     stop.click(None, cancels=[speaking], api_visibility="private")
+
+
+def offers(project: Project) -> tuple[Any, Any]:
+    """New values of a list of the project's text LoRAs, the newest chosen, and of the part that needs one."""
+    made = [(path.name, str(path)) for path in project.text_loras()]
+    return gr.update(choices=made, value=made[0][1] if made else None), gr.update(visible=bool(made))
 
 
 def one_of(project: Project, lora: str | None) -> Path:

@@ -13,37 +13,6 @@ from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, watch
 
-# A change of these changes what a training takes.
-COUNTED = (
-    "base_model",
-    "batch_size",
-    "dropout",
-    "early_stop",
-    "ema",
-    "epochs",
-    "flip",
-    "gradient_accumulation",
-    "gradient_checkpointing",
-    "holdout",
-    "keep_loras",
-    "keep_tags",
-    "learning_rate",
-    "lora_rank",
-    "max_steps",
-    "network",
-    "optimizer",
-    "precision",
-    "reg_data_dir",
-    "reg_weight",
-    "resolution",
-    "shuffle_tags",
-    "target_modules",
-    "text_encoder_lr",
-    "train_text_encoder",
-    "validate_steps",
-    "warmup_steps",
-)
-
 
 def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     """The tab's contents; returns its job panels."""
@@ -102,7 +71,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     changed = [
         *frame.shown,
         *frame.after("label", "image", "proof"),
-        *(controls.chosen[name].change for name in COUNTED),
+        *controls.counted,
     ]
     watch(studio, [*frame.arrivals, *changed], show, inputs=asked, outputs=[seen, shelf])
     watch(studio, [*frame.arrivals, *frame.after("label")], word, inputs=here, outputs=[controls.trigger])

@@ -8,7 +8,7 @@ import gradio as gr
 
 from core.settings import MergeSettings
 from tabs import jobpanel, work
-from tabs.chat import one_of
+from tabs.chat import offers, one_of
 from tabs.frame import Frame
 from tabs.widgets import chooser
 from tabs.wiring import Page, Studio, connect, watch
@@ -30,8 +30,7 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
         )
 
     def offer(page: Page, project: str) -> Any:
-        made = [(path.name, str(path)) for path in studio.open(project).text_loras()]
-        return gr.update(choices=made, value=made[0][1] if made else None), gr.update(visible=bool(made))
+        return offers(studio.open(project))
 
     def merge(page: Page, project: str, lora: str | None) -> None:
         path = one_of(studio.open(project), lora)

@@ -13,30 +13,6 @@ from tabs.frame import Frame
 from tabs.widgets import empty, heading
 from tabs.wiring import Page, Studio, watch
 
-# A change of these changes what a training takes.
-COUNTED = (
-    "base_model",
-    "batch_size",
-    "early_stop",
-    "ema",
-    "epochs",
-    "export_merged",
-    "gradient_accumulation",
-    "gradient_checkpointing",
-    "holdout",
-    "keep_loras",
-    "learning_rate",
-    "lora_rank",
-    "max_length",
-    "max_steps",
-    "optimizer",
-    "precision",
-    "quantize",
-    "target_modules",
-    "validate_steps",
-    "warmup_steps",
-)
-
 
 def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     """The tab's contents; returns its job panels."""
@@ -87,7 +63,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     changed = [
         *frame.after("text", "text_proof"),
         saved.change,
-        *(controls.chosen[name].change for name in COUNTED),
+        *controls.counted,
     ]
     watch(studio, [*frame.arrivals, *changed], show, inputs=asked, outputs=[seen, shelf])
     training.starts(studio, controls, "Text LoRA {name}", settings, asked)

@@ -83,6 +83,39 @@ GROUPS = {
     ),
     "Speed and memory": ("precision", "quantize", "gradient_checkpointing", "compile"),
 }
+# A change of these changes what a training takes, where its kind of LoRA has them.
+COUNTED = (
+    "base_model",
+    "batch_size",
+    "dropout",
+    "early_stop",
+    "ema",
+    "epochs",
+    "export_merged",
+    "flip",
+    "gradient_accumulation",
+    "gradient_checkpointing",
+    "holdout",
+    "keep_loras",
+    "keep_tags",
+    "learning_rate",
+    "lora_rank",
+    "max_length",
+    "max_steps",
+    "network",
+    "optimizer",
+    "precision",
+    "quantize",
+    "reg_data_dir",
+    "reg_weight",
+    "resolution",
+    "shuffle_tags",
+    "target_modules",
+    "text_encoder_lr",
+    "train_text_encoder",
+    "validate_steps",
+    "warmup_steps",
+)
 DEFAULT_NAMES = {"image": "look", "text": "voice"}
 FOLDERS = {"image": "Stable-diffusion", "text": "LLM"}
 SUFFIXES = {"image": ".safetensors", "text": ".gguf"}
@@ -97,6 +130,11 @@ class Controls:
     chosen: dict[str, Any]
     start: gr.Button
     asked: question.Question
+
+    @property
+    def counted(self) -> list[Any]:
+        """The changes after which a training takes something else."""
+        return [self.chosen[name].change for name in COUNTED if name in self.chosen]
 
     @property
     def trigger(self) -> gr.Textbox:

@@ -12,11 +12,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 ROOT = Path(__file__).resolve().parent.parent
 
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
 
 @pytest.fixture(autouse=True)
 def nothing_old_to_collect() -> None:
@@ -95,25 +90,17 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama folder with a tokenizer trained on a few sentences and a chat template."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from tests.tokens import chat_tokenizer
 
     folder = tmp_path_factory.mktemp("models") / "tiny llm"
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=marks, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    core.train_from_iterator(
-        ["The river wakes before the town.", "A boat waits under the old bridge.", "user system assistant"],
-        trainer,
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    )
-    tokenizer.chat_template = CHAT_TEMPLATE
+    texts = [
+        "The river wakes before the town.",
+        "A boat waits under the old bridge.",
+        "user system assistant",
+    ]
+    tokenizer = chat_tokenizer(texts, 400)
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(

@@ -15,7 +15,7 @@ from core import families
 from core.jobs import Mistake, Sentence
 from core.lora import formats, networks
 from core.lora.earlier import put
-from core.lora.layers import Layer, Lora, merged
+from core.lora.layers import Layer, Lora, apart, merged
 from core.settings import ImageTraining
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def difference(pipeline: Any, filed: dict[str, Layer]) -> float:
                 pairs.append(
                     (trained.flatten().cpu(), torch.zeros(1) if length is None else length.float().flatten())
                 )
-            errors += [float((b - a).norm() / a.norm().clamp_min(1e-30)) for a, b in pairs]
+            errors += [apart(held, trained) for trained, held in pairs]
     return max(errors)
 
 

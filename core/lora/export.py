@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core import basemodels, device, families
 from core.jobs import Mistake, Progress
 from core.lora import formats, origin, spellings
-from core.lora.layers import Layer, Lora, by_row
+from core.lora.layers import Layer, Lora, apart, by_row
 from core.project import unused, write_atomic
 from core.settings import ExportSettings, ImageTraining
 
@@ -146,7 +146,7 @@ def _check(pipeline: Any, target: Path, places: dict[Place, Layer]) -> None:
         pairs = [] if again is None else [(layer.delta(), again.delta())]
         if again is not None and layer.dora_scale is not None and again.dora_scale is not None:
             pairs.append((layer.dora_scale.float().flatten(), again.dora_scale.float().flatten()))
-        errors = [float((b - a).norm() / a.norm().clamp_min(1e-30)) for a, b in pairs]
+        errors = [apart(held, before) for before, held in pairs]
         if len(pairs) != 1 + (layer.dora_scale is not None) or max(errors) > ERROR:
             target.unlink()
             raise RuntimeError(f"{target} does not hold {'.'.join(place)} as it was")

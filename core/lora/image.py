@@ -19,7 +19,7 @@ from core.families.family import Drawing, Drawn, Family, Tensors
 from core.lora import adapter, changes, compiling, formats, fused, metadata, wordings
 from core.lora.layers import Layer
 from core.lora.pictures import HELD_OUT_EPOCH, Picture
-from core.lora.recipe import Group, Sample, order, seed
+from core.lora.recipe import Group, Sample, answering, order, seed
 from core.project import replacing
 from core.settings import ImageTraining
 
@@ -210,19 +210,10 @@ class ImageRecipe:
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
-        """Within it the models answer and do not learn: nothing is dropped."""
-        import torch
-
-        mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        """Within it the models answer, uncompiled, and do not learn."""
         models = families.models(self.pipeline).values()
-        for model in models:
-            model.eval()
-        try:
-            with torch.inference_mode(), mixed, compiling.plain(self.backbone):
-                yield
-        finally:
-            for model in models:
-                model.train()
+        with answering(models, self.device, self.dtype), compiling.plain(self.backbone):
+            yield
 
     def layers(self) -> dict[str, Layer]:
         """The trained LoRA by sd-scripts' key."""

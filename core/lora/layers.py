@@ -215,6 +215,11 @@ def at_length(weight: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     return weight / length * lengths.reshape(length.shape)
 
 
+def apart(numbers: torch.Tensor, wanted: torch.Tensor) -> float:
+    """The relative error of numbers against those that are wanted."""
+    return float((numbers - wanted).norm() / wanted.norm().clamp_min(1e-30))
+
+
 def by_row(lengths: torch.Tensor, rows: int) -> bool:
     """Whether DoRA's lengths are those of a weight's output rows.
 

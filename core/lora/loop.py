@@ -6,7 +6,6 @@ Knows nothing about pictures, texts or file formats of a finished LoRA.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections import deque
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import device
-from core.jobs import Clock, Mistake, Progress, Sentence
+from core.jobs import Clock, Mistake, Progress, Sentence, together
 from core.lora import checkpoints
 from core.lora.logs import Logs
 from core.lora.recipe import Recipe, Sample, looks_every
@@ -354,5 +353,4 @@ def uncompiled(why: str) -> Sentence:
 
 def _told(figures: Mapping[str, float]) -> Sentence:
     """What a recipe's `validate` found, for the log."""
-    parts = [Sentence(FIGURES[name], value=f"{value:.3f}") for name, value in figures.items()]
-    return functools.reduce(lambda one, other: Sentence("{one}, {other}", one=one, other=other), parts)
+    return together([Sentence(FIGURES[name], value=f"{value:.3f}") for name, value in figures.items()])

@@ -80,7 +80,7 @@ def watched(
 
 
 def note_besides(key: str, seconds: Mapping[str, Sequence[float]], judged: int, tried: int) -> None:
-    """Remembers what a run of this key did besides its steps: seconds each, see `Besides`.
+    """Remembers what a run of this key did besides its steps: seconds each, as `counts` counts them.
 
     `judged` held-out samples at each look, `tried` LoRAs in the proof.
     """

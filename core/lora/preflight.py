@@ -12,12 +12,12 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device, families
-from core.jobs import Sentence
+from core.jobs import Sentence, together
 from core.lora import adapter, checkpoints, footprint, measured, pictures
 from core.lora.advisor import few
 from core.lora.unused import unused
@@ -259,8 +259,7 @@ def _length(settings: Training, found: Needs, processes: int) -> Sentence:
         else Sentence("{count} pictures", count=found.samples)
     )
     if notes:
-        listed = reduce(lambda one, more: Sentence("{one}, {more}", one=one, more=more), notes)
-        data = Sentence("{data} ({notes})", data=data, notes=listed)
+        data = Sentence("{data} ({notes})", data=data, notes=together(notes))
     factors = (settings.gradient_accumulation, processes)
     batch = " × ".join(map(str, (settings.batch_size, *(number for number in factors if number > 1))))
     if settings.max_steps:

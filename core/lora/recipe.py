@@ -7,9 +7,10 @@ noise as one with the same effective batch, and drawing samples in between distu
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +26,23 @@ LOOKS = 10  # at the held-out samples in a run, where the settings name no steps
 def looks_every(settings: Training, steps: int) -> int:
     """Steps between looks at the held-out samples in a run of `steps`."""
     return settings.validate_steps or settings.sample_steps or math.ceil(steps / LOOKS)
+
+
+@contextlib.contextmanager
+def answering(models: Iterable[Any], where: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Within it the models answer in `dtype` and do not learn: nothing is dropped."""
+    import torch
+
+    mixed = torch.autocast(where.type, dtype, enabled=dtype != torch.float32)
+    models = list(models)
+    for model in models:
+        model.eval()
+    try:
+        with torch.inference_mode(), mixed:
+            yield
+    finally:
+        for model in models:
+            model.train()
 
 
 @dataclass(frozen=True)

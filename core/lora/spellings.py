@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from core.families.keys import UNET
@@ -72,10 +73,7 @@ def quotient(metadata: Mapping[str, str], key: str, rank: int) -> float:
 
     As in peft: `alpha_pattern` goes before `lora_alpha`, and `use_rslora` divides by the rank's root.
     """
-    try:
-        said = json.loads(metadata.get(ADAPTER) or "{}")
-    except ValueError:
-        return 1.0
+    said = _adapter(metadata.get(ADAPTER) or "{}")
     model, _, path = key.partition(".")
     if f"{model}.lora_alpha" in said:
         said = {name.removeprefix(f"{model}."): v for name, v in said.items() if name.startswith(f"{model}.")}
@@ -90,6 +88,16 @@ def quotient(metadata: Mapping[str, str], key: str, rank: int) -> float:
         said.get("lora_alpha"),
     )
     return alpha / (rank**0.5 if said.get("use_rslora") else rank) if alpha else 1.0
+
+
+@lru_cache(maxsize=4)
+def _adapter(text: str) -> dict[str, Any]:
+    """Peft's configuration in a file's metadata, read once for all layers; what is none says nothing."""
+    try:
+        said: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return {}
+    return said
 
 
 def kinds(names: Iterable[str]) -> str:

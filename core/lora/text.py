@@ -7,9 +7,9 @@ loop around it.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from core.jobs import Mistake, Progress, Sentence
 from core.lora import changes, fused, packing, peftfolder
 from core.lora.earlier import put, refit
 from core.lora.packing import Row, Tokens
-from core.lora.recipe import Group, Sample, order
+from core.lora.recipe import Group, Sample, answering, order
 from core.settings import TextTraining
 from core.texts import samples as chat
 from core.texts.template import of_folder, render, turn_end
@@ -144,18 +144,8 @@ class TextRecipe:
                 total += loss.item() * sum(self.held_out[member].supervised for member in row.members)
         return total / sum(tokens.supervised for tokens in self.held_out)
 
-    @contextlib.contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Within it the model answers and does not learn: nothing is dropped."""
-        import torch
-
-        mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-        self.model.eval()
-        try:
-            with torch.inference_mode(), mixed:
-                yield
-        finally:
-            self.model.train()
+    def _asked(self) -> AbstractContextManager[None]:
+        return answering([self.model], self.device, self.dtype)
 
     def samples(self, folder: Path, step: int) -> Iterator[Sample]:
         """The LoRA's words on the sample topics, all written at once, at the run's seed."""

@@ -89,10 +89,10 @@ def speech_seconds(settings: WriteSettings, style: Style) -> float:
     return max(LEAST_SPEECH, (settings.seconds - silence) / settings.scenes)
 
 
-def training_lines(text_lora: Path | None) -> tuple[str, ...]:
+def training_lines(text_lora: Path) -> tuple[str, ...]:
     """The lines a text LoRA was trained on, where its lineage names them and they are still there."""
-    note = text_lora / "lineage.yaml" if text_lora else None
-    if note is None or not note.is_file():
+    note = text_lora / "lineage.yaml"
+    if not note.is_file():
         return ()
     source = read_yaml(note).get("settings", {}).get("train_data_path")
     if not source or not Path(source).exists():

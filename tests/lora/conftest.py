@@ -12,6 +12,7 @@ import pytest
 from core.lora import formats, preparing, text
 from core.lora.layers import Lora
 from core.settings import ImageTraining, TextTraining, Training
+from tests.running import finished
 
 TOPICS = ["a river", "a boat", "a bridge", "the rain", "a lamp", "a cat", "tea", "a stall", "snow", "a kite"]
 
@@ -22,12 +23,7 @@ def recipe_of() -> Callable[[Training], Any]:
 
     def prepared(settings: Training) -> Any:
         kind = preparing if isinstance(settings, ImageTraining) else text
-        steps = kind.prepare(settings)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
+        return finished(kind.prepare(settings))[1]
 
     return prepared
 

@@ -12,7 +12,7 @@ from core.jobs import Mistake
 from core.lora import adapter, formats
 from core.lora.earlier import refit
 from core.lora.layers import Lora, merged
-from tests.trained import last
+from tests.running import last
 
 
 @pytest.mark.parametrize(("rank", "exact"), [(4, True), (9, True), (2, False)])

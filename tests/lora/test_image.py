@@ -20,7 +20,7 @@ from core.jobs import Mistake
 from core.lora import formats, loop, pictures, wordings
 from core.lora.stepper import Stepper
 from core.lora.train import train
-from tests.trained import last
+from tests.running import last
 
 
 @pytest.fixture

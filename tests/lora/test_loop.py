@@ -22,7 +22,7 @@ from core.lora.stepper import Stepper, course
 from core.lora.train import train
 from core.project import read_lineage
 from core.settings import ROOT, dump
-from tests.trained import last
+from tests.running import last
 
 
 def steps_of(generator, count):

@@ -13,7 +13,7 @@ from core.jobs import Mistake
 from core.lora.merge import difference, merge
 from core.lora.train import train
 from core.settings import MergeSettings
-from tests.trained import last
+from tests.running import last
 
 IDS = torch.tensor([[1, 5, 9, 20, 31, 7]])
 

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from core.lora import formats, metadata
 from core.project import read_lineage
 from core.settings import ImageTraining
-from tests.trained import last
+from tests.running import last
 
 FACTS = {
     "pictures": 30, "held_out": 3, "regularisation": 4, "samples": 54, "sizes": ["448x576", "512x512"],

@@ -16,7 +16,7 @@ from core.jobs import Mistake
 from core.lora import adapter, footprint, formats, loop
 from core.lora.layers import Loha, Lokr
 from core.lora.train import train
-from tests.trained import last
+from tests.running import last
 
 LINEAR = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"  # 8 × 8
 KERNEL = "down_blocks.0.resnets.0.conv1"  # 8 × 8 × 3 × 3

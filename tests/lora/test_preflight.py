@@ -19,7 +19,7 @@ from core.lora import adapter, footprint, loop, measured, preflight
 from core.lora.train import train
 from core.settings import ROOT, ImageTraining, dump
 from core.singlefile import CONFIGS
-from tests.trained import last
+from tests.running import last
 
 SD15 = {
     "in_channels": 4, "out_channels": 4, "block_out_channels": [32, 64, 128, 128], "layers_per_block": 2,

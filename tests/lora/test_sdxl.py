@@ -15,7 +15,7 @@ from core.lora import adapter, formats, loop, pictures
 from core.lora.layers import Lora
 from core.project import file_hash
 from core.settings import ImageTraining
-from tests.trained import last
+from tests.running import last
 
 PREFIXES = {"unet": "lora_unet_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}
 TO_Q = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"

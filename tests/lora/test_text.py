@@ -17,7 +17,7 @@ from core.lora.train import train
 from core.settings import MergeSettings
 from core.texts import template
 from core.texts.samples import TextSample, messages, task_of
-from tests.trained import last
+from tests.running import last
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.lora import loop, preflight, text, text_needs
-from tests.trained import last
+from tests.running import last
 
 
 @pytest.mark.parametrize(

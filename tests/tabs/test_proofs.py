@@ -97,7 +97,9 @@ def test_one_button_proves_the_newest_text_lora(served, visit, tiny_llm, short_r
     page = visit()
     page.locator("#tab-text-button").click()
     page.locator("#details-text_proof button").first.click()
-    for box, value in zip(page.locator("#details-text_proof input[type=number]").all(), "21", strict=True):
+    boxes = page.locator("#details-text_proof input[type=number]")
+    expect(boxes).to_have_count(2)
+    for box, value in zip(boxes.all(), "21", strict=True):
         box.fill(value)
         box.blur()
     page.locator("#start-text_proof").click()

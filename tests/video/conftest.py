@@ -59,27 +59,14 @@ CHINESE = """
 def _teach(folder: Path, architecture: str, topic: str, lines: list[str]) -> Path:
     """A folder with a small model of that architecture which answers a script's chats with these lines."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    from tests.conftest import CHAT_TEMPLATE
+    from tests.tokens import END, chat_tokenizer
 
     language = language_of(topic)
     chats = _chats(topic, language)
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     said = [turn["content"] for chat in chats for turn in chat]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    core.train_from_iterator(
-        [*lines, *said, "system user assistant"] * 2,
-        trainers.BpeTrainer(vocab_size=1500, special_tokens=marks, initial_alphabet=alphabet),
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token=marks[1], eos_token=marks[2], pad_token=marks[0]
-    )
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer = chat_tokenizer([*lines, *said, "system user assistant"] * 2, 1500)
     torch.manual_seed(0)
     config = AutoConfig.for_model(
         architecture,
@@ -101,7 +88,7 @@ def _teach(folder: Path, architecture: str, topic: str, lines: list[str]) -> Pat
         tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for chat in chats
     ]
     for step in range(30):
-        rows = [tokenizer.encode(prompts[step % len(prompts)] + line + marks[2]) for line in lines]
+        rows = [tokenizer.encode(prompts[step % len(prompts)] + line + END) for line in lines]
         longest = max(map(len, rows))
         ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows])
         labels = ids.clone()

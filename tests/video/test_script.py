@@ -14,6 +14,7 @@ from core.video.language import CHINESE, language_of
 from core.video.lines import Line, faults
 from core.video.script import check_topic, choose, narrate
 from core.video.storyboard import Storyboard, plan
+from tests.running import finished
 
 GOOD = "The boat leaves before the sun does. Nobody waves, and it does not mind."
 
@@ -88,7 +89,7 @@ def writer(tiny_llm: Path) -> Writer:
 
 def test_narration_is_the_same_for_the_same_seed(writer: Writer) -> None:
     def write(seed: int) -> tuple[list[str], list[str]]:
-        told, board = _finished(narrate(plan("a river town", 2, seed, seconds=3.0), writer, tone="quiet"))
+        told, board = finished(narrate(plan("a river town", 2, seed, seconds=3.0), writer, tone="quiet"))
         return [step.message for step in told], [scene.narration for scene in board.scenes]
 
     said, lines = write(1)
@@ -109,16 +110,7 @@ def test_a_model_that_writes_nothing_sound_leaves_what_is_seen(writer: Writer) -
 
 
 def _lines(steps: Generator[Progress, None, Storyboard]) -> list[str]:
-    return [scene.narration for scene in _finished(steps)[1].scenes]
-
-
-def _finished(steps: Generator[Progress, None, Storyboard]) -> tuple[list[Progress], Storyboard]:
-    told = []
-    while True:
-        try:
-            told.append(next(steps))
-        except StopIteration as end:
-            return told, end.value
+    return [scene.narration for scene in finished(steps)[1].scenes]
 
 
 @pytest.mark.parametrize(("scenes", "seconds"), [(3, 3.0), (6, 3.9), (1, 20.0)])
@@ -130,7 +122,7 @@ def test_a_script_fits_its_time_repeats_nothing_and_never_breaks_off(
     writer = Writer(str(chinese_llm if language is CHINESE else english_llm), "fp32")
     spoken = partial(voice.seconds, voice="none" if language is CHINESE else "hibari")
     board = plan(topic, scenes, 7, seconds=seconds)
-    told, board = _finished(narrate(board, writer, spoken=spoken))
+    told, board = finished(narrate(board, writer, spoken=spoken))
     lines = [scene.narration for scene in board.scenes]
     assert len(lines) == scenes and all(lines)
     assert sum(map(spoken, lines)) == pytest.approx(scenes * seconds, rel=0.15)
@@ -147,7 +139,7 @@ def test_more_is_drawn_while_the_time_is_missed(english_llm: Path, monkeypatch: 
     monkeypatch.setattr(script, "CANDIDATES", 6)
     monkeypatch.setattr(script, "ENOUGH", 1)
     board = plan("a quiet morning in a river town", 2, 7, seconds=9.0)
-    told, board = _finished(narrate(board, Writer(str(english_llm), "fp32")))
+    told, board = finished(narrate(board, Writer(str(english_llm), "fp32")))
     messages = [progress.message for progress in told]
     assert "Writing the script" in messages[messages.index("Choosing the lines") :]
     lines = [scene.narration for scene in board.scenes]
@@ -156,7 +148,7 @@ def test_more_is_drawn_while_the_time_is_missed(english_llm: Path, monkeypatch: 
 
 def test_a_time_that_is_missed_is_told(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script, "CANDIDATES", 2)
-    told, board = _finished(narrate(plan("a boat on a river", 1, 1, seconds=30.0), writer))
+    told, board = finished(narrate(plan("a boat on a river", 1, 1, seconds=30.0), writer))
     assert told[-1].text and "not 30 s" in told[-1].text
     assert board.scenes[0].narration.endswith(".") and not repeated([board.scenes[0].narration])
 
@@ -167,7 +159,7 @@ def test_scenes_of_one_subject_are_told_in_different_words_however_badly_the_mod
     monkeypatch.setattr(script, "CANDIDATES", 2)
     board = plan("a boat on a river", 1, 1, seconds=2.5)
     board = replace(board, scenes=tuple(replace(board.scenes[0], number=at) for at in (1, 2, 3)))
-    lines = [scene.narration for scene in _finished(narrate(board, writer))[1].scenes]
+    lines = [scene.narration for scene in finished(narrate(board, writer))[1].scenes]
     assert all(lines) and not repeated(lines)
 
 

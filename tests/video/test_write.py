@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from core import commands
-from core.jobs import Mistake, Progress
+from core.jobs import Mistake
 from core.settings import ROOT, ComposeSettings, WriteSettings, load_style
 from core.texts.writer import Writer
 from core.video import storyboard, voice
 from core.video.fitting import repeated
-from core.video.storyboard import Storyboard
 from core.video.write import speech_seconds, training_lines, write
+from tests.running import finished
 
 TOPIC = "a quiet morning in a river town"
-
-
-def written(steps: Generator[Progress, None, Storyboard]) -> tuple[list[Progress], Storyboard]:
-    told = []
-    while True:
-        try:
-            told.append(next(steps))
-        except StopIteration as end:
-            return told, end.value
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +49,7 @@ def loras(english_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def test_a_script_takes_the_time_that_its_voice_needs(writer: Writer, voice_name: str) -> None:
     settings = WriteSettings(topic=TOPIC, scenes=4, seconds=20, voice=voice_name)
     style = load_style(settings.style)
-    told, board = written(write(settings, writer))
+    told, board = finished(write(settings, writer))
     lines = [scene.narration for scene in board.scenes]
     asked = 4 * speech_seconds(settings, style)
     if voice_name == "none":
@@ -77,11 +67,11 @@ def test_several_scripts_and_voices_share_one_loaded_model(
     speak = writer.voice
     monkeypatch.setattr(writer, "voice", lambda lora: spoke.append(lora) or speak(lora))
     settings = WriteSettings(topic=TOPIC, scenes=3, seconds=12, text_lora=loras)
-    board = written(write(settings, writer))[1]
+    board = finished(write(settings, writer))[1]
     assert [scene.text_lora for scene in board.scenes] == [str(loras[0]), str(loras[1]), str(loras[0])]
     assert set(spoke) == {None, *loras}
-    assert written(write(settings, writer))[1] == board
-    alone = written(write(settings.model_copy(update={"text_lora": loras[1:]}), writer))[1]
+    assert finished(write(settings, writer))[1] == board
+    alone = finished(write(settings.model_copy(update={"text_lora": loras[1:]}), writer))[1]
     assert {scene.text_lora for scene in alone.scenes} == {str(loras[1])}
     assert all(scene.narration for scene in alone.scenes)
 
@@ -91,7 +81,7 @@ def test_a_chinese_topic_gets_chinese_lines_and_english_prompts(chinese_llm: Pat
         topic="江南小镇的早晨", text_base=str(chinese_llm), voice="none", scenes=4, seconds=25
     )
     writer = Writer(str(chinese_llm), "fp32")
-    _, board = written(write(settings, writer))
+    _, board = finished(write(settings, writer))
     asked = 4 * speech_seconds(settings, load_style(settings.style))
     lines = [scene.narration for scene in board.scenes]
     assert sum(map(lambda line: voice.seconds(line, "none", 0.94), lines)) == pytest.approx(asked, rel=0.15)
@@ -100,7 +90,7 @@ def test_a_chinese_topic_gets_chinese_lines_and_english_prompts(chinese_llm: Pat
 
 
 def test_more_scenes_than_the_time_holds_is_told(writer: Writer) -> None:
-    told, _ = written(write(WriteSettings(topic=TOPIC, scenes=5, seconds=3), writer))
+    told, _ = finished(write(WriteSettings(topic=TOPIC, scenes=5, seconds=3), writer))
     assert [step.text for step in told if step.text and "at least" in step.text] == [
         "5 scenes take at least 13 s, not 3 s; ask for fewer scenes or a longer video"
     ]

@@ -47,10 +47,10 @@ def _forward(layer: Any, pefts: Any, x: torch.Tensor, *args: Any, **kwargs: Any)
     base = layer.base_layer
     held = x.device.type
     dtype = torch.get_autocast_dtype(held) if torch.is_autocast_enabled(held) else x.dtype
-    weights = (base.weight, layer.lora_A[adapter].weight, layer.lora_B[adapter].weight)
-    weight, down, up = (w if w.dtype == dtype else w.to(dtype) for w in weights)
+    weight = base.weight if base.weight.dtype == dtype else base.weight.to(dtype)
     bias = base.bias if base.bias is None else base.bias.to(dtype)
-    made: torch.Tensor = _function().apply(x.to(dtype), weight, bias, down, up, layer.scaling[adapter])
+    down, up, scale = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight, layer.scaling[adapter]
+    made: torch.Tensor = _function().apply(x.to(dtype), weight, bias, down, up, scale)
     return made
 
 
@@ -73,14 +73,19 @@ def _function() -> Any:
     import torch
 
     class Fused(torch.autograd.Function):
-        """Base and LoRA at once; the base's weight and bias get no gradient."""
+        """Base and LoRA at once; the base's weight and bias get no gradient.
+
+        down and up are used in x's numbers and get gradients in their own.
+        """
 
         @staticmethod
         def forward(ctx: Any, x: Any, weight: Any, bias: Any, down: Any, up: Any, scale: float) -> Any:
+            ctx.trained = down.dtype, up.dtype
+            down, up = down.to(x.dtype), (up if scale == 1 else up * scale).to(x.dtype)
             rows = x.reshape(-1, x.shape[-1])
             inner = rows @ down.t()
             made = torch.nn.functional.linear(rows, weight, bias)
-            made.addmm_(inner, up.t(), alpha=scale)
+            made.addmm_(inner, up.t())
             ctx.save_for_backward(rows, weight, down, up, inner)
             ctx.scale, ctx.shape = scale, x.shape
             return made.view(*x.shape[:-1], made.shape[-1])
@@ -92,9 +97,9 @@ def _function() -> Any:
             through = gradient @ up
             of_x = None
             if ctx.needs_input_grad[0]:
-                of_x = (gradient @ weight).addmm_(through, down, alpha=ctx.scale).view(ctx.shape)
-            of_down = (through.t() @ rows).mul_(ctx.scale)
-            of_up = (gradient.t() @ inner).mul_(ctx.scale)
-            return of_x, None, None, of_down, of_up, None
+                of_x = (gradient @ weight).addmm_(through, down).view(ctx.shape)
+            of_down = (through.t() @ rows).to(ctx.trained[0])
+            of_up = (gradient.t() @ inner).to(ctx.trained[1])
+            return of_x, None, None, of_down, (of_up if ctx.scale == 1 else of_up.mul_(ctx.scale)), None
 
     return Fused

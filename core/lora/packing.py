@@ -1,15 +1,19 @@
 """Several samples in one row of tokens, with no attention between them, and the loss on their replies.
 
-The tokens that all prompts begin with stand in a row once, and `lm_head` runs on supervised positions only.
-Both are exact: the logits are those of each sample alone, within a sliding window too. A model for which that
-is not so gets one sample a row. Works on token ids and a causal model; knows nothing about chats or LoRAs.
+The tokens that all prompts begin with stand in a row once, and the head runs on supervised positions only.
+Both are exact: the logits are those of each sample alone, within a sliding window too. What a model allows
+of this is tried on it (`way_of`); one for which a row isn't exact gets one sample a row. Works on token ids
+and a causal model; knows nothing about chats or LoRAs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from core.lora import blocks, head
+from core.lora.head import Head
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +49,12 @@ class Attention:
     """How a model's layers look back: all tokens, or the last `window` of them.
 
     mixed: some layers have the window and some see all; such models take a mask for each kind.
+    blocks: the model's attention takes a row in blocks of samples (core.lora.blocks).
     """
 
     window: int | None = None
     mixed: bool = False
+    blocks: bool = False
 
 
 def attention_of(model: Any) -> Attention | None:
@@ -58,9 +64,11 @@ def attention_of(model: Any) -> Attention | None:
     window = getattr(config, "sliding_window", None)
     if not kinds <= SERVED:
         return None
-    if kinds:
-        return Attention(window, mixed=True) if "sliding_attention" in kinds else Attention()
-    return Attention(window)
+    in_blocks = config._attn_implementation == blocks.NAME
+    if not kinds:
+        return Attention(window, blocks=in_blocks)
+    mixed = "sliding_attention" in kinds
+    return Attention(window if mixed else None, mixed, in_blocks)
 
 
 def pack(lengths: Sequence[int], members: Sequence[int], room_a_row: int) -> list[Row]:
@@ -102,13 +110,15 @@ def row_tensors(
     ids [1, L]; positions [1, L], counted on from the shared ones in each sample; mask [1, 1, L, L], 0 where a
     token may look (at the shared tokens and what precedes it in its own sample, within the window), else the
     lowest number of `dtype`, or such a mask for each kind of layer; keep [S], the places whose next token is
-    supervised; targets [S].
+    supervised; targets [S]. Where attention goes in blocks and they are the better way, `blocks` says how the
+    row stands in them, and the masks are of theirs, [blocks, 1, room, shared + room].
     """
     import torch
 
     ids = list(tokens[0].ids[:shared])
     positions = list(range(shared))
     segments = [-1] * shared
+    spans = [range(shared)]
     keep: list[int] = []
     targets: list[int] = []
     for number, sample in enumerate(tokens):
@@ -117,6 +127,7 @@ def row_tensors(
         targets += sample.ids[sample.start :]
         positions += range(shared, len(sample.ids))
         segments += [number] * (len(sample.ids) - shared)
+        spans.append(range(len(ids), len(ids) + len(sample.ids) - shared))
         ids += sample.ids[shared:]
     held = {"ids": [ids], "positions": [positions], "keep": keep, "targets": targets}
     row: dict[str, Any] = {
@@ -125,22 +136,39 @@ def row_tensors(
     segment = torch.tensor(segments).to(where, non_blocking=True)
     mine = segment[:, None] == segment[None, :]
     visible = (mine | (segment == -1)[None, :]).tril()
-    row["mask"] = _mask(visible, dtype)
+    standing = _blocks(spans, where) if attention.blocks else None
+    if standing:
+        row["blocks"] = standing
+    row["mask"] = _mask(visible, dtype, standing)
     if attention.window is not None and max(positions) >= attention.window:
         place = row["positions"][0]
         near = place[:, None] - place[None, :] < attention.window
-        sliding = _mask(visible & near, dtype)
+        sliding = _mask(visible & near, dtype, standing)
         mixed = {"full_attention": row["mask"], "sliding_attention": sliding}
         row["mask"] = mixed if attention.mixed else sliding
     return row
 
 
-def _mask(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """What is added to the scores: [1, 1, L, L] from what may be seen, [L, L]."""
+def _blocks(spans: Sequence[range], where: torch.device | str) -> blocks.Blocks | None:
+    """How a row of these spans, the shared tokens first, stands in blocks; None where whole is better."""
+    lengths = [len(span) for span in spans]
+    places = blocks.room(max(lengths), lengths[0])
+    if places is None:
+        return None
+    together = pack(lengths, range(len(spans)), places)
+    if 2 * len(together) * places * (lengths[0] + places) > sum(lengths) ** 2:
+        return None
+    held = [[spans[member] for member in one.members] for one in together]
+    return blocks.arrange(held, places, lengths[0], where)
+
+
+def _mask(visible: torch.Tensor, dtype: torch.dtype, standing: blocks.Blocks | None) -> torch.Tensor:
+    """What is added to the scores, from what may be seen, [L, L]: [1, 1, L, L], or that of the blocks."""
     import torch
 
-    hidden = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-    return hidden.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
+    seen = standing.visible(visible) if standing else visible[None, None]
+    hidden = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+    return hidden.masked_fill_(~seen, torch.finfo(dtype).min)
 
 
 def alone_tensors(sample: Tokens, where: torch.device | str) -> dict[str, Any]:
@@ -155,21 +183,59 @@ def alone_tensors(sample: Tokens, where: torch.device | str) -> dict[str, Any]:
 def row_logits(model: Any, row: dict[str, Any]) -> torch.Tensor:
     """Logits [S, words] at the row's supervised positions."""
     if "mask" not in row:
-        return model(input_ids=row["ids"], use_cache=False).logits[0, row["keep"]]
-    return model(
-        input_ids=row["ids"],
-        attention_mask=row["mask"],
-        position_ids=row["positions"],
-        logits_to_keep=row["keep"],
-        use_cache=False,
-    ).logits[0]
+        return model(**_inputs(row)).logits[0, row["keep"]]
+    return model(**_inputs(row), logits_to_keep=row["keep"]).logits[0]
 
 
-def row_loss(model: Any, row: dict[str, Any]) -> torch.Tensor:
-    """Mean cross-entropy over the row's supervised tokens, in fp32."""
+def row_loss(model: Any, row: dict[str, Any], head: Head | None = None) -> torch.Tensor:
+    """Mean cross-entropy over the row's supervised tokens, in fp32; by `head` where the model has one."""
     import torch
 
+    if head:
+        return head.loss(_states(head, row), row["targets"])
     return torch.nn.functional.cross_entropy(row_logits(model, row).float(), row["targets"])
+
+
+def _inputs(row: dict[str, Any]) -> dict[str, Any]:
+    names = {"ids": "input_ids", "mask": "attention_mask", "positions": "position_ids", "blocks": "blocks"}
+    return {theirs: row[ours] for ours, theirs in names.items() if ours in row} | {"use_cache": False}
+
+
+def _states(head: Head, row: dict[str, Any]) -> torch.Tensor:
+    """The decoder's last states [S, hidden] at the row's supervised positions."""
+    states: torch.Tensor = head.decoder(**_inputs(row)).last_hidden_state[0]
+    return states.index_select(0, row["keep"])
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a model takes its samples, found by trying.
+
+    shared: tokens that all prompts begin with, which a row holds once; attention: None where each sample
+    needs a row of its own; head: makes the loss without all logits, where that is exact.
+    """
+
+    shared: int = 0
+    attention: Attention | None = None
+    head: Head | None = None
+
+    def row(self, tokens: Sequence[Tokens], dtype: torch.dtype, where: torch.device | str) -> dict[str, Any]:
+        """The tensors of one row."""
+        if self.attention is None:
+            return alone_tensors(tokens[0], where)
+        return row_tensors(tokens, self.shared, dtype, where, self.attention)
+
+
+def way_of(model: Any, tokens: Sequence[Tokens], dtype: torch.dtype, where: torch.device | str) -> Way:
+    """The best way of those that are exact for this model, in eval mode: in blocks, in rows, each alone."""
+    shared = shared_prefix(tokens)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    way = Way()
+    for choose in (blocks.put_on, blocks.take_off):
+        if choose(base) and packs(model, tokens, shared, dtype, where):
+            way = Way(shared, attention_of(model))
+            break
+    return replace(way, head=_head_of(model, way.row(tokens[:1], dtype, where)))
 
 
 def packs(
@@ -193,6 +259,31 @@ def packs(
             alone = torch.cat([row_logits(model, alone_tensors(sample, where)) for sample in pair]).float()
     except Exception:  # whatever an unknown model says to a mask, or to positions, of this form
         return False
-    spread = (alone - alone.mean(-1, keepdim=True)).norm()
+    return _same(together, alone, dtype)
+
+
+def _head_of(model: Any, row: dict[str, Any]) -> Head | None:
+    """The model's head, where a row's logits are its own: neither scaled nor capped."""
+    import torch
+
+    found = head.of(model)
+    if found is None:
+        return None
+    try:
+        with torch.inference_mode():
+            states, theirs = _states(found, row), row_logits(model, row)
+            if states.dtype != found.linear.weight.dtype:
+                return None
+            # The same multiplication in the same numbers, so that a cap's few hundredths are a difference.
+            return found if _same(found.linear(states).float(), theirs.float(), torch.float32) else None
+    except Exception:  # a decoder that isn't asked as most are
+        return None
+
+
+def _same(ours: torch.Tensor, theirs: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Whether logits are the same but for rounding."""
+    import torch
+
+    spread = (theirs - theirs.mean(-1, keepdim=True)).norm()
     limit = SAME if dtype == torch.float32 else SAME_IN_HALF
-    return together.shape == alone.shape and bool((together - alone).norm() <= limit * spread)
+    return ours.shape == theirs.shape and bool((ours - theirs).norm() <= limit * spread)

@@ -67,8 +67,7 @@ class TextRecipe:
     topics: tuple[str, ...]
     device: torch.device
     dtype: torch.dtype
-    shared: int
-    attention: packing.Attention | None  # None: one sample a row
+    way: packing.Way
     facts: dict[str, Any]
     data: changes.Data
     figures: dict[str, float] = field(default_factory=dict)
@@ -86,16 +85,13 @@ class TextRecipe:
         return [self._rows(self.training, chunk) for chunk in chunks]
 
     def _rows(self, tokens: list[Tokens], members: list[int]) -> list[Row]:
-        if self.attention is None:
+        if self.way.attention is None:
             return [Row((member,)) for member in members]
-        lengths = [len(sample.ids) - self.shared for sample in tokens]
-        return packing.pack(lengths, members, self.settings.max_length - self.shared)
+        lengths = [len(sample.ids) - self.way.shared for sample in tokens]
+        return packing.pack(lengths, members, self.settings.max_length - self.way.shared)
 
     def _tensors(self, tokens: list[Tokens], row: Row) -> dict[str, Any]:
-        chosen = [tokens[member] for member in row.members]
-        if self.attention is None:
-            return packing.alone_tensors(chosen[0], self.device)
-        return packing.row_tensors(chosen, self.shared, self.dtype, self.device, self.attention)
+        return self.way.row([tokens[member] for member in row.members], self.dtype, self.device)
 
     def halves(self, batch: Row) -> list[Row]:
         """The row as two, for a device whose memory it is too much for."""
@@ -116,7 +112,7 @@ class TextRecipe:
 
     def loss(self, batch: Row, epoch: int) -> torch.Tensor:
         """Mean cross-entropy of the replies."""
-        return packing.row_loss(self.model, self._tensors(self.training, batch))
+        return packing.row_loss(self.model, self._tensors(self.training, batch), self.way.head)
 
     def validate(self) -> dict[str, float]:
         """Mean loss and perplexity a token on the held-out samples, of LoRA and base."""
@@ -140,7 +136,7 @@ class TextRecipe:
         total = 0.0
         with self._asked():
             for row in self._rows(self.held_out, list(range(len(self.held_out)))):
-                loss = packing.row_loss(self.model, self._tensors(self.held_out, row))
+                loss = packing.row_loss(self.model, self._tensors(self.held_out, row), self.way.head)
                 total += loss.item() * sum(self.held_out[member].supervised for member in row.members)
         return total / sum(tokens.supervised for tokens in self.held_out)
 
@@ -281,13 +277,11 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     )
     yield Progress("Reading the texts", text=line)
     model.eval()
-    shared = packing.shared_prefix([*kept, *judged])
-    attention = packing.attention_of(model)
     with torch.autocast(where.type, number_format, enabled=number_format != torch.float32):
-        if not packing.packs(model, kept, shared, number_format, where):
-            shared, attention = 0, None
-            alone = Sentence("This model takes one text a row: texts are not packed")
-            yield Progress("Reading the texts", text=alone)
+        way = packing.way_of(model, [*kept, *judged], number_format, where)
+    if way.attention is None:
+        alone = Sentence("This model takes one text a row: texts are not packed")
+        yield Progress("Reading the texts", text=alone)
     model.train()
     recipe = TextRecipe(
         settings,
@@ -298,8 +292,7 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
         topics,
         where,
         number_format,
-        shared,
-        attention,
+        way,
         facts,
         data,
     )

@@ -124,7 +124,7 @@ def floor(settings: TextTraining, rounds: list[list[int]], recipe: text.TextReci
     def step(number: int) -> None:
         for row in made[number]:
             with torch.autocast(recipe.device.type, recipe.dtype, enabled=mixed):
-                loss = packing.row_loss(recipe.model, row)
+                loss = packing.row_loss(recipe.model, row, recipe.way.head)
             loss.backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in parameters)
         for p in parameters:

@@ -55,9 +55,9 @@ def test_rows_hold_every_sample_once_and_stay_within_their_length():
 def test_packed_logits_equal_those_of_each_sample_alone(recipe):
     recipe.model.eval()
     tokens = recipe.training[:4]
-    row = packing.row_tensors(tokens, recipe.shared, torch.float32, "cpu")
-    assert recipe.shared > 5
-    assert row["ids"].shape[1] == sum(len(t.ids) for t in tokens) - 3 * recipe.shared
+    row = packing.row_tensors(tokens, recipe.way.shared, torch.float32, "cpu")
+    assert recipe.way.shared > 5
+    assert row["ids"].shape[1] == sum(len(t.ids) for t in tokens) - 3 * recipe.way.shared
     with torch.no_grad():
         packed = recipe.model(
             input_ids=row["ids"], attention_mask=row["mask"], position_ids=row["positions"],

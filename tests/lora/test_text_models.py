@@ -108,6 +108,25 @@ def test_a_row_gives_the_logits_loss_and_gradients_of_each_sample_alone(name, to
         torch.testing.assert_close(mine, theirs, atol=1e-4 * float(theirs.abs().max() + 1e-3), rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_the_way_that_is_found_gives_the_loss_and_gradients_of_plain_rows(name, tokenizer):
+    model = tiny(tokenizer, name, MODELS[name]).eval()
+    model.get_output_embeddings().requires_grad_(False)
+    tokens = 4 * [text.tokenize(tokenizer, sample, 256) for sample in SAMPLES]
+    plain = packing.row_tensors(
+        tokens, packing.shared_prefix(tokens), torch.float32, "cpu", packing.attention_of(model)
+    )
+    wanted = gradients(packing.row_loss(model, plain), model)
+    way = packing.way_of(model, tokens, torch.float32, "cpu")
+    row = way.row(tokens, torch.float32, "cpu")
+    assert ("blocks" in row) == (name != "gemma2")  # whose attention has a cap of its own
+    assert (way.head is not None) == (name not in ("gemma2", "minicpm3"))  # whose logits are capped, scaled
+    loss = packing.row_loss(model, row, way.head)
+    torch.testing.assert_close(loss, packing.row_loss(model, plain), atol=1e-5, rtol=1e-5)
+    for mine, theirs in zip(gradients(loss, model), wanted, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-4 * float(theirs.abs().max() + 1e-3), rtol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["qwen2 sliding", "gemma2", "gemma3_text", "mistral"])
 def test_without_its_window_a_row_would_be_wrong(name, tokenizer):
     model = tiny(tokenizer, name, MODELS[name]).eval()
@@ -174,7 +193,7 @@ def test_a_model_that_heeds_no_mask_takes_one_sample_a_row(
     tokenizer.save_pretrained(folder)
     targets = ("x_proj",) if name == "mamba" else ("query_key_value",)
     recipe = recipe_of(text_settings(base_model=str(folder), target_modules=targets))
-    assert recipe.attention is None and recipe.shared == 0
+    assert recipe.way.attention is None and recipe.way.shared == 0
     assert all(len(row.members) == 1 for update in recipe.epoch(0, 1) for row in update)
     recipe.model.eval()
     one = recipe.training[0]

@@ -291,7 +291,7 @@ class TextTraining(Training):
         ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         description="layers of the language model that get a LoRA",
     )
-    max_length: int = Field(256, ge=32, le=8192, description="most tokens in one row: samples share rows")
+    max_length: int = Field(1024, ge=32, le=8192, description="most tokens in one row: samples share rows")
     holdout: float = Field(0.1, ge=0.0, le=0.5, description="share of the texts kept out to judge by")
     use_rslora: bool = Field(
         False, description="strength is alpha / √rank (Kalajdzievski 2023), so that a high rank learns too"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Blocks:
     home: torch.Tensor
     empty: torch.Tensor
     shared: int
+    indices: dict[int, _Indices] = field(default_factory=dict)
 
     def visible(self, tokens: torch.Tensor) -> torch.Tensor:
         """What each place may look at, [blocks, 1, room, shared + room], from what each token may, [L, L]."""
@@ -51,6 +52,50 @@ class Blocks:
         )  # the rest is in front
         own &= counts.view(len(self.places), 1, -1)
         return torch.cat([rows[:, :, : self.shared], own], 2)[:, None]
+
+    def of_heads(self, heads: int) -> _Indices:
+        """The indices for so many heads, made once a row."""
+        if heads not in self.indices:
+            self.indices[heads] = _indices(self, heads)
+        return self.indices[heads]
+
+
+@dataclass(frozen=True)
+class _Indices:
+    """Which of a row's L · heads stands where, and where each is found again, by heads.
+
+    asking [blocks · heads · room] and back [L · heads]: queries; asked [blocks · heads · (shared + room)] and
+    back_asked [L · heads]: keys and values, behind the shared ones; empty: places of queries without one.
+    """
+
+    asking: torch.Tensor
+    asked: torch.Tensor
+    back: torch.Tensor
+    back_asked: torch.Tensor
+    empty: torch.Tensor
+
+
+def _indices(blocks: Blocks, heads: int) -> _Indices:
+    import torch
+
+    places, shared = blocks.places, blocks.shared
+    count, room = places.shape
+    head = torch.arange(heads, device=places.device)
+    front = torch.arange(shared, device=places.device).expand(count, -1)
+    keys = torch.cat([front, places], 1)
+
+    def placed(at: torch.Tensor, width: int, before: int) -> torch.Tensor:
+        """Places counted through all blocks, as places of each head, of blocks with `before` in front."""
+        block, place = at // room, at % room
+        return (block[:, None] * heads + head) * width + before + place[:, None]
+
+    return _Indices(
+        (places[:, None] * heads + head[:, None]).flatten(),
+        (keys[:, None] * heads + head[:, None]).flatten(),
+        placed(blocks.home, room, 0).flatten(),
+        placed(blocks.home, shared + room, shared).flatten(),
+        placed(blocks.empty, room, 0).flatten(),
+    )
 
 
 def room(longest: int, shared: int) -> int | None:
@@ -124,32 +169,18 @@ def _function() -> Any:
     """The function of torch's autograd, made at first use: the window starts without torch."""
     import torch
 
-    def standing(tokens: Any, blocks: Blocks, heads: int) -> Any:
-        """[L, H, D] to [blocks · heads, room · H / heads, D]: the heads that share a key share its square."""
-        count, places = blocks.places.shape
-        placed = tokens.index_select(0, blocks.places.flatten()).index_fill_(0, blocks.empty, 0)
-        placed = placed.view(count, places, heads, -1, tokens.shape[-1]).transpose(1, 2)
-        return placed.reshape(count * heads, -1, tokens.shape[-1])
-
-    def home(placed: Any, blocks: Blocks, heads: int) -> Any:
-        """`standing` undone: back to [L, H, D]."""
-        count, places = blocks.places.shape
-        tokens = placed.reshape(count, heads, places, -1, placed.shape[-1]).transpose(1, 2)
-        return tokens.reshape(count * places, -1, placed.shape[-1]).index_select(0, blocks.home)
-
-    def looked_at(tokens: Any, blocks: Blocks) -> Any:
-        """[L, H, D] to [blocks · H, shared + room, D]: each block's own tokens behind the shared ones."""
-        count, heads = len(blocks.places), tokens.shape[1]
-        front = tokens[: blocks.shared].expand(count, -1, -1, -1)
-        own = tokens.index_select(0, blocks.places.flatten()).view(count, -1, *tokens.shape[1:])
-        return torch.cat([front, own], 1).transpose(1, 2).reshape(count * heads, -1, tokens.shape[-1])
+    def rows(tokens: Any, heads: int) -> Any:
+        """[L, H, D] as [L · heads, H / heads · D]: the heads that share a key are one row."""
+        return tokens.reshape(len(tokens) * heads, -1)
 
     def summed(placed: Any, blocks: Blocks, heads: int) -> Any:
-        """Gradients of what `looked_at` gave, added up: [L, H, D]."""
-        apart = placed.view(len(blocks.places), heads, -1, placed.shape[-1])
-        tokens = home(apart[:, :, blocks.shared :], blocks, heads)
-        tokens[: blocks.shared] += apart[:, :, : blocks.shared].sum(0).transpose(0, 1)
-        return tokens
+        """Gradients of keys or values [blocks · heads, shared + room, D] added up: [L, heads, D]."""
+        width = placed.shape[-1]
+        own = placed.view(-1, width).index_select(0, blocks.of_heads(heads).back_asked).view(-1, heads, width)
+        if blocks.shared:
+            front = placed.view(len(blocks.places), heads, -1, width)[:, :, : blocks.shared]
+            own[: blocks.shared] += front.sum(0).transpose(0, 1)
+        return own
 
     class Attend(torch.autograd.Function):
         """softmax(scale · q·kᵗ + mask)·v in each block."""
@@ -158,26 +189,30 @@ def _function() -> Any:
         def forward(
             ctx: Any, query: Any, key: Any, value: Any, mask: Any, blocks: Blocks, scale: float
         ) -> Any:
-            heads = key.shape[1]
-            q, k, v = standing(query, blocks, heads), looked_at(key, blocks), looked_at(value, blocks)
+            heads, width, at = key.shape[1], query.shape[-1], blocks.of_heads(key.shape[1])
             count, _, places, keys = mask.shape
+            q = rows(query, heads).index_select(0, at.asking).view(count * heads, -1, width)
+            k = rows(key, heads).index_select(0, at.asked).view(count * heads, keys, width)
+            v = rows(value, heads).index_select(0, at.asked).view(count * heads, keys, -1)
             each = mask[:, :, :, None].expand(count, heads, places, q.shape[1] // places, keys)
             scores = torch.baddbmm(each.reshape(len(q), -1, keys), q, k.transpose(1, 2), alpha=scale)
             shares = scores.softmax(-1)
             ctx.save_for_backward(q, k, v, shares)
             ctx.blocks, ctx.scale, ctx.heads = blocks, scale, heads
-            return home(shares @ v, blocks, heads)
+            out = (shares @ v).view(count * heads * places, -1).index_select(0, at.back)
+            return out.view(*query.shape[:2], -1)
 
         @staticmethod
         def backward(ctx: Any, gradient: Any) -> Any:
             q, k, v, shares = ctx.saved_tensors
-            blocks, heads = ctx.blocks, ctx.heads
-            g = standing(gradient, blocks, heads)
-            of_shares = g @ v.transpose(1, 2)
-            of_scores = torch._softmax_backward_data(of_shares, shares, -1, shares.dtype).mul_(ctx.scale)
-            of_q = home(of_scores @ k, blocks, heads)
+            blocks, heads, at = ctx.blocks, ctx.heads, ctx.blocks.of_heads(ctx.heads)
+            placed = rows(gradient, heads).index_select(0, at.asking).index_fill_(0, at.empty, 0)
+            g = placed.view(len(v), -1, v.shape[-1])
+            of_scores = torch._softmax_backward_data(g @ v.transpose(1, 2), shares, -1, shares.dtype)
+            of_scores.mul_(ctx.scale)
+            of_q = (of_scores @ k).view(len(at.asking), -1).index_select(0, at.back)
             of_k = summed(of_scores.transpose(1, 2) @ q, blocks, heads)
             of_v = summed(shares.transpose(1, 2) @ g, blocks, heads)
-            return of_q, of_k, of_v, None, None, None
+            return of_q.view(*gradient.shape[:2], -1), of_k, of_v, None, None, None
 
     return Attend

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
 from core.jobs import Mistake, Progress, Sentence
-from core.lora import changes, fused, packing, peftfolder
+from core.lora import changes, fused, norms, packing, peftfolder
 from core.lora.earlier import put, refit
 from core.lora.packing import Row, Tokens
 from core.lora.recipe import Group, Sample, answering, order
@@ -248,6 +248,7 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if settings.continue_from:
         _continue(model, settings, settings.continue_from)
     fused.put_on(model)
+    norms.put_on(model)
     if not four_bit:  # bitsandbytes has put it where it computes
         model.to(where)
     limit = settings.max_length

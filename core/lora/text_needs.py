@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
-from core.lora import checkpoints, measured
+from core.lora import blocks, checkpoints, head, measured
 from core.lora.preflight import FP16, FP32, LIBRARIES_BYTES, OPTIMIZER_STATES, Needs, existing, stamp
 from core.lora.text import SAMPLE_TOPICS, four_bit_hindrance
 from core.settings import TextTraining
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BYTES_A_TOKEN, TOKENS_A_TURN = 3.5, 12  # of narration in English or Chinese; what a template puts around it
 NF4 = 0.56  # bytes a number, its scales among them
 LOGIT_BYTES = 16  # a word at a supervised place: half, fp32, its logarithm, its gradient
+OWN_LOGITS = ("final_logit_softcapping", "logits_scaling", "logit_scale", "dim_model_base")  # see packing.Way
 
 
 def needs(settings: TextTraining, processes: int = 1) -> Needs:
@@ -103,9 +104,11 @@ class _Shape:
     def __init__(self, config: Mapping[str, Any], settings: TextTraining) -> None:
         self.hidden, self.layers = config["hidden_size"], config["num_hidden_layers"]
         self.inner, self.words = config["intermediate_size"], config["vocab_size"]
+        self.whole_logits = any(config.get(name) for name in OWN_LOGITS)
         heads = config["num_attention_heads"]
         head = config.get("head_dim") or self.hidden // heads
         self.heads, keys = heads * head, config.get("num_key_value_heads", heads) * head
+        self.looks = heads
         known = {
             "q_proj": (self.hidden, self.heads), "k_proj": (self.hidden, keys), "v_proj": (self.hidden, keys),
             "o_proj": (self.heads, self.hidden), "gate_proj": (self.hidden, self.inner),
@@ -142,14 +145,20 @@ def _step_bytes(
     settings: TextTraining, shape: _Shape, training: Sequence[chat.TextSample], half: bool
 ) -> float:
     """What the longest row keeps: a layer's norms, attention and gates, inputs of its LoRAs; its logits."""
-    longest = sorted((_bytes(one.topic) + _bytes(one.reply) for one in training), reverse=True)
-    texts = longest[: settings.batch_size * settings.gradient_accumulation]
-    row = min(settings.max_length, sum(size / BYTES_A_TOKEN + TOKENS_A_TURN for size in texts))
+    sizes = sorted((_bytes(one.topic) + _bytes(one.reply) for one in training), reverse=True)
+    lengths = [size / BYTES_A_TOKEN + TOKENS_A_TURN for size in sizes]
+    row = min(settings.max_length, sum(lengths[: settings.batch_size * settings.gradient_accumulation]))
+    room = blocks.room(math.ceil(min(lengths[0], settings.max_length)), 0)
     block = 2 * shape.hidden * (2 if half else 1) + 4 * shape.heads + 3 * shape.inner
     block += sum(fan_in + settings.lora_rank for fan_in, _ in shape.targets)
+    if room:  # a token's query, keys and values in its block, and what it looks at there
+        block += 2 * shape.heads + shape.looks * room
     again = settings.gradient_checkpointing == "on"
     kept = shape.layers * shape.hidden + block if again else shape.layers * block
-    return row * (kept * (FP16 if half else FP32) + shape.words * LOGIT_BYTES)
+    each = FP16 if half else FP32
+    logits = row * shape.words
+    held = logits * LOGIT_BYTES if shape.whole_logits else min(logits, head.AT_ONCE["cpu"]) * each
+    return row * kept * each + held
 
 
 def lora_numbers(settings: TextTraining, shape: _Shape) -> int:

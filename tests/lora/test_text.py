@@ -57,7 +57,8 @@ def test_packed_logits_equal_those_of_each_sample_alone(recipe):
     tokens = recipe.training[:4]
     row = packing.row_tensors(tokens, recipe.way.shared, torch.float32, "cpu")
     assert recipe.way.shared > 5
-    assert row["ids"].shape[1] == sum(len(t.ids) for t in tokens) - 3 * recipe.way.shared
+    held = sum(len(t.ids) for t in tokens) - 3 * recipe.way.shared
+    assert 0 <= row["ids"].shape[1] - held < packing.TILE and row["ids"].shape[1] % packing.TILE == 0
     with torch.no_grad():
         packed = recipe.model(
             input_ids=row["ids"], attention_mask=row["mask"], position_ids=row["positions"],

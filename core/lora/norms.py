@@ -31,6 +31,13 @@ def put_on(model: Any) -> int:
     return found
 
 
+def take_off(model: Any) -> None:
+    """Leaves a model's norms to transformers again."""
+    for module in model.modules():
+        if hasattr(module, "variance_epsilon"):
+            vars(module).pop("forward", None)
+
+
 def _same(module: Any, eps: float) -> bool:
     """Whether a kind of norm is this one; it is asked in fp32, where only rounding can differ."""
     import torch

@@ -3,12 +3,14 @@
     python -m tests.bench.text_lora [--rounds 40] [--base embedded] [--texts assets/sample/texts]
     python -m tests.bench.text_lora --shape 0.5b --batch 16 --length 2048      (a GPU; also --shape 7b)
 
-The arms take turns in one process, batch by batch over the same samples in the same order, because timings
-taken one after another misled by up to ten times; each figure is the median of the rounds, the first left
-out. `Trainer` is what its user gets without tuning: `Trainer.train()`, padded batches, logits of the whole
-vocabulary at every place, fp32 weights, on a GPU with `bf16=True`. `floor` is forward and backward of our own
-rows with nothing around it. Memory is an arm's own: its weights and the most that a step adds (GPU only).
-Both learners have then seen the same tokens, so their held-out losses should be within 1 %.
+The arms take turns, update by update over the same samples in the same order, because timings taken one
+after another misled by up to ten times; each figure is the median of the rounds, the first left out. Each
+arm is a process of its own, as it is for its users: in one process the memory that one gives back is what
+another has to ask for anew, and more threads than cores sleep between operations. `Trainer` is what its
+user gets without tuning: `Trainer.train()`, padded batches, logits of the whole vocabulary at every place,
+fp32 weights, on a GPU with `bf16=True`. `floor` is forward and backward of our own rows with nothing around
+it. Memory is an arm's own: its weights and the most that a step adds (GPU only). Both learners have then
+seen the same tokens, so their held-out losses should be within 1 %.
 
 `--shape` takes a Qwen2 of that size with random weights, made in memory.
 """
@@ -16,11 +18,14 @@ Both learners have then seen the same tokens, so their held-out losses should be
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +33,7 @@ import torch
 from accelerate import Accelerator
 
 from core import basemodels, device
-from core.lora import packing, text
+from core.lora import blocks, fused, norms, packing, text
 from core.lora.recipe import order
 from core.lora.stepper import Stepper
 from core.settings import TextTraining
@@ -49,48 +54,39 @@ TEMPLATE = (
 
 
 @dataclass
-class Arm:
-    """One way to train: `step(round)` does an update on that round's samples."""
+class Clock:
+    """Times the updates of an arm, each after the other arms have had theirs, and tells them on."""
 
-    step: Callable[[int], None]
+    turn: Connection
     recipe: text.TextRecipe
-    rates: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    added: int = 0
+    rounds: list[list[int]]
     before: int = 0
     started: float = 0.0
 
-    def take(self, number: int, tokens: float) -> None:
-        """Does round `number`, which has so many supervised tokens."""
-        self.begin()
-        self.step(number)
-        self.end(number, tokens)
-
     def begin(self) -> None:
-        """The clock starts."""
-        self.before = _allocated(reset=True)
+        """Waits until it is this arm's turn; the clock starts."""
+        self.turn.recv()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+            self.before = torch.cuda.memory_allocated()
         self.started = time.perf_counter()
 
-    def end(self, number: int, tokens: float) -> None:
-        """The device is waited for and the clock stops; the first round isn't counted."""
+    def end(self, number: int) -> None:
+        """The device is waited for and the clock stops: seconds, supervised tokens, bytes that were added."""
+        added = 0
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        if number:
-            self.seconds.append(time.perf_counter() - self.started)
-            self.rates.append(tokens / self.seconds[-1])
-            self.added = max(self.added, _allocated(peak=True) - self.before)
+            added = torch.cuda.max_memory_allocated() - self.before
+        seconds = time.perf_counter() - self.started
+        tokens = sum(self.recipe.training[member].supervised for member in self.rounds[number])
+        self.turn.send((seconds, tokens, added))
 
-    def memory(self) -> int:
-        """Bytes of its weights and of what a step adds."""
-        return self.added + sum(p.numel() * p.element_size() for p in self.recipe.model.parameters())
-
-
-def _allocated(peak: bool = False, reset: bool = False) -> int:
-    if not torch.cuda.is_available():
-        return 0
-    if reset:
-        torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()
+    def run(self, step: Callable[[int], object]) -> None:
+        """All updates of an arm that is a function of the round's number."""
+        for number in range(len(self.rounds)):
+            self.begin()
+            step(number)
+            self.end(number)
 
 
 def prepared(settings: TextTraining) -> text.TextRecipe:
@@ -103,91 +99,99 @@ def prepared(settings: TextTraining) -> text.TextRecipe:
             return end.value
 
 
-def ours(settings: TextTraining, rounds: list[list[int]]) -> Arm:
+def updates(recipe: text.TextRecipe, count: int) -> list[list[int]]:
+    """The samples of each update: whole batches, epoch by epoch in the loop's own order."""
+    made: list[list[int]] = []
+    settings, epoch = recipe.settings, 0
+    while len(made) < count:
+        chosen, size = order(len(recipe.training), settings.seed, epoch), settings.batch_size
+        made += [chosen[at : at + size] for at in range(0, len(chosen) - size + 1, size)]
+        epoch += 1
+    return made[:count]
+
+
+def ours(clock: Clock) -> None:
     """The studio's loop."""
-    recipe = prepared(settings)
-    stepper = Stepper(recipe, settings, Accelerator())
-
-    def step(number: int) -> None:
-        stepper.update(0, recipe._rows(recipe.training, rounds[number]), number, len(rounds))
-
-    return Arm(step, recipe)
+    recipe, rounds = clock.recipe, clock.rounds
+    stepper = Stepper(recipe, recipe.settings, Accelerator())
+    clock.run(lambda n: stepper.update(0, recipe._rows(recipe.training, rounds[n]), n, len(rounds)))
 
 
-def floor(settings: TextTraining, rounds: list[list[int]], recipe: text.TextRecipe) -> Arm:
-    """Forward and backward on the model of `recipe`, its tensors made beforehand."""
+def floor(clock: Clock) -> None:
+    """Forward and backward, the tensors made beforehand."""
+    recipe = clock.recipe
     made = [[recipe._tensors(recipe.training, row) for row in recipe._rows(recipe.training, members)]
-            for members in rounds]  # fmt: skip
+            for members in clock.rounds]  # fmt: skip
     parameters = list(text.lora_parameters(recipe.model).values())
     mixed = recipe.dtype != torch.float32
 
     def step(number: int) -> None:
+        for p in parameters:
+            p.grad = None
         for row in made[number]:
             with torch.autocast(recipe.device.type, recipe.dtype, enabled=mixed):
                 loss = packing.row_loss(recipe.model, row, recipe.way.head)
             loss.backward()
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in parameters)
-        for p in parameters:
-            p.grad = torch.zeros_like(p)
 
-    return Arm(step, recipe)
+    clock.run(step)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in parameters)
 
 
-def trainer(
-    settings: TextTraining, rounds: list[list[int]]
-) -> tuple[Arm, Callable[[Callable[[int], None]], None]]:
-    """A transformers Trainer, and what runs it: before each of its steps that calls `others(round)`.
-
-    All arms compute on one thread. With a second one that computes, each has OpenMP workers of its own, more
-    in all than there are cores, which then sleep between operations: every arm takes 1.4 times as long.
-    """
+def trainer(clock: Clock) -> None:
+    """A transformers Trainer."""
     from torch.utils.data import SequentialSampler
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments
 
-    recipe = prepared(settings.model_copy(update={"precision": "fp32"}))
+    recipe, settings = clock.recipe, clock.recipe.settings
     if recipe.tokenizer.pad_token_id is None:
         recipe.tokenizer.pad_token = recipe.tokenizer.eos_token
-    samples = [recipe.training[member] for members in rounds for member in members]
+    samples = [recipe.training[member] for members in clock.rounds for member in members]
     rows = [
         {"input_ids": one.ids, "labels": [-100] * one.start + one.ids[one.start :],
          "attention_mask": [1] * len(one.ids)} for one in samples
     ]  # fmt: skip
-    arm = Arm(lambda number: None, recipe)
 
     class InTurn(TrainerCallback):
-        def __init__(self, others: Callable[[int], None]) -> None:
-            self.others = others
-
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.others(state.global_step)
-            arm.begin()
+            clock.begin()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            arm.end(state.global_step - 1, supervised(recipe, rounds[state.global_step - 1]))
+            clock.end(state.global_step - 1)
 
     class InOrder(Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            return SequentialSampler(train_dataset or self.train_dataset)
+            return SequentialSampler(rows)
 
     cuda = recipe.device.type == "cuda"
     arguments = TrainingArguments(
-        output_dir=tempfile.mkdtemp(), per_device_train_batch_size=settings.batch_size, max_steps=len(rounds),
-        learning_rate=settings.learning_rate, lr_scheduler_type="constant", bf16=cuda, use_cpu=not cuda,
-        weight_decay=settings.weight_decay, logging_strategy="no", save_strategy="no", report_to="none",
-        disable_tqdm=True, remove_unused_columns=False, seed=settings.seed,
+        output_dir=tempfile.mkdtemp(), per_device_train_batch_size=settings.batch_size,
+        max_steps=len(clock.rounds), learning_rate=settings.learning_rate, lr_scheduler_type="constant",
+        bf16=cuda, use_cpu=not cuda, weight_decay=settings.weight_decay, logging_strategy="no",
+        save_strategy="no", report_to="none", disable_tqdm=True, remove_unused_columns=False,
+        seed=settings.seed,
     )  # fmt: skip
     collator = DataCollatorForSeq2Seq(recipe.tokenizer, padding=True, label_pad_token_id=-100)
+    fused.take_off(recipe.model)  # a Trainer's user has peft's layers, and transformers' own
+    norms.take_off(recipe.model)
+    blocks.take_off(recipe.model.get_base_model())
+    InOrder(recipe.model, arguments, data_collator=collator, train_dataset=rows, callbacks=[InTurn()]).train()
+    if recipe.way.attention and recipe.way.attention.blocks:  # judged as the others are
+        blocks.put_on(recipe.model.get_base_model())
 
-    def run(others: Callable[[int], None]) -> None:
-        InOrder(recipe.model, arguments, data_collator=collator, train_dataset=rows,
-                callbacks=[InTurn(others)]).train()  # fmt: skip
 
-    return arm, run
+ARMS = {"ours": ours, "Trainer": trainer, "floor": floor}
 
 
-def supervised(recipe: text.TextRecipe, members: list[int]) -> int:
-    """Tokens of these samples that the loss is taken on."""
-    return sum(recipe.training[member].supervised for member in members)
+def work(name: str, settings: TextTraining, shape: str | None, rounds: int, turn: Connection) -> None:
+    """An arm's process: makes ready, does its updates in turn, and tells its held-out losses and size."""
+    if shape:
+        use_shape(shape, settings.train_data_path)
+    plain = settings.model_copy(update={"precision": "fp32"})
+    recipe = prepared(plain if name == "Trainer" else settings)
+    turn.send(None)
+    ARMS[name](Clock(turn, recipe, updates(recipe, rounds)))
+    size = sum(p.numel() * p.element_size() for p in recipe.model.parameters())
+    turn.send((recipe.validate() if name != "floor" else {}, size))
 
 
 def use_shape(name: str, texts: Path) -> None:
@@ -218,7 +222,38 @@ def use_shape(name: str, texts: Path) -> None:
     basemodels.load_text = load
 
 
-def table(arms: dict[str, Arm], losses: dict[str, float]) -> str:
+@dataclass
+class Arm:
+    """An arm's process as the bench sees it."""
+
+    turn: Connection
+    process: SpawnProcess
+    seconds: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    added: int = 0
+
+    def take(self, counted: bool) -> None:
+        """Has it do its next update."""
+        self.turn.send(None)
+        seconds, tokens, added = self.turn.recv()
+        if counted:
+            self.seconds.append(seconds)
+            self.rates.append(tokens / seconds)
+            self.added = max(self.added, added)
+
+
+def start(name: str, settings: TextTraining, shape: str | None, rounds: int) -> Arm:
+    """An arm's process, ready for its first update."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=work, args=(name, settings, shape, rounds, there), daemon=True)
+    process.start()
+    there.close()
+    here.recv()
+    return Arm(here, process)
+
+
+def table(arms: dict[str, Arm], ends: dict[str, tuple[dict[str, float], int]]) -> str:
     """The arms as markdown."""
     medians = {name: statistics.median(arm.rates) for name, arm in arms.items()}
     lines = [
@@ -226,8 +261,9 @@ def table(arms: dict[str, Arm], losses: dict[str, float]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, arm in arms.items():
-        memory = f"{arm.memory() / 1e9:.1f} GB" if arm.added else "–"
-        loss = f"{losses[name]:.4f}" if name in losses else "–"
+        figures, size = ends[name]
+        memory = f"{(arm.added + size) / 1e9:.1f} GB" if arm.added else "–"
+        loss = f"{figures['held_out_loss']:.4f}" if figures else "–"
         lines.append(
             f"| {name} | {medians[name]:.1f} | {medians[name] / medians['Trainer']:.2f} | "
             f"{statistics.median(arm.seconds):.2f} | {memory} | {loss} |"
@@ -245,43 +281,25 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--length", type=int, default=1024, help="most tokens in one of our rows")
     options = parser.parse_args()
-    if options.shape:
-        use_shape(options.shape, options.texts)
     settings = TextTraining(
         base_model=options.base, train_data_path=options.texts, output_dir=Path(tempfile.mkdtemp()),
         batch_size=options.batch, max_length=options.length, learning_rate=5e-4, lr_scheduler="constant",
     )  # fmt: skip
-    members: list[list[int]] = []
-    made = ours(settings, members)
-    count, whole = (
-        len(made.recipe.training),
-        range(0, len(made.recipe.training) - options.batch + 1, options.batch),
-    )
-    epochs = 0
-    while len(members) <= options.rounds:
-        chosen = order(count, settings.seed, epochs)
-        members += [chosen[at : at + options.batch] for at in whole]
-        epochs += 1
-    del members[options.rounds + 1 :]
-    mine = {"ours": made, "floor": floor(settings, members, made.recipe)}
-    plain, run = trainer(settings, members)
-
-    def others(number: int) -> None:
-        for arm in mine.values():
-            arm.take(number, supervised(made.recipe, members[number]))
-
-    run(others)
-    arms = {"ours": made, "Trainer": plain, "floor": mine["floor"]}
-    losses = {name: arms[name].recipe.validate()["held_out_loss"] for name in ("ours", "Trainer")}
-    base, plainly = (arms[name].recipe.figures["base_held_out_loss"] for name in ("ours", "Trainer"))
-    size = sum(p.numel() for p in made.recipe.model.parameters())
-    print(
-        f"{device.describe()}; torch {torch.__version__}; {options.shape or options.base}, {size / 1e6:.0f} M"
-    )
+    arms = {name: start(name, settings, options.shape, options.rounds + 1) for name in ARMS}
+    for number in range(options.rounds + 1):
+        for arm in arms.values():
+            arm.take(counted=number > 0)
+    ends = {name: arm.turn.recv() for name, arm in arms.items()}
+    for arm in arms.values():
+        arm.process.join()
+    mine, theirs = ends["ours"][0], ends["Trainer"][0]
+    print(f"{device.describe()}; torch {torch.__version__}; {options.shape or options.base}")
     print(f"{options.rounds} rounds of {options.batch} samples")
-    print(f"the base's held-out loss {base:.4f}, the Trainer's {plainly:.4f}\n")
-    print(table(arms, losses))
-    print(f"\nheld-out loss: {100 * (losses['ours'] / losses['Trainer'] - 1):+.2f} % of the Trainer's")
+    print(f"the base's held-out loss {mine['base_held_out_loss']:.4f}, in fp32 ", end="")
+    print(f"{theirs['base_held_out_loss']:.4f}\n")
+    print(table(arms, ends))
+    off = 100 * (mine["held_out_loss"] / theirs["held_out_loss"] - 1)
+    print(f"\nheld-out loss: {off:+.2f} % of the Trainer's")
 
 
 if __name__ == "__main__":

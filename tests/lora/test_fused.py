@@ -110,3 +110,49 @@ def test_recomputed_activations_give_the_same_gradients() -> None:
     given = x.clone().requires_grad_()
     (checkpoint(model, given, use_reentrant=False) ** 2).sum().backward()
     assert torch.equal(given.grad, whole[1])
+
+
+class Asked(nn.Module):
+    """Three layers with one input, as attention has them; `apart` gives the third another."""
+
+    def __init__(self, apart: bool = False) -> None:
+        super().__init__()
+        self.q_proj, self.k_proj = nn.Linear(12, 20), nn.Linear(12, 7, bias=False)
+        self.v_proj, self.apart = nn.Linear(12, 7), apart
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.q_proj(x), self.k_proj(x), self.v_proj(x * 2 if self.apart else x)], -1)
+
+
+@pytest.mark.parametrize("apart_too", [False, True])
+@pytest.mark.parametrize("targets", [("q_proj", "k_proj", "v_proj"), ("q_proj", "v_proj"), ("k_proj",)])
+def test_layers_that_share_an_input_are_each_what_they_were(targets, apart_too):
+    torch.manual_seed(0)
+    model = Asked(apart_too)
+    config = LoraConfig(r=4, lora_alpha=6, target_modules=list(targets), rank_pattern={"v_proj": 2})
+    inject_adapter_in_model(config, model)
+    for name, p in model.named_parameters():
+        p.requires_grad_("lora_" in name)
+        p.data = torch.randn_like(p) * 0.3
+    plain, ours = model, copy.deepcopy(model)
+    assert fused.put_on(ours) == len(targets)
+    for x in torch.randn(3, 5, 12):  # again and again: nothing of an earlier input may stay
+        assert apart(answers(ours, x), answers(plain, x)) < 1e-5
+
+
+def test_layers_that_share_an_input_share_its_multiplication(monkeypatch):
+    torch.manual_seed(0)
+    model = Asked()
+    inject_adapter_in_model(LoraConfig(r=4, target_modules=["q_proj", "k_proj", "v_proj"]), model)
+    fused.put_on(model)
+    asked = []
+    applied = fused._apply
+    monkeypatch.setattr(fused, "_apply", lambda x, parts: asked.append(len(parts)) or applied(x, parts))
+    x = torch.randn(5, 12)
+    model(x)
+    model(x)
+    assert asked == [3, 3]
+    model.k_proj.merge()
+    merged = model(x)  # one of them is peft's now: all are
+    model.k_proj.unmerge()
+    torch.testing.assert_close(merged, model(x))

@@ -9,6 +9,7 @@ Only the standard library; knows nothing about pictures, texts, models or the wi
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import functools
 import json
@@ -19,10 +20,12 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 QUEUED, RUNNING, DONE, STOPPED, FAILED, INTERRUPTED = (
     "queued",
     "running",
@@ -180,10 +183,9 @@ class Runner:
         folder.mkdir(parents=True, exist_ok=True)
         self._states: dict[str, JobState] = {}
         self._stops: dict[str, threading.Event] = {}
-        self._queue: queue.Queue[tuple[str, Callable[[], Job]]] = queue.Queue()
+        self._queue: queue.Queue[tuple[str | Future[Any], Callable[[], Any]]] = queue.Queue()
         self._lock = threading.Lock()
         self._written = 0.0
-        self._device = threading.Lock()
         self.before: list[Callable[[], None]] = []  # called before each job: makes room on the device
         for path in sorted(folder.glob("*.json")):
             state = read_state(path)
@@ -235,23 +237,28 @@ class Runner:
             time.sleep(0.02)
         return state
 
-    @contextlib.contextmanager
-    def borrowed(self) -> Iterator[None]:
-        """The device for a moment, such as a token's, between jobs.
+    def between(self, work: Callable[[], T]) -> T:
+        """What a moment's work gives, such as a token, done by the jobs' thread between jobs.
 
+        One thread computes for all: the OpenMP workers of a second one would be more than the cores, and then
+        they sleep between operations, which makes a training half as slow again for as long as it lives.
         Raises Mistake while a job waits or works: it goes first.
         """
-        while not (active := self.active()) and not self._device.acquire(timeout=0.1):
-            pass
-        if active:
-            raise Mistake(
-                "{title} is at work and has the machine to itself; try again when it is done.",
-                title=active[0].title,
-            )
-        try:
-            yield
-        finally:
-            self._device.release()
+        made: Future[T] = Future()
+        active = self.active()
+        if not active:
+            self._queue.put((made, work))
+            while not made.done():
+                concurrent.futures.wait([made], timeout=0.05)
+                active = self.active()
+                if active and made.cancel():  # it hadn't been begun when the job came
+                    break
+            else:
+                return made.result()
+        raise Mistake(
+            "{title} is at work and has the machine to itself; try again when it is done.",
+            title=active[0].title,
+        )
 
     def close(self, timeout: float = 60.0) -> None:
         """Stops every job and waits until the running one has saved, `timeout` seconds at most."""
@@ -263,12 +270,13 @@ class Runner:
 
     def _work(self) -> None:
         while True:
-            job_id, job = self._queue.get()
-            if self._stops[job_id].is_set():
-                self._change(job_id, status=STOPPED, ended=time.time())
+            asked, work = self._queue.get()
+            if isinstance(asked, Future):
+                _answer(asked, work)
+            elif self._stops[asked].is_set():
+                self._change(asked, status=STOPPED, ended=time.time())
             else:
-                with self._device:
-                    self._run(job_id, job)
+                self._run(asked, work)
 
     def _run(self, job_id: str, job: Callable[[], Job]) -> None:
         self._change(job_id, status=RUNNING)
@@ -329,6 +337,15 @@ class Runner:
         values["progress"]["text"] = as_plain(state.progress.text or "")
         part.write_text(json.dumps(values, default=str, ensure_ascii=False), encoding="utf-8")
         os.replace(part, target)
+
+
+def _answer(asked: Future[Any], work: Callable[[], Any]) -> None:
+    """Does what was asked for, unless it has been taken back."""
+    if asked.set_running_or_notify_cancel():
+        try:
+            asked.set_result(work())
+        except BaseException as error:  # the one who asked is to hear of it, whatever it is
+            asked.set_exception(error)
 
 
 def thin(losses: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:

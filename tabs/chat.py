@@ -65,7 +65,7 @@ def build(studio: Studio, frame: Frame) -> None:
         path = one_of(studio.open(project), lora)
         if not topic.strip():
             raise Mistake("Write what to ask for first.")
-        for plain, voice in chat.answers(path, topic, len(rounds), studio.runner.borrowed):
+        for plain, voice in chat.answers(path, topic, len(rounds), studio.runner.between):
             now = [(topic, path.name, plain, voice), *rounds]
             yield talked(page, now), now
 

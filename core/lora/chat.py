@@ -6,10 +6,10 @@ about pages.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core import device
 from core.lora import peftfolder
@@ -33,22 +33,20 @@ class Chat:
             device.free()
 
     def answers(
-        self, lora: Path, topic: str, seed: int, borrowed: Callable[[], AbstractContextManager[None]]
+        self, lora: Path, topic: str, seed: int, between: Callable[[Callable[[], Any]], Any]
     ) -> Iterator[tuple[str, str]]:
         """(the base's words, the LoRA's words) as they grow; asked as in training.
 
-        `borrowed()` is held while the device computes, a token at a time; what it raises ends the answers.
+        `between` does the computing, a token at a time; what it raises ends the answers.
         Raises Mistake for what is no text LoRA, or has no base here.
         """
-        with borrowed():
-            writer = self._of(peftfolder.base_of(lora))
+        writer = between(lambda: self._of(peftfolder.base_of(lora)))
         voices, asked = (None, lora), messages(topic, task=task_of(lora))
         growing = {at: writer.stream(asked, voice, seed) for at, voice in enumerate(voices)}
         said = ["", ""]
         while growing:
             for at, stream in list(growing.items()):
-                with borrowed():
-                    text = next(stream, None)
+                text = between(functools.partial(next, stream, None))
                 if text is None:
                     del growing[at]
                 else:

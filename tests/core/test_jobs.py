@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import threading
 import time
@@ -133,27 +134,56 @@ def test_a_mistake_without_values_keeps_its_braces() -> None:
     assert str(Mistake("Write {name} as it stands.")) == "Write {name} as it stands."
 
 
-def test_the_device_is_lent_between_jobs_only(tmp_path):
-    runner, order, go = Runner(tmp_path), [], threading.Event()
+def test_a_moments_work_is_done_between_jobs_and_on_their_thread(tmp_path):
+    runner, order, go, begun = Runner(tmp_path), [], threading.Event(), threading.Event()
     runner.before.append(lambda: order.append("room made"))
 
     def job():
-        order.append("job")
+        order.append(threading.current_thread())
         go.wait(60)
         yield Progress("Working")
 
-    with runner.borrowed():
-        job_id = runner.submit("text", "Text LoRA 水", job)
-        time.sleep(0.1)
-        assert order == []
-        with pytest.raises(Mistake, match="Text LoRA 水 is at work"), runner.borrowed():
-            pass
-    while not order:
-        time.sleep(0.01)
-    with pytest.raises(Mistake, match="is at work"), runner.borrowed():
-        pass
+    def moment():
+        begun.set()
+        time.sleep(0.2)
+        order.append("a moment's work")
+        return threading.current_thread()
+
+    with concurrent.futures.ThreadPoolExecutor() as others:
+        asked = others.submit(runner.between, moment)
+        assert begun.wait(60)
+        job_id = runner.submit("text", "Text LoRA 水", job)  # comes while it is done, and waits for it
+        thread = asked.result(60)
+        while len(order) < 3:
+            time.sleep(0.01)
+        with pytest.raises(Mistake, match="Text LoRA 水 is at work"):
+            runner.between(moment)
     go.set()
     runner.wait(job_id, 60)
-    with runner.borrowed():
-        order.append("lent")
-    assert order == ["room made", "job", "lent"]
+    assert runner.between(lambda: 7) == 7
+    assert order == ["a moment's work", "room made", thread] and thread.name == "jobs"
+
+
+def test_what_a_job_overtakes_is_refused_and_never_done(tmp_path):
+    """The job has come between the look whether one is there and the place in the queue."""
+    runner, done, go = Runner(tmp_path), [], threading.Event()
+
+    def job():
+        go.wait(60)
+        yield Progress("Working")
+
+    active, looks = runner.active, []
+    runner.active = lambda: active() if looks or looks.append(1) else []
+    job_id = runner.submit("text", "Text LoRA", job)
+    with pytest.raises(Mistake, match="is at work"):
+        runner.between(lambda: done.append("too late"))
+    go.set()
+    runner.wait(job_id, 60)
+    assert runner.between(lambda: done) == []
+
+
+def test_what_goes_wrong_in_a_moments_work_is_told_to_the_one_who_asked(tmp_path):
+    runner = Runner(tmp_path)
+    with pytest.raises(Mistake, match="no such LoRA"):
+        runner.between(lambda: (_ for _ in ()).throw(Mistake("no such LoRA")))
+    assert runner.between(lambda: 7) == 7

@@ -147,7 +147,7 @@ class Stepper:
         self.scaler.update(None if self.fp16 else 1.0)
         self._follow(step)
         self.whole = True
-        self.optimizer.zero_grad(set_to_none=False)
+        self.optimizer.zero_grad(set_to_none=True)
         # One number a step comes to the host: the loss, or nan where the update was passed over.
         return torch.where(
             torch.isfinite(norm), loss, torch.full_like(loss, math.nan)

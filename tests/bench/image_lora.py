@@ -27,7 +27,7 @@ from accelerate import Accelerator
 from core import basemodels, device
 from core.families import diffusion
 from core.images.importing import open_picture
-from core.lora import pictures, preparing
+from core.lora import fused, pictures, preparing
 from core.lora.image import ImageRecipe
 from core.lora.stepper import Stepper
 from core.settings import ImageTraining
@@ -133,6 +133,7 @@ def plain(settings: ImageTraining, mixed: torch.dtype = torch.float32) -> Arm:
     pixels = torch.cat([pictures.pixels(one) for one in cut])
     whole = basemodels.load_pipeline(settings.base_model, torch.float32)
     unet, vae, encoder = recipe.backbone, whole.vae.to(place), whole.text_encoder.to(place)
+    fused.take_off(unet)  # a script has peft's layers
     ids = diffusion.clip_ids(whole.tokenizer, [picture.caption for picture in batch]).to(place)
     del whole
     trained = parameters_of(recipe)

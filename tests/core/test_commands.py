@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
 import subprocess
@@ -236,7 +235,7 @@ def test_topics_and_chat_on_the_command_line(
     )
     lora = list(train(chosen))[-1].result
     stream = chat.Chat.answers  # the window's way, which gives the same words
-    base, voice = list(stream(chat.Chat(), lora, "a boat", 7, contextlib.nullcontext))[-1]
+    base, voice = list(stream(chat.Chat(), lora, "a boat", 7, lambda work: work()))[-1]
     capsys.readouterr()
     assert commands.run(["chat", str(lora), "a boat", "--seed", "7"], lambda _: 1) == 0
     assert capsys.readouterr().out == f"{tiny_llm}:\n{base}\n\n{lora.name}:\n{voice}\n\n"

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 NAME = "blocks"  # among transformers' attention functions
-VECTOR = (
-    32  # keys are rounded up to this: the bf16 numbers in a register; softmax takes twice as long with others
-)
+VECTOR = 32  # bf16 numbers in a register: keys are rounded up to it, as softmax is slow with other widths
 LEAST = 40  # room for at least so many tokens: smaller blocks cost more operations than they save
 MOST = 512  # keys in a block at most: from here on torch is as fast
 
@@ -47,9 +45,8 @@ class Blocks:
 
         rows = tokens[self.places]
         own = rows.gather(2, self.places[:, None].expand(-1, self.places.shape[1], -1))
-        counts = (
-            (self.places >= self.shared).flatten().index_fill_(0, self.empty, False)
-        )  # the rest is in front
+        # The shared tokens are in front already, and an empty place, which says token 0, holds none.
+        counts = (self.places >= self.shared).flatten().index_fill_(0, self.empty, False)
         own &= counts.view(len(self.places), 1, -1)
         return torch.cat([rows[:, :, : self.shared], own], 2)[:, None]
 
@@ -134,11 +131,10 @@ def put_on(model: Any) -> bool:
     return True
 
 
-def take_off(model: Any) -> bool:
-    """Leaves a model's attention to torch, as it was; always True."""
+def take_off(model: Any) -> None:
+    """Leaves a model's attention to torch, as it was."""
     if model.config.get_text_config()._attn_implementation == NAME:
         model.set_attn_implementation("sdpa")
-    return True
 
 
 def attend(

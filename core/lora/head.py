@@ -20,6 +20,11 @@ AT_ONCE = {"cpu": 2**23, "cuda": 2**26}  # logits held in the model's number for
 IN_CACHE = {"cpu": 2**18, "cuda": 2**24}  # of these the part that is worked on in fp32
 
 
+def kind_of(where: torch.device) -> str:
+    """The kind of device that the two figures above are given for."""
+    return "cpu" if where.type == "cpu" else "cuda"
+
+
 @dataclass(frozen=True)
 class Head:
     """A decoder, and the frozen linear layer [words, hidden] that makes its last states into logits.
@@ -40,7 +45,7 @@ class Head:
         """Places for logits [R, words] in the states' numbers, R at most those asked for, and in fp32."""
         import torch
 
-        kind, words = "cpu" if states.device.type == "cpu" else "cuda", len(self.linear.weight)
+        kind, words = kind_of(states.device), len(self.linear.weight)
         rows, part = max(1, AT_ONCE[kind] // words), max(1, IN_CACHE[kind] // words)
         if "logits" not in self.room or len(self.room["logits"]) < min(rows, len(states)):
             with torch.inference_mode(False):  # judging may be first to ask, training writes to it as well
@@ -50,19 +55,18 @@ class Head:
 
 
 def of(model: Any) -> Head | None:
-    """A model's head where it is a plain frozen linear layer.
+    """The head of a model of transformers where it is a plain linear layer.
 
     Whether the logits are the linear layer's own, not scaled or capped, is to be tried.
     """
     import torch
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    linear = base.get_output_embeddings()
+    linear = model.get_output_embeddings()
     if type(linear) is not torch.nn.Linear or linear.bias is not None:
         return None
     if "forward" in vars(linear) or linear._forward_hooks or linear._forward_pre_hooks:
         return None
-    return Head(base.get_decoder(), linear)
+    return Head(model.get_decoder(), linear)
 
 
 @functools.cache

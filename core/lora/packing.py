@@ -237,12 +237,12 @@ def way_of(model: Any, tokens: Sequence[Tokens], dtype: torch.dtype, where: torc
     """The best way of those that are exact for this model, in eval mode: in blocks, in rows, each alone."""
     shared = shared_prefix(tokens)
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    way = Way()
-    for choose in (blocks.put_on, blocks.take_off):
-        if choose(base) and packs(model, tokens, shared, dtype, where):
-            way = Way(shared, attention_of(model))
-            break
-    return replace(way, head=_head_of(model, way.row(tokens[:1], dtype, where)))
+    packed = blocks.put_on(base) and packs(model, tokens, shared, dtype, where)
+    if not packed:
+        blocks.take_off(base)
+        packed = packs(model, tokens, shared, dtype, where)
+    way = Way(shared, attention_of(model)) if packed else Way()
+    return replace(way, head=_head_of(model, base, way.row(tokens[:1], dtype, where)))
 
 
 def packs(
@@ -269,11 +269,11 @@ def packs(
     return _same(together, alone, dtype)
 
 
-def _head_of(model: Any, row: dict[str, Any]) -> Head | None:
-    """The model's head, where a row's logits are its own: neither scaled nor capped."""
+def _head_of(model: Any, base: Any, row: dict[str, Any]) -> Head | None:
+    """The head of a model without its LoRA, where a row's logits are its own: neither scaled nor capped."""
     import torch
 
-    found = head.of(model)
+    found = head.of(base)
     if found is None:
         return None
     try:

@@ -132,23 +132,23 @@ def memory_bytes(
     where: torch.device,
 ) -> int:
     """Memory at its height: the process's own, weights, LoRA, and a step."""
-    import torch
-
-    half = device.dtype(settings.precision, where) != torch.float32
     states = OPTIMIZER_STATES[settings.optimizer] + (1 if settings.ema else 0)
     trained = lora_numbers(settings, shape) * FP32 * (3 + states)  # itself, gradient, best look
-    step = _step_bytes(settings, shape, training, half)
+    step = _step_bytes(settings, shape, training, where)
     return round((LIBRARIES_BYTES if where.type == "cpu" else 0) + weights + trained + step)
 
 
 def _step_bytes(
-    settings: TextTraining, shape: _Shape, training: Sequence[chat.TextSample], half: bool
+    settings: TextTraining, shape: _Shape, training: Sequence[chat.TextSample], where: torch.device
 ) -> float:
     """What the longest row keeps: a layer's norms, attention and gates, inputs of its LoRAs; its logits."""
+    import torch
+
+    half = device.dtype(settings.precision, where) != torch.float32
     sizes = sorted((_bytes(one.topic) + _bytes(one.reply) for one in training), reverse=True)
     lengths = [size / BYTES_A_TOKEN + TOKENS_A_TURN for size in sizes]
     row = min(settings.max_length, sum(lengths[: settings.batch_size * settings.gradient_accumulation]))
-    room = blocks.room(math.ceil(min(lengths[0], settings.max_length)), 0)
+    room = blocks.room(math.ceil(min(lengths[0], settings.max_length)), 0) if where.type == "cpu" else None
     block = 2 * shape.hidden * (2 if half else 1) + 4 * shape.heads + 3 * shape.inner
     block += sum(fan_in + settings.lora_rank for fan_in, _ in shape.targets)
     if room:  # a token's query, keys and values in its block, and what it looks at there
@@ -156,8 +156,8 @@ def _step_bytes(
     again = settings.gradient_checkpointing == "on"
     kept = shape.layers * shape.hidden + block if again else shape.layers * block
     each = FP16 if half else FP32
-    logits = row * shape.words
-    held = logits * LOGIT_BYTES if shape.whole_logits else min(logits, head.AT_ONCE["cpu"]) * each
+    logits, at_once = row * shape.words, head.AT_ONCE[head.kind_of(where)]
+    held = logits * LOGIT_BYTES if shape.whole_logits else min(logits, at_once) * each
     return row * kept * each + held
 
 

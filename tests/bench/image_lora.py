@@ -32,6 +32,7 @@ from core.lora.image import ImageRecipe
 from core.lora.stepper import Stepper
 from core.settings import ImageTraining
 from core.singlefile import CONFIGS, write_clip_tokenizer
+from tests.running import finished
 
 MATRIX = 4096  # side of the matrices whose product tells the machine's best
 MATRIX_ON_CPU = 1536
@@ -76,13 +77,7 @@ def sd15_size() -> str:
 
 def prepared(settings: ImageTraining) -> ImageRecipe:
     """The recipe, its reports passed over; no LoRA number is 0, so that each has a gradient."""
-    steps = preparing.prepare(settings)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            recipe: ImageRecipe = end.value
-            break
+    recipe = finished(preparing.prepare(settings))[1]
     with torch.no_grad():
         for parameter in parameters_of(recipe):
             if not parameter.any():

@@ -37,6 +37,7 @@ from core.lora import blocks, fused, norms, packing, text
 from core.lora.recipe import order
 from core.lora.stepper import Stepper
 from core.settings import TextTraining
+from tests.running import finished
 
 SHAPES = {
     "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -91,12 +92,7 @@ class Clock:
 
 def prepared(settings: TextTraining) -> text.TextRecipe:
     """The recipe, its reports passed over."""
-    steps = text.prepare(settings)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return finished(text.prepare(settings))[1]
 
 
 def updates(recipe: text.TextRecipe, count: int) -> list[list[int]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core import families, singlefile
+from core import device, families, singlefile
 from core.families.family import Configs, Drawing, Family
 from core.jobs import Mistake
 from core.project import Home
@@ -188,6 +188,7 @@ def drawing(name: str) -> Drawing:
         values["guidance"],
         values.get("takes", 1),
         only=True,
+        edges=values.get("edges", "plain"),
     )
 
 
@@ -246,11 +247,6 @@ def vocabulary(name: str) -> dict[str, list[str]]:
 def labeller() -> Path:
     """Folder of the embedded labeller."""
     return _embedded("labeller", "model.safetensors")
-
-
-def upscaler() -> Path:
-    """Folder of the embedded upscaler."""
-    return _embedded("upscaler", "model.safetensors")
 
 
 def load_labeller(folder: Path | None = None) -> Labeller:
@@ -441,7 +437,6 @@ def _smollm2() -> Path:
     folder = cache_folder() / SMOLLM2
     if (folder / "model.safetensors").exists() and (folder / "tokenizer.json").exists():
         return folder
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = smollm2_file()
@@ -451,7 +446,7 @@ def _smollm2() -> Path:
     model = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
-        dtype=torch.bfloat16,
+        dtype=device.number_of("bf16"),
         **_dequantized(),
     )
     model.save_pretrained(part)

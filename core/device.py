@@ -1,5 +1,7 @@
 """The device that computes: which one, in which number format, with how much memory.
 
+The one place where number formats are decided. STUDIO_CPU=plain in the environment keeps the studio and the
+libraries that compute from the instructions of newer processors (AVX-512, AMX), which most people's lack.
 Knows nothing about models. torch is imported inside, because the window asks for none of it at start.
 """
 
@@ -12,6 +14,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,7 +22,18 @@ if TYPE_CHECKING:
     import torch
 
 GIB = 1024**3
+PLAIN = os.environ.get("STUDIO_CPU") == "plain"
+PLAIN_LIBRARIES = {  # torch, oneDNN and MKL read them once, when they first compute
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
+NEWER_FLAGS = ("avx512", "amx", "avx_vnni")
+NUMBERS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 MadeT = TypeVar("MadeT")
+
+if PLAIN:
+    os.environ.update(PLAIN_LIBRARIES)
 
 
 def pick() -> torch.device:
@@ -35,11 +49,12 @@ def pick() -> torch.device:
 
 @functools.cache
 def cpu_flags() -> frozenset[str]:
-    """The processor's feature flags on Linux; empty elsewhere."""
+    """The processor's feature flags on Linux, but for newer ones' where it is plain; empty elsewhere."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("flags"):
-                return frozenset(line.split(":", 1)[1].split())
+                flags = line.split(":", 1)[1].split()
+                return frozenset(flag for flag in flags if not (PLAIN and flag.startswith(NEWER_FLAGS)))
     except OSError:
         pass
     return frozenset()
@@ -56,14 +71,32 @@ def fast_bf16(device: torch.device) -> bool:
 
 def dtype(precision: str, device: torch.device) -> torch.dtype:
     """The number format for frozen weights: what was asked for, or for "auto" the fastest safe one."""
+    if precision != "auto":
+        return number_of(precision)
+    if fast_bf16(device):
+        return number_of("bf16")
+    return number_of("fp16" if device.type == "cuda" else "fp32")
+
+
+def number_of(name: str) -> torch.dtype:
+    """The number format called bf16, fp16 or fp32."""
     import torch
 
-    named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-    if precision != "auto":
-        return named[precision]
-    if fast_bf16(device):
-        return torch.bfloat16
-    return torch.float16 if device.type == "cuda" else torch.float32
+    found: torch.dtype = getattr(torch, NUMBERS[name])
+    return found
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """What a number format is called: bf16, fp16 or fp32."""
+    return next(name for name in NUMBERS if number_of(name) == dtype)
+
+
+def autocast(place: torch.device, numbers: torch.dtype | None = None) -> AbstractContextManager[None]:
+    """Within it layers compute in `numbers`, by default the fastest safe format; in fp32 nothing is cast."""
+    import torch
+
+    numbers = numbers or dtype("auto", place)
+    return torch.autocast(place.type, numbers, enabled=numbers != torch.float32)
 
 
 def memory_format(dtype: torch.dtype) -> torch.memory_format:
@@ -182,5 +215,5 @@ def describe() -> str:
         name, memory = card.name, card.total_memory
     else:
         name, memory = f"{platform.machine()} CPU, {os.cpu_count()} cores", memory_bytes()
-    number = str(dtype("auto", device)).removeprefix("torch.")
-    return f"{name}, {memory / GIB:.0f} GB, {number}"
+    numbers = str(dtype("auto", device)).removeprefix("torch.")
+    return f"{name}, {memory / GIB:.0f} GB, {numbers}{', as a plain CPU' if PLAIN else ''}"

@@ -33,7 +33,6 @@ def report(home: Home) -> tuple[list[str], bool]:
             for what, find in (
                 ("picture base", lambda: basemodels.image_base(basemodels.EMBEDDED)),
                 ("labeller", basemodels.labeller),
-                ("upscaler", basemodels.upscaler),
                 ("language model", basemodels.smollm2_file),
                 ("video encoder", ffmpeg),
             )

@@ -56,6 +56,20 @@ def test_imports_go_one_way(path: Path) -> None:
         assert inside <= GROUND | FEATURES.keys(), inside
 
 
+BUILDERS = sorted((ROOT / "assets" / "build").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*FILES, *BUILDERS], ids=lambda path: "/".join(room(path)))
+def test_number_formats_are_decided_in_device_alone(path: Path) -> None:
+    if path == ROOT / "core" / "device.py":
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not named & {"bfloat16", "float16", "half"}
+    casts = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not casts & {"torch.autocast", "torch.amp.autocast"} or path.name == "diffusion.py"
+
+
 def test_job_machinery_is_standard_library_alone() -> None:
     import sys
 

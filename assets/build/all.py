@@ -27,7 +27,6 @@ PLAN: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("base", ("--stage", "sheet"), 0),
     ("autoencoder", ("--decoder-only", "--finish"), 20),
     ("labeller", ("--finish",), 60),
-    ("upscaler", ("--finish",), 15),
     ("loras", (), 0),
     ("judge", (), 10),
 )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assets.build import data, muon, styles, training
+from core.device import autocast, number_of
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"channels": (8, 8, 8, 16), "batch": 2, "crop": 32, "pool": 4, "held_out": 2},
@@ -125,7 +126,7 @@ def reconstruct(model: Any, pictures: NDArray[np.uint8], at_once: int = 8) -> ND
     latents = data.encode(model, pictures, at_once)
     made = []
     for part in latents.split(at_once):
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             made.append(data.to_pictures(model.decode(part.to(device)).sample))
     return np.concatenate(made)
 
@@ -169,7 +170,7 @@ def _change(model: Any, latents: Tensor, far: float = 0.2) -> Tensor:
     """
     noise = torch.randn(latents[:, 0].shape, generator=torch.Generator().manual_seed(0)).to(latents.device)
     far = far * latents.std().item()
-    with torch.autocast(latents.device.type, torch.bfloat16):
+    with autocast(latents.device):
         still = model.decode(latents).sample.float()
         moved = []
         for channel in range(latents.shape[1]):
@@ -185,7 +186,7 @@ def train_step(model: Any, real: Tensor, device: torch.device, coarse: bool, noi
 
     The latents get noise of a random deviation up to `noise`.
     """
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device):
         latents = model.encode(real).latent_dist.mean
         strength = noise * torch.rand(len(real), 1, 1, 1, device=device)
         noisy = latents + strength * torch.randn_like(latents)
@@ -255,7 +256,7 @@ def main() -> None:
         made = reconstruct(finished, held_out.pictures)
         shown = np.stack([held_out.pictures[:8], made[:8]], 1).reshape(-1, *made.shape[1:])
         data.sheet(shown, sheet)
-        finished.half().save_pretrained(exported)
+        finished.to(number_of("fp16")).save_pretrained(exported)
         return psnr(made, held_out.pictures)
 
     total, since = torch.zeros(()), 0

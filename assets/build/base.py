@@ -38,6 +38,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from assets.build import data, muon, training
 from assets.build.autoencoder import LATENT_CHANNELS
+from core.device import autocast, number_of
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -215,7 +216,7 @@ def train_text(options: argparse.Namespace, device: torch.device) -> None:
     random = torch.Generator().manual_seed(0)
 
     def errors(chosen: Tensor) -> tuple[Tensor, list[float]]:
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             pooled = text(ids[chosen]).pooler_output
             scores = [heads[fact](pooled).float() for fact in FACTS]
         losses = [F.cross_entropy(s, targets[chosen, i]) for i, s in enumerate(scores)]
@@ -342,7 +343,7 @@ def held_out_loss(
     """The v-prediction's mean squared error at evenly spread times and fixed noise."""
     random = torch.Generator().manual_seed(1)
     total = 0.0
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+    with torch.no_grad(), autocast(device):
         for start in range(0, len(latents), 32):
             part = latents[start : start + 32].to(device)
             noise = torch.randn(part.shape, generator=random).to(device)
@@ -433,7 +434,7 @@ def train_unet(rank: int, options: argparse.Namespace) -> None:
         times = torch.from_numpy((spread * 1000).astype(np.int64)).to(device)
         latents = latents.to(device).to(memory_format=torch.channels_last)
         noisy, velocity = diffusion.mix(latents, torch.randn_like(latents), times)
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             context = learner.text(ids.to(device)).last_hidden_state
             guess = unet(noisy, times, context).sample
         weights = box_weights(boxes, *latents.shape[2:]).to(device)
@@ -527,7 +528,7 @@ def draw(
     for start in range(0, len(prompts), at_once):
         part = prompts[start : start + at_once]
         noise = [torch.Generator().manual_seed(seed + start + i) for i in range(len(part))]
-        with torch.autocast(pipe.device.type, torch.bfloat16):
+        with autocast(pipe.device):
             images = pipe(
                 part,
                 width=width,
@@ -551,7 +552,12 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
     autoencoder: Any = AutoencoderKL.from_pretrained(target / "vae")
     new, old = target.with_name("base.new"), target.with_name("base.old")
     shutil.rmtree(new, ignore_errors=True)
-    pipeline(text.half(), unet.half(), autoencoder.half(), learner.words).save_pretrained(new)
+    pipeline(
+        text.to(number_of("fp16")),
+        unet.to(number_of("fp16")),
+        autoencoder.to(number_of("fp16")),
+        learner.words,
+    ).save_pretrained(new)
     for config in new.glob("*/config.json"):  # diffusers notes the folder that a part was loaded from
         values = json.loads(config.read_text(encoding="utf-8"))
         values.pop("_name_or_path", None)
@@ -569,6 +575,7 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
         "steps": STEPS,
         "guidance": GUIDANCE,
         "takes": TAKES,
+        "edges": "crisp",
         "trained_at": time.strftime("%Y-%m-%d %H:%M"),
         "samples": learner.facts["samples"],
         "seconds": round(learner.facts["seconds"]),

@@ -17,6 +17,7 @@ from core.lora import formats
 from core.lora.artist import sampling
 from core.settings import ComposeSettings, Style, load_style, preset_names
 from core.video import compose, frames, storyboard
+from core.video.enlarge import enlarge
 from tabs.styles import PICTURES
 
 WIDTH, HEIGHT = 320, 320  # px, twice what a card shows; square, as the base draws best
@@ -33,7 +34,7 @@ def card(style: Style, seed: int) -> np.ndarray:
     shown = {"object": told.things[:1], "setting": told.settings[:1]}
     facts = {kind: words[0] for kind, words in shown.items() if words}
     drawn = frames.Camera(how).take(prompt, seed, facts)
-    return next(frames.enlarge([drawn.picture], WIDTH, HEIGHT))
+    return enlarge(drawn.picture, WIDTH, HEIGHT, basemodels.drawing("embedded").edges)
 
 
 def main() -> None:

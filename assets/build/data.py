@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from assets.build import training
+from core.device import autocast, number_of
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -113,7 +114,7 @@ def encode(autoencoder: Any, pictures: NDArray[np.uint8], at_once: int = 8) -> T
     found = []
     for start in range(0, len(pictures), at_once):
         x = to_tensor(pictures[start : start + at_once]).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             found.append(autoencoder.encode(x).latent_dist.mean.float().cpu())
     return torch.cat(found) * autoencoder.config.scaling_factor
 
@@ -131,7 +132,7 @@ def write_latents(
     part = min(128, count)
     for start in range(first, first + count, part):
         batch = draw(range(start, min(start + part, first + count)), width, height, size, workers)
-        latents.append(encode(autoencoder, batch.pictures).half())
+        latents.append(encode(autoencoder, batch.pictures).to(number_of("fp16")))
         captions += batch.captions
         facts += batch.facts
         boxes.append(batch.boxes)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from assets.build import base, data, loras, muon, scenes, training
+from core.device import autocast
 from core.lora import formats
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -173,7 +174,7 @@ def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, li
         training.set_rate(optimizer, time_slice.rate())
         picked = random.integers(len(pool), size=setup["batch"])
         x = data.to_tensor(np.stack([soften(pool[i], random) for i in picked])).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             scores = judge(x)
         wanted = targets[picked].to(device)
         losses = [

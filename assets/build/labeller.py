@@ -24,6 +24,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from assets.build import base, data, muon, styles, training
+from core.device import autocast, number_of
 from core.images import tagging
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -212,7 +213,7 @@ def loss_of(
     count, device = len(images), images.device
     texts = [*sentences, *(text for pool in pools for text in pool), *nouns]
     ids = tokenise(texts).to(device)
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device):
         seen = model.encode_image(images, normalize=True).float()
         said = model.encode_text(ids, normalize=True).float()
     scale = model.logit_scale.exp().clamp(max=60)
@@ -246,7 +247,7 @@ def export(
     )
     (target / "studio.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     weights = {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+        name: (tensor.to(number_of("fp16")) if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in model.state_dict().items()
     }
     temporary = target / "model.safetensors.part"

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.device import dtype
+
 # The iteration's coefficients from Jordan et al.: the slope at zero is as steep as convergence allows.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -21,11 +23,11 @@ def orthogonalise(matrices: Tensor, iterations: int = 4) -> Tensor:
 
     The Newton-Schulz iteration is a polynomial in the Gram matrix, so it runs on the small side only
     (`min(rows, columns)` squared) and is multiplied into the full matrix once at the end. It needs no more
-    than bfloat16, which halves its time. Four iterations: on a CPU the optimizer would otherwise take half of
-    a small batch's time.
+    than bfloat16, which halves its time where the machine computes in it. Four iterations: on a CPU the
+    optimizer would otherwise take half of a small batch's time.
     """
     wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
-    wide = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
+    wide = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(dtype("auto", wide.device))
     a, b, c = COEFFICIENTS
     gram = wide @ wide.mT
     identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)

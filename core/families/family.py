@@ -27,7 +27,8 @@ class Drawing:
     """How a base model draws best: sizes in pixels (width, height), steps, guidance scale.
 
     takes: how many drawings of a frame are worth making, for the labeller to choose from. only: whether it
-    knows these sizes alone, as a small base does; pictures of other shapes are then cut to them.
+    knows these sizes alone, as a small base does; pictures of other shapes are then cut to them. edges: how
+    its drawings are enlarged, `plain` or `crisp` (core.video.enlarge).
     """
 
     square: tuple[int, int]
@@ -37,6 +38,7 @@ class Drawing:
     guidance: float
     takes: int = 1
     only: bool = False
+    edges: str = "plain"
 
 
 @dataclass(frozen=True)

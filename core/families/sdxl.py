@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import singlefile
+from core import device, singlefile
 from core.families import diffusion
 from core.families.family import Configs, Drawing, Drawn, Tensors
 from core.families.keys import TEXT_ENCODER_1, TEXT_ENCODER_2, UNET, original, text_encoder_key, unet_key
@@ -87,13 +87,12 @@ def _unet_config(shapes: Shapes, pooled: int) -> dict[str, Any]:
 
 def make_ready(pipeline: Any, prediction: str) -> None:
     """Euler's method, SDXL's own; the autoencoder is kept from fp16, in which it overflows."""
-    import torch
     from diffusers import EulerDiscreteScheduler
 
     pipeline.scheduler = EulerDiscreteScheduler.from_config(
         pipeline.scheduler.config, **diffusion.predicts(pipeline, prediction)
     )
-    if pipeline.vae.dtype == torch.float16:
+    if pipeline.vae.dtype == device.number_of("fp16"):
         pipeline.vae.float()
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import families
+from core import device, families
 from core.families.family import Drawing, Drawn, Family, Tensors
 from core.lora import adapter, changes, compiling, formats, fused, metadata, wordings
 from core.lora.layers import Layer
@@ -237,10 +237,8 @@ class ImageRecipe:
 
     def _write(self, path: Path, said: dict[str, str]) -> float:
         """Writes and checks the LoRA; the check's error, and no file where that is too large."""
-        import torch
-
         error = math.inf
-        for dtype in (torch.float16, torch.float32):
+        for dtype in (device.number_of("fp16"), device.number_of("fp32")):
             formats.write(path, self.layers(), said, dtype)
             error = self._error(formats.read(path).layers)
             if error < EXPORT_ERROR:

@@ -73,7 +73,7 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
         "square": (settings.resolution, settings.resolution) if settings.resolution else drawing.square,
         "buckets": [sum(pictures[at].size == size for at in numbers) for size in sizes],
         "folders": _folders(trained, repeats),
-        "precision": {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
+        "precision": device.name_of(dtype),
         "folder": settings.train_data_dir.name,
         **_base_hashes(settings.base_model),
         "base_names": family.names(pipeline),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core import device
 from core.settings import Training
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def answering(models: Iterable[Any], where: torch.device, dtype: torch.dtype) ->
     """Within it the models answer in `dtype` and do not learn: nothing is dropped."""
     import torch
 
-    mixed = torch.autocast(where.type, dtype, enabled=dtype != torch.float32)
+    mixed = device.autocast(where, dtype)
     models = list(models)
     for model in models:
         model.eval()

@@ -48,7 +48,7 @@ class Stepper:
         self.optimizer, self.rates, self.note = chosen.optimizer, chosen.rates, chosen.note
         self.optimizer_name = f"{type(self.optimizer).__module__}.{type(self.optimizer).__name__}"
         self.average = {name: p.detach().clone() for name, p in self.names.items()} if settings.ema else {}
-        self.fp16 = recipe.dtype == torch.float16
+        self.fp16 = recipe.dtype == device.number_of("fp16")
         # The scaler passes over an update whose gradients aren't finite; in bf16 and fp32 its scale stays 1.
         # Fused AdamW does that on the device; for other optimizers the scaler asks the host at each step.
         self.scaler = torch.amp.GradScaler(recipe.device.type, init_scale=2.0**16 if self.fp16 else 1.0)
@@ -88,7 +88,7 @@ class Stepper:
         loss_sum = torch.zeros((), device=recipe.device)
         self.scaler.scale(loss_sum)  # it must have been used, even where a process has no batch left
         for batch in self._halved(batches):
-            with torch.autocast(recipe.device.type, recipe.dtype, enabled=recipe.dtype != torch.float32):
+            with device.autocast(recipe.device, recipe.dtype):
                 loss = recipe.loss(batch, epoch)
             share = loss * (recipe.weight(batch) / whole)
             self.scaler.scale(share).backward()

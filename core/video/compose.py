@@ -23,6 +23,7 @@ from core.project import file_hash, lineage, replacing, unused, write_atomic
 from core.settings import ROOT, ComposeSettings, Style, load_style
 from core.video import check, cover, frames, motion, music, script, sound, storyboard, voice
 from core.video.captions import Captions, Look, Phrase, phrases, shifted, srt
+from core.video.enlarge import enlarge
 from core.video.render import Film, aigc, render, shots_for
 from core.video.storyboard import Storyboard
 from core.video.write import LEAD, TAIL, write
@@ -103,7 +104,7 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     takes = yield from draw(board, how, style, places.beside("scenes"))
     notes.done("frames")
     pictures = yield from enlarged([take.picture for take in takes], settings, style)
-    notes.done("upscaling")
+    notes.done("enlarging")
     yield Progress("Mixing the sound")
     film, shown = assemble(board, speeches, pictures, settings, style)
     notes.done("sound")
@@ -178,8 +179,10 @@ def enlarged(
     """The frames at the film's size and what its motion needs beyond."""
     made: list[np.ndarray] = []
     yield Progress("Enlarging", 0, len(drawn))
-    for picture in frames.enlarge(drawn, *motion.cover_size(settings.width, settings.height, style.motion)):
-        made.append(picture)
+    size = motion.cover_size(settings.width, settings.height, style.motion)
+    edges = basemodels.drawing(settings.image_base).edges
+    for picture in drawn:
+        made.append(enlarge(picture, *size, edges))
         yield Progress("Enlarging", len(made), len(drawn))
     return made
 

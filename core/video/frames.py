@@ -1,4 +1,4 @@
-"""What the scenes' frames are drawn from (LoRAs with weights, prompts), the best of several takes, enlarging.
+"""What the scenes' frames are drawn from (LoRAs with weights, prompts), the best of several takes.
 
 Works on prompts and pictures (uint8 [H, W, 3]); core.lora.artist draws. Knows nothing about topics, voices
 or captions.
@@ -6,18 +6,16 @@ or captions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from core import basemodels, device
+from core import basemodels
 from core.jobs import Mistake
 from core.lora.artist import Artist, Sampling
-from core.video.motion import covering
 
 
 def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
@@ -78,28 +76,3 @@ class Camera:
         picture = self.artist.draw(prompt, seed)
         sure = self.tagger.agreement(Image.fromarray(picture), facts) if self.tagger else 0.0
         return Take(picture, seed, sure)
-
-
-def enlarge(pictures: Sequence[np.ndarray], width: int, height: int) -> Iterator[np.ndarray]:
-    """Pictures cropped to the ratio of `width`×`height` and enlarged to it, one by one.
-
-    Where the embedded upscaler stands, it does the large part; a cubic filter does the rest.
-    """
-    model = _upscaler()
-    for picture in pictures:
-        needed = max(width / picture.shape[1], height / picture.shape[0])
-        if model is not None and needed > 1.25:
-            from core.video.upscale import upscale
-
-            factor = next((step for step in (2, 4, 8) if step >= needed * 0.85), 8)
-            picture = upscale(picture[None], model, factor)[0]
-        yield covering(picture, width, height)
-
-
-def _upscaler() -> Any:
-    from core.video.upscale import load_upscaler
-
-    try:
-        return load_upscaler(basemodels.upscaler() / "model.safetensors").to(device.pick())
-    except Mistake:
-        return None

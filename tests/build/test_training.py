@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from assets.build import autoencoder, base, data, frame, judge, labeller, loras, muon, training, upscaler
+from assets.build import autoencoder, base, data, frame, judge, labeller, loras, muon, training
 from core.lora import formats
 
 
@@ -185,15 +185,6 @@ def test_the_labeller_loads_in_open_clip(built):
     assert torch.equal(tokens, labeller.tokenise(["a fox in a forest", "a cup on a table"]))
     seen = model.encode_image(preprocess(Image.new("RGB", (90, 160)))[None], normalize=True)
     assert (model.encode_text(tokens, normalize=True) @ seen.T).shape == (2, 1)
-
-
-def test_the_upscaler_trains_and_loads(built):
-    from core.video.upscale import load_upscaler
-
-    run(built, upscaler, "--steps", "2")
-    run(built, upscaler, "--steps", "1")
-    assert facts_of(built, "upscaler")["step"] == 3
-    assert load_upscaler(built / "models" / "upscaler" / "model.safetensors").conv_in.out_channels == 8
 
 
 def test_starter_loras_are_trained_and_judged(built):

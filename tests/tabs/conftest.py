@@ -85,25 +85,11 @@ def random_labeller(folder: Path) -> Path:
     return folder
 
 
-def random_upscaler(folder: Path) -> Path:
-    """An upscaler with random weights in the embedded one's layout."""
-    import torch
-    from safetensors.torch import save_file
-
-    from core.video.upscale import Upscaler
-
-    folder.mkdir(parents=True)
-    torch.manual_seed(0)
-    save_file(Upscaler(width=4, blocks=1).state_dict(), folder / "model.safetensors")
-    return folder
-
-
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
     """A folder like assets/models with tiny ones in it."""
     models = tmp_path_factory.mktemp("embedded")
     random_labeller(models / "labeller")
-    random_upscaler(models / "upscaler")
     shutil.copytree(tiny_base, models / "base")
     return models
 

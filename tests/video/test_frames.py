@@ -37,12 +37,6 @@ def test_prompts_say_the_trigger_first_and_only_known_style_words(lora: Path) ->
     assert frames.framed_prompt("a boat", [""], look, {}) == "a boat, watercolor, rice paper"
 
 
-def test_enlarged_frames_have_exactly_the_size_asked_for() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (56, 32, 3), np.uint8)
-    for made in frames.enlarge([picture, picture], 117, 209):
-        assert made.shape == (209, 117, 3)
-
-
 @pytest.mark.parametrize("size", [(270, 480), (480, 270), (300, 300)])
 @pytest.mark.parametrize(
     "title", ["a quiet morning in a river town", "江南小镇的早晨，薄雾与旧桥", "Ohm " * 60]

@@ -278,7 +278,7 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     )
     yield Progress("Reading the texts", text=line)
     model.eval()
-    with torch.autocast(where.type, number_format, enabled=number_format != torch.float32):
+    with device.autocast(where, number_format):
         way = packing.way_of(model, [*kept, *judged], number_format, where)
     if way.attention is None:
         alone = Sentence("This model takes one text a row: texts are not packed")

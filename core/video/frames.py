@@ -6,6 +6,7 @@ or captions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,9 @@ def framed_prompt(prompt: str, triggers: Sequence[str], look: str, vocabulary: d
     return ", ".join([*filter(None, triggers), prompt, *parts])
 
 
+SURE = math.log(0.5)  # agreement from which the labeller rather sees what shall be shown than anything else
+
+
 @dataclass(frozen=True)
 class Take:
     """One drawing of a frame: uint8 [H, W, 3], its seed, how sure the labeller is that it shows the scene."""
@@ -59,7 +63,7 @@ class Take:
 
 
 class Camera:
-    """Draws a scene as often as its sampling says and keeps the drawing that shows the scene most plainly."""
+    """Draws a scene until the labeller sees it, as often as the sampling says at most; keeps the plainest."""
 
     def __init__(self, how: Sampling) -> None:
         from core.images.tagging import Tagger
@@ -69,7 +73,11 @@ class Camera:
 
     def take(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Take:
         """The best of the takes from `seed`, `seed` + 1, …; facts: the words, by kind, that it shall show."""
-        made = [self._one(prompt, seed + number, facts) for number in range(self.how.takes)]
+        made: list[Take] = []
+        for number in range(self.how.takes):
+            made.append(self._one(prompt, seed + number, facts))
+            if made[-1].agreement >= SURE:
+                break
         return max(made, key=lambda take: take.agreement)
 
     def _one(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Take:

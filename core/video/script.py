@@ -25,11 +25,11 @@ from core.video.language import CHINESE, Language, language_of
 from core.video.lines import Line, alike, faults, in_time, mentions, telling, worth
 from core.video.storyboard import Scene, Storyboard, chinese_names, things
 
-CANDIDATES = 36  # a beat and round; weighed with the rest, 6 scenes take some 40 s of one core
+CANDIDATES = (12, 24, 36, 36)  # a beat, round by round
 TEMPERATURE, TOP_P = 0.5, 0.9  # read side by side: at 0.7 one line in three was odd, at 0.5 one in eight
-ROUNDS = 3
-ENOUGH = 5  # sound candidates a beat after which no further round is drawn
-WEIGHED = 30  # sound candidates a beat that are weighed by the model
+SOUND = 5  # sound candidates of a beat without which another round is drawn
+ENOUGH, GOOD = 2, -2.5  # lines of such a worth after which the second round is left out; one in six has it
+WEIGHED = 30  # sound candidates of a beat that are weighed by the model in a round
 FURTHER = 4  # rounds more while the time is missed, each hotter than the one before
 HOTTER = 0.1
 BEAT_SECONDS = 4.5  # what a line takes by nature: a scene of more is told in several
@@ -68,6 +68,11 @@ class _Beat:
         """The candidates without a fault."""
         return [line for line in self.drawn if not line.faults]
 
+    def wanting(self, round_: int) -> bool:
+        """Whether there is too little to choose from: of good lines at first, of sound ones later."""
+        good = sum(line.worth >= GOOD for line in self.weighed)
+        return len(self.sound) < SOUND or (round_ < 2 and good < ENOUGH)
+
 
 @dataclass
 class _Draft:
@@ -92,13 +97,15 @@ class _Draft:
         return words_for(longest, self.spoken, self.language.examples[1][1])
 
     def draw(self, wanting: Sequence[_Beat], round_: int) -> None:
-        """Draws candidates for some beats, from the round after `ROUNDS` on hotter and hotter."""
-        seed, heat = self.seed * ROUNDS + round_, TEMPERATURE + HOTTER * max(0, round_ - ROUNDS + 1)
+        """Draws candidates for some beats; in rounds beyond the planned ones hotter and hotter."""
+        beyond = max(0, round_ - len(CANDIDATES) + 1)
+        count, heat = CANDIDATES[-1 if beyond else round_], TEMPERATURE + HOTTER * beyond
+        seed = self.seed * (len(CANDIDATES) + FURTHER) + round_
         for lora in dict.fromkeys(beat.lora for beat in wanting):
             speaking = [beat for beat in wanting if beat.lora == lora]
             chats = [beat.chat for beat in speaking]
             with self.writer.voice(lora):
-                found = self.writer.candidates_for(chats, CANDIDATES, seed, self.words + 2, heat, TOP_P)
+                found = self.writer.candidates_for(chats, count, seed, self.words + 2, heat, TOP_P)
             for beat, texts in zip(speaking, found, strict=True):
                 self.keep(beat, texts)
 
@@ -237,24 +244,24 @@ def narrate(
     known = [*known, *(reply for _, reply in language.examples)]
     beats = [beat for scene in board.scenes for beat in _beats(scene, board, language, tone, ending)]
     draft = _Draft(writer, beats, language, known, spoken, board.seed)
-    for round_ in range(ROUNDS):
-        wanting = [beat for beat in beats if len(beat.sound) < ENOUGH]
+    for round_ in range(len(CANDIDATES)):
+        wanting = [beat for beat in beats if beat.wanting(round_)]
         if not wanting:
             break
-        yield Progress("Writing the script", round_, ROUNDS)
+        yield Progress("Writing the script", round_, len(CANDIDATES))
         draft.draw(wanting, round_)
         if round_ == 0 and writer.size >= LARGE:
             for beat, texts in zip(beats, _whole(board, draft, tone), strict=True):
                 draft.keep(beat, texts)
-    for at, beat in enumerate(beats):
-        yield Progress("Choosing the lines", at, len(beats))
-        draft.weigh(beat)
+        for at, beat in enumerate(wanting):
+            yield Progress("Choosing the lines", at, len(wanting))
+            draft.weigh(beat)
     said = draft.fitted()
-    for round_ in range(ROUNDS, ROUNDS + FURTHER):
+    for round_ in range(FURTHER):
         if draft.fits(said):
             break
-        yield Progress("Writing the script", round_ - ROUNDS, FURTHER)
-        draft.draw(draft.off(said), round_)
+        yield Progress("Writing the script", round_, FURTHER)
+        draft.draw(draft.off(said), len(CANDIDATES) + round_)
         for beat in beats:
             draft.weigh(beat)
         said = draft.fitted()

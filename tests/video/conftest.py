@@ -55,6 +55,8 @@ CHINESE = """
 面包决定这条路几点醒来。
 """
 
+STEPS = 90  # 30 were enough on one kind of CPU and left nothing but broken lines on another
+
 
 def _teach(folder: Path, architecture: str, topic: str, lines: list[str]) -> Path:
     """A folder with a small model of that architecture which answers a script's chats with these lines."""
@@ -87,7 +89,7 @@ def _teach(folder: Path, architecture: str, topic: str, lines: list[str]) -> Pat
     prompts = [
         tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for chat in chats
     ]
-    for step in range(30):
+    for step in range(STEPS):
         rows = [tokenizer.encode(prompts[step % len(prompts)] + line + END) for line in lines]
         longest = max(map(len, rows))
         ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows])

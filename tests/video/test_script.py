@@ -136,18 +136,18 @@ def test_a_script_fits_its_time_repeats_nothing_and_never_breaks_off(
 
 
 def test_more_is_drawn_while_the_time_is_missed(english_llm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "CANDIDATES", 6)
-    monkeypatch.setattr(script, "ENOUGH", 1)
+    monkeypatch.setattr(script, "CANDIDATES", (3,))
+    monkeypatch.setattr(script, "GOOD", -1e9)
     board = plan("a quiet morning in a river town", 2, 7, seconds=9.0)
     told, board = finished(narrate(board, Writer(str(english_llm), "fp32")))
     messages = [progress.message for progress in told]
-    assert "Writing the script" in messages[messages.index("Choosing the lines") :]
+    assert messages.count("Writing the script") > len(script.CANDIDATES)
     lines = [scene.narration for scene in board.scenes]
     assert sum(map(spoken_seconds, lines)) == pytest.approx(18, rel=0.15) and not repeated(lines)
 
 
 def test_a_time_that_is_missed_is_told(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "CANDIDATES", 2)
+    monkeypatch.setattr(script, "CANDIDATES", (2,))
     told, board = finished(narrate(plan("a boat on a river", 1, 1, seconds=30.0), writer))
     assert told[-1].text and "not 30 s" in told[-1].text
     assert board.scenes[0].narration.endswith(".") and not repeated([board.scenes[0].narration])
@@ -156,7 +156,7 @@ def test_a_time_that_is_missed_is_told(writer: Writer, monkeypatch: pytest.Monke
 def test_scenes_of_one_subject_are_told_in_different_words_however_badly_the_model_writes(
     writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script, "CANDIDATES", 2)
+    monkeypatch.setattr(script, "CANDIDATES", (2,))
     board = plan("a boat on a river", 1, 1, seconds=2.5)
     board = replace(board, scenes=tuple(replace(board.scenes[0], number=at) for at in (1, 2, 3)))
     lines = [scene.narration for scene in finished(narrate(board, writer))[1].scenes]
@@ -235,3 +235,17 @@ def test_a_large_model_is_asked_for_whole_scripts_too(
     assert len(lines) == 2
     [whole] = [request for request in asked if "whole" in request or "these scenes" in request]
     assert f"1. {board.scenes[0].subject}\n2. {board.scenes[1].subject}" in whole
+
+
+def test_a_beat_with_good_lines_gets_no_further_round(
+    english_llm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "CANDIDATES", (6, 6, 6))
+    writer = Writer(str(english_llm), "fp32")
+    board = plan("a quiet morning in a river town", 2, 7, seconds=4.0)
+    rounds = []
+    for good in (-1e9, 1e9):
+        monkeypatch.setattr(script, "GOOD", good)
+        told, _ = finished(narrate(board, writer))
+        rounds.append([progress.message for progress in told].count("Writing the script"))
+    assert rounds[0] < rounds[1]

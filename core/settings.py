@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from core.encodings import whole
 from core.jobs import Mistake
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +43,12 @@ class Settings(BaseModel):
     """The base of all settings: unknown names are refused, values are fixed once made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @field_validator("*")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """Words without half characters, as of a cut emoji: no file and no model takes those."""
+        return whole(value) if isinstance(value, str) else value
 
     @field_validator(
         "target_modules", "sample_prompts", "sample_topics", "prompts", "weights", mode="before",

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from core.encodings import whole
 from core.jobs import Mistake, Sentence
 from core.project import Project
 from core.settings import TextCleaning
@@ -39,9 +40,9 @@ def table(project: Project) -> list[list[str]]:
 def save(project: Project, rows: Sequence[Sequence[str]]) -> int:
     """Writes the table; a row without narration is left out, one without a topic gets it from its words."""
     kept = [
-        TextSample((topic or "").strip() or topic_of(reply), reply.strip())
-        for topic, reply, *_ in rows
-        if (reply or "").strip()
+        TextSample(topic.strip() or topic_of(reply), reply.strip())
+        for topic, reply in ((whole(topic or ""), whole(reply or "")) for topic, reply, *_ in rows)
+        if reply.strip()
     ]
     if not kept:
         raise Mistake("The table holds no narration; write at least two lines of yours.")
@@ -60,13 +61,13 @@ def paste(project: Project, text: str, choices: TextCleaning = AS_IT_COMES) -> t
         raise Mistake("There is nothing to add yet; paste your texts into the box first.")
     with TemporaryDirectory() as place:
         file = Path(place) / f"pasted{kind_of(text)}"
-        file.write_text(text, encoding="utf-8")
+        file.write_text(whole(text), encoding="utf-8")
         return add(project, [str(file)], choices)
 
 
 def replace(project: Project, find: str, instead: str) -> int:
     """Replaces in all texts and topics; returns in how many places."""
-    samples, count = editing.replaced(listed(project), find or "", instead or "")
+    samples, count = editing.replaced(listed(project), find or "", whole(instead or ""))
     if count:
         editing.save(project.texts(), samples)
     return count

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.encodings import decoded, table
+from core.encodings import Decoded, decoded, json_values, shared, table, whole
 from core.images.importing import check_all, hopeless, natural, some_pictures
 from core.jobs import Mistake
 from core.project import unused, write_atomic, write_captions
@@ -75,17 +75,19 @@ def read_captions(folder: Path, metadata_path: Path | None = None, everything: b
     chosen = files
     if metadata is not None:
         focus = _place_focus(metadata, folder, files, problems)
-        captions = place_rows(read_metadata(metadata), metadata, folder, files, problems)
+        captions = place_rows(read_metadata(metadata, problems), metadata, folder, files, problems)
         if not everything:
             chosen = _named(captions, metadata, folder, files, problems)
     found = check_all(chosen)
     problems += [one.reason for one in found.set_aside]
     if not found.pictures:
         raise hopeless(folder, found.set_aside)
+    bare = [one.path for one in found.pictures if not captions.get(one.path)]
+    captions |= _own_captions(bare, problems)
     images = tuple(
         CaptionedImage(
             one.path,
-            captions.get(one.path) or _own_caption(one.path),
+            captions[one.path],
             _repeats(one.path),
             focus.get(one.path, MIDDLE),
         )
@@ -120,11 +122,13 @@ def find_metadata(folder: Path) -> Path | None:
     return None
 
 
-def read_metadata(path: Path) -> list[tuple[str, str]]:
+def read_metadata(path: Path, problems: list[Mistake] | None = None) -> list[tuple[str, str]]:
     """(file name as written, caption) of each row of a .csv, .tsv or .jsonl file, in its order.
 
-    Raises Mistake where the file is missing or isn't such a table.
+    What was read in spite of a fault is told in `problems`. Raises Mistake where the file is missing or isn't
+    such a table.
     """
+    told = [] if problems is None else problems
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -133,19 +137,22 @@ def read_metadata(path: Path) -> list[tuple[str, str]]:
         raise Mistake("{path} can't be read ({reason}).", path=path, reason=error.strerror) from None
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise Mistake("{path} is an Excel workbook; save it as CSV UTF-8 from Excel.", path=path)
-    text = decoded(raw)
+    read = decoded(raw, path.name)
+    told += read.told(path.name)
     if path.suffix.lower() in (".jsonl", ".json"):
-        return _json_rows(path, text)
-    return _table_rows(path, text)
+        return _json_rows(path, read.text)
+    return _table_rows(path, read.text, told)
 
 
-def _table_rows(path: Path, text: str) -> list[tuple[str, str]]:
+def _table_rows(path: Path, text: str, problems: list[Mistake]) -> list[tuple[str, str]]:
     try:
-        rows, separator = table(text)
+        read = table(text)
     except csv.Error as error:
         raise Mistake(
             "{path} is no table of file_name,text ({reason}); save it as CSV UTF-8.", path=path, reason=error
         ) from None
+    problems += read.told(path.name)
+    rows, separator = read.rows, read.separator
     if not rows:
         raise Mistake("{path} is empty; its first line should be file_name,text.", path=path)
     header = [cell.strip().casefold() for cell in rows[0]]
@@ -173,22 +180,27 @@ def _table_rows(path: Path, text: str) -> list[tuple[str, str]]:
 
 def _json_rows(path: Path, text: str) -> list[tuple[str, str]]:
     found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = {str(key).casefold(): value for key, value in json.loads(line).items()}
-        except (ValueError, AttributeError):
-            raise Mistake(
-                'Line {line} of {path} is not of the form {{"file_name": "a.png", "text": "a caption"}}.',
-                line=number,
-                path=path,
-            ) from None
+    try:
+        values = json_values(text)
+    except json.JSONDecodeError as fault:
+        raise _no_row(path, fault.lineno) from None
+    for line, value in values:
+        if not isinstance(value, dict):
+            raise _no_row(path, line)
+        row = {str(key).casefold(): said for key, said in value.items()}
         name = next((row[key] for key in NAME_COLUMNS if row.get(key)), None)
         caption = next((row[key] for key in TEXT_COLUMNS if row.get(key)), "")
         if isinstance(name, str):
             found.append((name, one_line(str(caption))))
     return found
+
+
+def _no_row(path: Path, line: int) -> Mistake:
+    return Mistake(
+        'Line {line} of {path} is not of the form {{"file_name": "a.png", "text": "a caption"}}.',
+        line=line,
+        path=path,
+    )
 
 
 def read_focus(path: Path) -> list[tuple[str, str]]:
@@ -197,15 +209,21 @@ def read_focus(path: Path) -> list[tuple[str, str]]:
     Raises Mistake where the file is missing.
     """
     try:
-        text = decoded(path.read_bytes())
+        text = decoded(path.read_bytes(), path.name).text
         if path.suffix.lower() in (".jsonl", ".json"):
-            read = [json.loads(line) for line in text.split("\n") if line.strip()]
+            read = [row for _, row in json_values(text)]
             rows = [{str(key).casefold(): value for key, value in row.items()} for row in read]
         else:
-            header, *cells = table(text)[0]
+            header, *cells = table(text).rows
             names = [cell.strip().casefold() for cell in header]
             rows = [dict(zip(names, row, strict=False)) for row in cells]
-    except (OSError, ValueError, AttributeError, csv.Error):  # read_metadata says what is wrong with it
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+        csv.Error,
+        Mistake,
+    ):  # read_metadata says what is wrong with it
         return []
     found = []
     for row in rows:
@@ -253,8 +271,8 @@ def _plain(cell: str) -> str:
 
 
 def one_line(caption: str) -> str:
-    """A caption on one line, without doubled spaces."""
-    return " ".join(caption.split())
+    """A caption on one line, without doubled spaces and broken characters."""
+    return " ".join(whole(caption).split())
 
 
 def place_rows(
@@ -310,20 +328,47 @@ def _names(paths: Sequence[Path]) -> str:
     return f"{names} (+{len(paths) - SHOWN})" if len(paths) > SHOWN else names
 
 
-def beside(path: Path) -> str:
-    """The caption in a .txt or .caption file beside a picture: its first line, as sd-scripts reads it."""
-    for suffix in CAPTION_FILES:
-        file = path.with_suffix(suffix)
-        if file.is_file():
-            lines = decoded(file.read_bytes()).strip().split("\n")
-            if lines[0]:
-                return one_line(lines[0])
-    return ""
+def beside(pictures: Iterable[Path], problems: list[Mistake]) -> dict[Path, str]:
+    """The captions in .txt or .caption files beside pictures: the first line, as sd-scripts reads it.
+
+    Each is too short to tell its encoding by, so that they are asked together.
+    """
+    files: dict[Path, Path] = {}
+    raws: dict[Path, bytes] = {}
+    for picture in pictures:
+        for file in map(picture.with_suffix, CAPTION_FILES):
+            if picture not in files and file.is_file() and (raw := file.read_bytes().strip()):
+                files[picture], raws[picture] = file, raw
+    like, sure = shared(raws.values())
+    if not sure:
+        problems += Decoded("", unsure=like).told(_names(list(files.values())))
+    found: dict[Path, str] = {}
+    damaged: list[Path] = []
+    for picture, raw in raws.items():
+        try:
+            read = decoded(raw, files[picture].name, like)
+        except Mistake as mistake:
+            problems.append(mistake)
+            continue
+        if read.broken:
+            damaged.append(files[picture])
+        found[picture] = one_line(read.text.strip().split("\n")[0])
+    if damaged:
+        problems.append(
+            Mistake("Broken characters were left out of these captions: {names}.", names=_names(damaged))
+        )
+    return found
 
 
-def _own_caption(path: Path) -> str:
+def _own_captions(pictures: Sequence[Path], problems: list[Mistake]) -> dict[Path, str]:
+    """Captions from the files beside pictures, else from the folders' names; "" where there are none."""
+    written = beside(pictures, problems)
+    return {path: written.get(path) or _folder_caption(path) for path in pictures}
+
+
+def _folder_caption(path: Path) -> str:
     match = _SD_SCRIPTS.fullmatch(path.parent.name)
-    return beside(path) or (one_line(match[2].replace("_", " ")) if match else "")
+    return one_line(match[2].replace("_", " ")) if match else ""
 
 
 def _repeats(path: Path) -> int:

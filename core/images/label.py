@@ -106,12 +106,12 @@ class _Work:
         self.set_aside: list[SetAside] = []
         self.captions: dict[Path, str] = {}
         if output.is_file():
-            rows = captions.read_metadata(output)
+            rows = captions.read_metadata(output, self.problems)
             placed = captions.place_rows(rows, output, settings.pictures, files, self.problems)
             self.captions = {path: placed[path] for path in files if placed.get(path)}
-        for path in files:
-            if path not in self.captions and (text := captions.beside(path)):
-                self.captions[path] = text
+        bare = [path for path in files if path not in self.captions]
+        written = captions.beside(bare, self.problems)
+        self.captions |= {path: text for path, text in written.items() if text}
         self.files = files
 
     def by_hand(self, path: Path) -> bool:

@@ -22,7 +22,7 @@ from core.lora.packing import Row, Tokens
 from core.lora.recipe import Group, Sample, answering, order
 from core.settings import TextTraining
 from core.texts import samples as chat
-from core.texts.template import of_folder, render, turn_end
+from core.texts.template import answer, of_folder, render, turn_end
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +163,7 @@ class TextRecipe:
                 pad_token_id=self.tokenizer.pad_token_id,
             )  # fmt: skip
         for topic, ids in zip(self.topics, written[:, asked["input_ids"].shape[1] :], strict=True):
-            yield Sample(topic, text=self.tokenizer.decode(ids, skip_special_tokens=True).strip())
+            yield Sample(topic, text=answer(self.tokenizer, ids).strip())
 
     def export(self, path: Path, step: int, started: float) -> Path:
         """Writes the LoRA as a PEFT folder with the plain field set, re-reads it and compares its logits."""

@@ -25,6 +25,7 @@ from core.texts.overlap import Known, Run, dense, repeated
 from core.texts.samples import NARRATION, TextSample, evenly, learnt, messages, split
 from core.texts.speech import spoken_seconds
 from core.texts.style import Scale
+from core.texts.template import answer
 from core.texts.writer import Writer
 
 ROWS_AT_ONCE = 48  # replies that are written together
@@ -216,7 +217,7 @@ class _Work:
         return [said[at : at + count] for at in range(0, len(said), count)]
 
     def _reply(self, ids: list[int]) -> Reply:
-        said = self.writer.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        said = answer(self.writer.tokenizer, ids).strip()
         return Reply(said, len(ids) < self.limit and bool(END.search(said)))
 
     def _traits(self, replies: Sequence[Reply]) -> Traits:

@@ -6,14 +6,16 @@ Of a talk, each answer is a sample; its question keeps the turns before it, shor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.encodings import json_values
 from core.jobs import Mistake
 from core.settings import TextCleaning
-from core.texts.records import REPLIES, Found, Record, cleaned, key, named, text_of, told
+from core.texts.reasoning import FIELDS, spoken
+from core.texts.records import REPLIES, Found, Record, cleaned, key, named, text_of, thinks, told
 from core.texts.speech import one_line
 
 TALKS = ("messages", "conversations", "conversation")
@@ -27,48 +29,37 @@ ROLES = {name: role for role, names in _SIDES.items() for name in names.split()}
 EARLIER_LETTERS = 120  # of an earlier turn that is kept before a question
 
 
-def whole_json(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
-    """A JSON array, or an object that holds one."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        yield from jsonl(path, text, choices)
-        return
-    if isinstance(values, dict):
-        lists = [value for value in values.values() if isinstance(value, list)]
-        single = any(name in values for name in TALKS) or any(text_of(values.get(name)) for name in REPLIES)
-        values = [values] if single or not lists else lists[0]
-    records = _records(path, values if isinstance(values, list) else [values], choices)
-    yield from cleaned(path, records, choices)
-
-
-def jsonl(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
-    """One JSON object a line."""
-    yield from cleaned(path, _records(path, _lines(path, text), choices), choices)
+def objects(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
+    """JSON of any layout, and JSON Lines."""
+    yield from cleaned(path, _records(path, text, choices), choices)
 
 
 def as_they_stand(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
     """The objects of a finished set, neither cleaned nor split."""
-    records = _records(path, _lines(path, text), choices)
+    records = _records(path, text, choices)
     yield from ((record.topic, record.reply) for record in records)
     yield from told(path, records)
 
 
-def _lines(path: Path, text: str) -> Iterator[Any]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError):
-                raise Mistake(
-                    "Line {line} of {path} is not JSON; each line must be one object.", line=number, path=path
-                ) from None
-
-
-def _records(path: Path, values: Iterable[Any], choices: TextCleaning) -> list[Record]:
+def _records(path: Path, text: str, choices: TextCleaning) -> list[Record]:
     """Each value's records; one without an answer stands for what is left out. Raises where none has one."""
+    try:
+        values = [value for _, value in json_values(text)]
+    except json.JSONDecodeError as fault:
+        raise Mistake(
+            "Line {line} of {path} is not JSON ({reason}); mend it there, or save the file anew.",
+            line=fault.lineno,
+            path=path,
+            reason=fault.msg,
+        ) from None
+    if len(values) == 1 and isinstance(values[0], dict):
+        values = _listed(values[0])
     records = [record for value in values for record in _said(value, choices.earlier_turns)]
     if records and not any(record.reply for record in records):
+        if any(record.thought for record in records):
+            raise Mistake(
+                "{path} holds a model's reasoning and no answers; add what it said after that.", path=path
+            )
         raise Mistake(
             "Record {number} of {path} is no sample; it needs messages, or an instruction and an output.",
             number=1,
@@ -77,10 +68,17 @@ def _records(path: Path, values: Iterable[Any], choices: TextCleaning) -> list[R
     return records
 
 
+def _listed(value: dict[str, Any]) -> list[Any]:
+    """The records that an object holds in a list, as exports do; itself where it is one."""
+    lists = [one for one in value.values() if isinstance(one, list)]
+    single = any(name in value for name in TALKS) or any(text_of(value.get(name)) for name in REPLIES)
+    return [value] if single or not lists else lists[0]
+
+
 def _said(value: Any, kept: int) -> list[Record]:
     """The records of a value: one for each answer of a talk, one of named fields or of a bare text."""
     if not isinstance(value, dict):
-        return [Record("", value.strip() if isinstance(value, str) else "")]
+        return [named({"text": value})] if isinstance(value, str) else [Record()]
     fields = {key(name): said for name, said in value.items()}
     system = bool(text_of(fields.get(SYSTEM)))
     turns = next((fields[name] for name in TALKS if isinstance(fields.get(name), list)), None)
@@ -94,7 +92,7 @@ def _said(value: Any, kept: int) -> list[Record]:
     record = named(fields)
     history = fields.get("history")
     pairs = history if isinstance(history, list) else []
-    earlier = [text_of(said) for pair in pairs if isinstance(pair, list) for said in pair]
+    earlier = [spoken(text_of(said)) for pair in pairs if isinstance(pair, list) for said in pair]
     return [replace(_after(earlier, record, kept), system=system)]
 
 
@@ -105,11 +103,15 @@ def _turn(role: str, said: str) -> dict[str, str]:
 def _answers(turns: Sequence[Any], kept: int, system: bool) -> list[Record]:
     """A record for each answer of a talk; what one side says in several messages is one turn of it."""
     talk: list[tuple[str, str]] = []
+    thought = False
     for turn in turns:
         if not isinstance(turn, dict):
             continue
-        role = ROLES.get(key(turn.get("role") or turn.get("from")))
-        said = text_of(turn.get("content") or turn.get("value"))
+        who = key(turn.get("role") or turn.get("from"))
+        role = ROLES.get(who)
+        written = text_of(turn.get("content") or turn.get("value"))
+        said = spoken(written)
+        thought = thought or said != written or who in FIELDS or thinks(turn)
         if role == SYSTEM:
             system = system or bool(said)
         elif role and said and talk and talk[-1][0] == role:
@@ -122,7 +124,7 @@ def _answers(turns: Sequence[Any], kept: int, system: bool) -> list[Record]:
             *earlier, asked = [said for _, said in talk[:at]] or [""]
             records.append(_after(earlier, Record(asked, answer, whole=True), kept))
     first, *others = records or [Record()]
-    return [replace(first, system=system), *others]
+    return [replace(first, system=system, thought=thought), *others]
 
 
 def _after(earlier: Sequence[str], record: Record, kept: int) -> Record:

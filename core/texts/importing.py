@@ -1,19 +1,22 @@
 """Past scripts, subtitles and chat data as text samples: cleaned, with a topic each, in the creator's words.
 
-Reads txt, md, docx, csv, xlsx, json and jsonl (alpaca, sharegpt, OpenAI messages), srt, vtt and ass in the
-encodings that people's programs write. Each kind's reader cleans and splits, as it alone knows which lines
-belong together. What is dropped is told; a file is read, never changed. Knows nothing about models.
+Reads txt, md, docx, csv, xlsx, json and jsonl (alpaca, sharegpt, OpenAI messages), srt, vtt, ass and other
+subtitles in the encodings that people's programs write. Each kind's reader cleans and splits, as it alone
+knows which lines belong together. What is dropped is told; a file is read, never changed. Knows nothing about
+models.
 """
 
 from __future__ import annotations
 
+import functools
+import mimetypes
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.encodings import decoded
-from core.jobs import Mistake
+from core.encodings import decoded, whole
+from core.jobs import Mistake, Sentence
 from core.project import file_hash, unused, write_atomic
 from core.settings import TextCleaning
 from core.texts import chats, prose, subtitles, tables
@@ -25,7 +28,8 @@ from core.texts.speech import flowing, one_line, words
 TRAIN_FILE = "train.jsonl"
 LEAST_SAMPLES = 8
 LEAST_WORDS = 3
-OTHER_DOCUMENTS = (".doc", ".pdf", ".rtf", ".odt", ".xls", ".pages", ".epub")
+SHOWN = 5
+OTHER_DOCUMENTS = (".doc", ".pdf", ".rtf", ".odt", ".xls", ".ods", ".pages", ".numbers", ".epub", ".sub")
 
 READERS: dict[str, Callable[[Path, str, TextCleaning], Iterable[Found]]] = {
     ".txt": prose.plain,
@@ -33,12 +37,19 @@ READERS: dict[str, Callable[[Path, str, TextCleaning], Iterable[Found]]] = {
     ".markdown": prose.markdown,
     ".csv": tables.separated,
     ".tsv": tables.separated,
-    ".json": chats.whole_json,
-    ".jsonl": chats.jsonl,
+    ".json": chats.objects,
+    ".jsonl": chats.objects,
+    ".ndjson": chats.objects,
     ".srt": subtitles.timed,
     ".vtt": subtitles.timed,
+    ".sbv": subtitles.timed,
+    ".lrc": subtitles.lyrics,
     ".ass": subtitles.styled,
     ".ssa": subtitles.styled,
+    ".ttml": subtitles.styled,
+    ".dfxp": subtitles.styled,
+    ".smi": subtitles.styled,
+    ".sami": subtitles.styled,
 }
 OFFICE: dict[str, Callable[[Path, bytes, TextCleaning], Iterable[Found]]] = {
     ".docx": prose.docx,
@@ -71,6 +82,15 @@ def read_texts(path: Path, choices: TextCleaning = AS_IT_COMES) -> TextSet:
     else:
         raise Mistake("There is no text file or folder {path}; check the name.", path=path)
     found = read_files(files, strict=len(files) == 1, choices=choices)
+    found = TextSet(found.samples, (*found.problems, *passed_over([path])))
+    if len(found.samples) < LEAST_SAMPLES and found.problems:
+        raise Mistake(
+            "{path} holds only {count} usable texts, of the {least} that it takes. {problems}",
+            path=path,
+            count=len(found.samples),
+            least=LEAST_SAMPLES,
+            problems=_told(found.problems),
+        )
     if not found.samples:
         raise Mistake(
             "{path} holds no text to learn from; write at least {least}, with a blank line between them.",
@@ -99,6 +119,8 @@ def read_files(files: Iterable[Path], strict: bool = False, choices: TextCleanin
             found = _read(file, choices)
             samples += found.samples
             problems += found.problems
+            if not strict and not found.samples and not found.problems:
+                problems.append(Mistake("No text was found in {name}; look into it.", name=file.name))
         except Mistake as mistake:
             if strict:
                 raise
@@ -116,14 +138,45 @@ def read_files(files: Iterable[Path], strict: bool = False, choices: TextCleanin
 
 def text_files(folder: Path) -> list[Path]:
     """All files under a folder that may hold texts, by name; hidden ones are passed over."""
-    known = (*KNOWN, *OTHER_DOCUMENTS)
+    return [path for path in _visible(folder) if path.suffix.lower() in (*KNOWN, *OTHER_DOCUMENTS)]
+
+
+def _visible(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file()
-        and path.suffix.lower() in known
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+
+
+def _told(problems: Sequence[Mistake]) -> Sentence:
+    """The first few problems (at least one) as one text."""
+    return functools.reduce(
+        lambda one, more: Sentence("{one} {more}", one=one, more=more),
+        (problem.sentence for problem in problems[:SHOWN]),
+    )
+
+
+def passed_over(sources: Iterable[Path]) -> list[Mistake]:
+    """Tells which files of folders are of no kind that is known; pictures, sounds and films aren't named."""
+    found = []
+    for folder in (source for source in sources if source.is_dir() and not (source / TRAIN_FILE).is_file()):
+        others = [
+            path.name
+            for path in _visible(folder)
+            if path.suffix.lower() not in (*KNOWN, *OTHER_DOCUMENTS)
+            and not (mimetypes.guess_type(path.name)[0] or "").startswith(("image/", "audio/", "video/"))
+        ]
+        if others:
+            more = f" (+{len(others) - SHOWN})" if len(others) > SHOWN else ""
+            found.append(
+                Mistake(
+                    "Passed over in {path}, as of a kind that the studio can't open: {names}.",
+                    path=folder,
+                    names=", ".join(others[:SHOWN]) + more,
+                )
+            )
+    return found
 
 
 def read_file(path: Path, choices: TextCleaning = AS_IT_COMES) -> list[TextSample]:
@@ -143,30 +196,36 @@ def _read(path: Path, choices: TextCleaning) -> TextSet:
         raw = path.read_bytes()
     except OSError as error:
         raise Mistake("{path} can't be read ({reason}).", path=path, reason=error.strerror) from None
+    problems: list[Mistake] = []
     if open_document := OFFICE.get(path.suffix.lower()):
         found = list(open_document(path, raw, choices))
     else:
-        utf_16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-        if b"\0" in raw[:4096] and not utf_16:
-            raise Mistake(
-                "{name} is not text, whatever its ending says; save it as plain text.", name=path.name
-            )
-        text = decoded(raw)
+        read = decoded(raw, path.name)
+        problems += read.told(path.name)
         reader = READERS.get(path.suffix.lower(), prose.plain)
-        found = list((chats.as_they_stand if path.name == TRAIN_FILE else reader)(path, text, choices))
+        found = list((chats.as_they_stand if path.name == TRAIN_FILE else reader)(path, read.text, choices))
+    problems += [one for one in found if isinstance(one, Mistake)]
     pairs = [one for one in found if not isinstance(one, Mistake)]
+    if halves := sum(whole(topic + reply) != topic + reply for topic, reply in pairs):
+        problems.append(
+            Mistake(
+                "Broken characters, such as half an emoji, were left out of texts in {name}: {count}.",
+                name=path.name,
+                count=halves,
+            )
+        )
     lined = str.strip if path.name == TRAIN_FILE else flowing
-    said = [(one_line(topic), lined(reply)) for topic, reply in pairs if words(reply)]
+    said = [(one_line(whole(topic)), lined(whole(reply))) for topic, reply in pairs if words(reply)]
     samples = (TextSample(topic or topic_of(reply), reply, path.name) for topic, reply in said)
-    return TextSet(tuple(samples), tuple(one for one in found if isinstance(one, Mistake)))
+    return TextSet(tuple(samples), tuple(problems))
 
 
 def kind_of(text: str) -> str:
     """The ending of a file that would hold a pasted text; .tsv where it was copied from a spreadsheet."""
     lines = [line for line in text.strip().split("\n") if line.strip()]
     if lines and re.match(r"\s*(?:\{|\[\s*(?:\{|$))", lines[0]):
-        whole = len(lines) == 1 or lines[0].strip() in ("{", "[") or lines[0].lstrip().startswith("[")
-        return ".json" if whole else ".jsonl"
+        single = len(lines) == 1 or lines[0].strip() in ("{", "[") or lines[0].lstrip().startswith("[")
+        return ".json" if single else ".jsonl"
     if ending := subtitles.ending(text):
         return ending
     tabs = sum("\t" in line.strip() for line in lines)
@@ -184,6 +243,7 @@ def import_texts(sources: Iterable[Path], folder: Path, choices: TextCleaning = 
     Mistake where a source doesn't exist or nothing usable was found; few samples are no mistake here.
     """
     files: list[Path] = []
+    sources = list(sources)
     for source in sources:
         if not source.exists():
             raise Mistake("There is no file or folder {path}; check the name.", path=source)
@@ -191,16 +251,17 @@ def import_texts(sources: Iterable[Path], folder: Path, choices: TextCleaning = 
     train = folder / TRAIN_FILE
     before = read_file(train) if train.is_file() else []
     new = read_files(files, choices=choices)
-    whole = without_near_duplicates([*before, *new.samples])
-    if not whole:
+    problems = (*new.problems, *passed_over(sources))
+    together = without_near_duplicates([*before, *new.samples])
+    if not together:
         raise Mistake(
             "There is no text to learn from in these files; {problems}",
-            problems=" ".join(map(str, new.problems)),
+            problems=_told(problems),
         )
     folder.mkdir(parents=True, exist_ok=True)
     present = {file_hash(path) for path in folder.iterdir() if path.is_file()}
     for file in files:
         if file_hash(file) not in present and file.resolve() != train.resolve():
             write_atomic(unused(folder / file.name), file.read_bytes())
-    write_samples(train, whole)
-    return TextSet(whole, new.problems)
+    write_samples(train, together)
+    return TextSet(together, problems)

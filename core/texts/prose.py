@@ -18,7 +18,8 @@ from typing import Any
 from core.settings import TextCleaning
 from core.texts import subtitles, tables
 from core.texts.cleaning import clean, is_transcript, speakers
-from core.texts.records import Found, Pair, archive, unopened
+from core.texts.reasoning import spoken
+from core.texts.records import Found, Pair, archive, unopened, unspoken
 from core.texts.speech import DENSE, parted, run_on
 
 _HEADED = re.compile(r"(?i)^(?:topic|title|prompt|主题|标题)\s*[:：]\s*(.+)$")
@@ -30,11 +31,18 @@ _MARKDOWN = re.compile(
 )
 
 
-def plain(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
+def plain(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
     """A blank line parts samples; where there is none, each line is one. `Topic: …` may open a sample.
 
     Subtitles, and a transcript of one person, are passages of speech instead.
     """
+    said = spoken(text)
+    if said != text:
+        yield unspoken(path, 1)
+    yield from _plain(path, said, choices)
+
+
+def _plain(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
     if ending := subtitles.ending(text):
         yield from (subtitles.styled if ending == ".ass" else subtitles.timed)(path, text, choices)
         return
@@ -83,8 +91,15 @@ def _answers(block: str) -> Iterator[Pair]:
         yield asked, "\n".join(said)
 
 
-def markdown(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
+def markdown(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
     """Paragraphs under their nearest heading, their topic; code, tables and front matter are dropped."""
+    said = spoken(text)
+    if said != text:
+        yield unspoken(path, 1)
+    yield from _markdown(said, choices)
+
+
+def _markdown(text: str, choices: TextCleaning) -> Iterator[Pair]:
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"(?ms)^(```|~~~).*?^\1\s*$", "", text)
     text = re.sub(r"!\[[^\]]{0,300}\]\([^)]{0,2000}\)", "", text)
@@ -124,7 +139,8 @@ def docx(path: Path, raw: bytes, choices: TextCleaning) -> Iterator[Found]:
         raise unopened(path, type(error).__name__) from None
     texts = [part for part in parts if not isinstance(part, Table)]
     whole = "\n".join(part.text for part in texts)
-    if len(texts) == len(parts) and (subtitles.ending(whole) or is_transcript(whole)):
+    as_plain = subtitles.ending(whole) or is_transcript(whole) or spoken(whole) != whole
+    if len(texts) == len(parts) and as_plain:
         yield from plain(path, whole, choices)
         return
     names = speakers(whole)

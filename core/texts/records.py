@@ -18,6 +18,7 @@ from typing import Any
 from core.jobs import Mistake
 from core.settings import TextCleaning
 from core.texts.cleaning import clean, speakers
+from core.texts.reasoning import FIELDS, spoken
 from core.texts.speech import flowing, parted
 
 Pair = tuple[str, str]
@@ -45,7 +46,7 @@ class Record:
     """A record's topic and text, "" where it has none.
 
     `whole`: it answers a request, so that a part of it would be no answer; `system`: it came with a system
-    prompt; `left`: turns of its talk that are not in its topic.
+    prompt; `left`: turns of its talk that are not in its topic; `thought`: it came with a model's reasoning.
     """
 
     topic: str = ""
@@ -53,6 +54,7 @@ class Record:
     whole: bool = False
     system: bool = False
     left: int = 0
+    thought: bool = False
 
 
 def key(name: object) -> str:
@@ -61,10 +63,12 @@ def key(name: object) -> str:
 
 
 def text_of(value: Any, between: str = "\n") -> str:
-    """The text of a field: a string, a number, a part of a message, or a list of these."""
+    """The text of a field: a string, a number, a part of a message but of reasoning, or a list of these."""
     if isinstance(value, list):
         return between.join(filter(None, (text_of(one) for one in value if not isinstance(one, list))))
     if isinstance(value, dict):
+        if key(value.get("type")) in FIELDS:
+            return ""
         value = next((value[name] for name in ("text", "content", "value") if value.get(name)), "")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
@@ -75,8 +79,23 @@ def named(fields: Mapping[str, Any]) -> Record:
     """The record of named fields: the topic, after a colon its points or its input, and the first reply."""
     name, topic = _first(fields, [*TITLES[:1], *REQUESTS, *TITLES[1:]])
     details = [_first(fields, [one for one in names if one != name])[1] for names in DETAILS]
-    reply = _first(fields, REPLIES)[1]
-    return Record(": ".join(filter(None, (topic, *details))), reply, whole=name in REQUESTS or any(details))
+    written = _first(fields, REPLIES)[1]
+    reply = spoken(written)
+    return Record(
+        ": ".join(filter(None, (topic, *details))),
+        reply,
+        whole=name in REQUESTS or any(details),
+        thought=reply != written or thinks(fields),
+    )
+
+
+def thinks(fields: Mapping[str, Any]) -> bool:
+    """Whether a record or a message holds reasoning in a field or a part of its own."""
+    parts = fields.get("content")
+    return any(fields.get(name) for name in FIELDS) or (
+        isinstance(parts, list)
+        and any(isinstance(part, dict) and key(part.get("type")) in FIELDS for part in parts)
+    )
 
 
 def _first(fields: Mapping[str, Any], names: Sequence[str]) -> tuple[str, str]:
@@ -101,6 +120,8 @@ def told(path: Path, records: Sequence[Record]) -> Iterator[Mistake]:
         yield Mistake(
             "Left out of {name}, as without a text or an answer: {count}.", name=path.name, count=empty
         )
+    if thoughts := sum(record.thought for record in records):
+        yield unspoken(path, thoughts)
     if systems := sum(record.system for record in records):
         yield Mistake(
             "System prompts of {name} that are not learnt, as the studio asks in words of its own: {count}.",
@@ -114,6 +135,15 @@ def told(path: Path, records: Sequence[Record]) -> Iterator[Mistake]:
             name=path.name,
             count=cut,
         )
+
+
+def unspoken(path: Path, thoughts: int) -> Mistake:
+    """Tells of a model's reasoning that a file held."""
+    return Mistake(
+        "A model's reasoning in {name} that is not learnt, as nobody says it: {count}.",
+        name=path.name,
+        count=thoughts,
+    )
 
 
 def archive(path: Path, raw: bytes) -> None:

@@ -116,7 +116,7 @@ def read_samples(path: Path) -> list[TextSample]:
     Raises Mistake naming the line that isn't one.
     """
     samples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
         if not line.strip():
             continue
         try:

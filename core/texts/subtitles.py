@@ -1,15 +1,17 @@
-"""Subtitles (srt, vtt, ass) as passages of spoken text: cues joined until a pause or the chosen length.
+"""Subtitles as passages of spoken text: cues joined until a pause or the chosen length.
 
-Their times order the cues and are no part of the text; what speakers are called is, by choice. srt and vtt
-are read here, because rolling captions and hand-made files need lines as they stand; ass and ssa by pysubs2.
+Their times order the cues and are no part of the text; what speakers are called is, by choice. srt, vtt and
+sbv are read here, because rolling captions and hand-made files need lines as they stand, and lrc; ass, ttml
+and sami by pysubs2.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.settings import TextCleaning
@@ -29,9 +31,11 @@ class Cue:
     text: str
 
 
-_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
-_TIMES = re.compile(rf"(?m)^[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}(?:[ \t]+\w+:\S+)*[ \t]*$")
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2}(?:[.,]\d{1,3})?)"
+_TIMES = re.compile(rf"(?m)^[ \t]*{_TIME}[ \t]*(?:-->|,(?=\d+:))[ \t]*{_TIME}(?:[ \t]+\w+:\S+)*[ \t]*$")
 _BEGINNING = re.compile(rf"(?m)^(?:[ \t]*\d+[ \t]*\n)?(?={_TIMES.pattern.removeprefix('(?m)^')})")
+_STAMP = re.compile(r"\[(?:(\d+):)?(\d+):(\d{2}(?:[.,:]\d{1,3})?)\]")  # before a line, in lrc
+FORMATS = {".ttml": "ttml", ".dfxp": "ttml", ".smi": "sami", ".sami": "sami"}  # of pysubs2; others: ass
 _VOICE = re.compile(r"<v(?:\.[\w.]+)?[ \t]+([^<>]{1,80})>")  # a speaker, in vtt
 
 
@@ -46,19 +50,31 @@ def ending(text: str) -> str:
 
 
 def timed(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
-    """Srt and vtt: spoken passages."""
+    """Srt, vtt and sbv: spoken passages."""
     return _passages(_cues(text, choices), choices)
 
 
+def lyrics(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
+    """Lrc: lines in the order of their times, which each may have several of; a time alone is a pause."""
+    found = []
+    for line in text.split("\n"):
+        said = one_line(clean(_STAMP.sub("", line), choices))
+        found += [Cue(at, at, said) for at in (_seconds(stamp.groups()) for stamp in _STAMP.finditer(line))]
+    found.sort(key=lambda cue: cue.start)
+    nexts = itertools.pairwise([*found, *found[-1:]])
+    return _passages((replace(cue, end=after.start) for cue, after in nexts if cue.text), choices)
+
+
 def styled(path: Path, text: str, choices: TextCleaning) -> Iterator[Pair]:
-    """Ass and ssa: spoken passages of the dialogue, without comments, drawings and karaoke layers."""
+    """Ass, ssa, ttml and sami: spoken passages of the dialogue, without comments and drawings."""
     import pysubs2
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            events = pysubs2.SSAFile.from_string(text, format_="ass").events
-    except (ValueError, LookupError, pysubs2.Pysubs2Error) as error:
+            format_ = FORMATS.get(path.suffix.lower(), "ass")
+            events = pysubs2.SSAFile.from_string(text, format_=format_).events
+    except (ValueError, LookupError, SyntaxError, AttributeError, pysubs2.Pysubs2Error) as error:
         raise unopened(path, type(error).__name__) from None
     choices = _times_kept(choices)
     names = speakers("\n".join(event.plaintext for event in events))
@@ -115,13 +131,14 @@ def _written(text: str, keep_voices: bool) -> Iterator[tuple[float, float, list[
     """(start, end, lines without tags) of each cue, also where no blank line stands between cues."""
     for block in re.split(r"\n\s*\n", _BEGINNING.sub("\n\n", text)):
         if times := _TIMES.search(block):
-            numbers = [int(part or 0) for part in times.groups()]
+            parts = times.groups()
             lines = block[times.end() :].strip().split("\n")
             named = (_VOICE.sub(r"\1: " if keep_voices else "", line) for line in lines)
             bare = [re.sub(r"<[^<>]{0,200}>", "", line) for line in named]
-            yield _seconds(numbers[:4]), _seconds(numbers[4:]), bare
+            yield _seconds(parts[:3]), _seconds(parts[3:]), bare
 
 
-def _seconds(numbers: Sequence[int]) -> float:
-    hours, minutes, seconds, thousandths = numbers
-    return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
+def _seconds(parts: Sequence[str | None]) -> float:
+    """Hours (None: none), minutes and seconds, a fraction after a point, comma or colon."""
+    hours, minutes, seconds = (re.sub("[,:]", ".", part or "0") for part in parts)
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

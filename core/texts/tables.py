@@ -32,12 +32,13 @@ _QUOTED = re.compile(r'(?:[^",]*|"(?:[^"]|"")*"),\s*"(?:[^"]|"")*"\s*')  # topic
 def separated(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
     """A csv or tsv table."""
     try:
-        rows, _ = table(text)
+        read = table(text)
     except csv.Error as error:
         raise Mistake(
             "{path} is no table ({reason}); save it as CSV UTF-8.", path=path, reason=error
         ) from None
-    return found(path, rows, choices)
+    yield from read.told(path.name)
+    yield from found(path, read.rows, choices)
 
 
 def xlsx(path: Path, raw: bytes, choices: TextCleaning) -> Iterator[Found]:
@@ -74,7 +75,7 @@ def _cells(row: Sequence[Any]) -> list[str]:
 def is_separated(lines: Sequence[str]) -> bool:
     """True where lines are a csv table: known names in the first, or topics with quoted texts in all."""
     try:
-        rows, _ = table("\n".join(lines))
+        rows = table("\n".join(lines)).rows
     except csv.Error:
         return False
     header = {key(cell) for cell in rows[0]} if rows else set()

@@ -11,6 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.encodings import whole
+from core.texts.reasoning import closed, spoken
+
 FILE = "chat_template.jinja"  # in a model's folder, or a text LoRA's
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}"
@@ -24,8 +27,14 @@ def render(tokenizer: Any, turns: Sequence[dict[str, str]], ask: bool) -> str:
     """`turns` in the tokenizer's chat template, up to the model's turn if `ask`.
 
     A tokenizer without a template gets a plain one, which stays in `tokenizer.chat_template`. A template that
-    knows no system role, or leaves its words out, gets them in the user's first turn.
+    knows no system role, or leaves its words out, gets them in the user's first turn. One that has the model
+    reason first is taken up to the answer, the reasoning empty.
     """
+    text = whole(_rendered(tokenizer, turns, ask))
+    return closed(text) if ask else text
+
+
+def _rendered(tokenizer: Any, turns: Sequence[dict[str, str]], ask: bool) -> str:
     from jinja2.exceptions import TemplateError
 
     if not tokenizer.chat_template:
@@ -54,6 +63,18 @@ def of_folder(lora: Path) -> str | None:
     """The chat template that a text LoRA learnt with; None where its folder holds none."""
     file = lora / FILE
     return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def answer(tokenizer: Any, ids: Any) -> str:
+    """The words in token ids that a model wrote, without its reasoning, whose marks may be special tokens."""
+    plain = tokenizer.decode(ids, skip_special_tokens=True)
+    raw = tokenizer.decode(ids, skip_special_tokens=False)
+    said = spoken(raw)
+    if said == raw:
+        return plain
+    for token in tokenizer.all_special_tokens:
+        said = said.replace(token, "")
+    return said
 
 
 def turn_end(tokenizer: Any) -> int | None:

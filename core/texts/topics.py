@@ -20,6 +20,7 @@ from core.texts import editing
 from core.texts.importing import TRAIN_FILE, read_files
 from core.texts.samples import CONTINUE, NARRATION, TextSample, messages, topic_of, write_samples
 from core.texts.speech import one_line, words
+from core.texts.template import answer
 from core.texts.writer import Writer
 
 DRAWN = 6
@@ -144,8 +145,8 @@ def drawn(writer: Writer, sample: TextSample, seed: int, task: str) -> list[str]
     limit = TOKENS_A_WORD * ASKED[task].longest
     prompt = writer.prompt(request(sample.reply[:READ_LETTERS], task))
     rows = writer.sample([prompt], DRAWN, seed, limit, TEMPERATURE, TOP_P)
-    answers = [writer.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
-    return list(filter(None, (usable(answer, sample.reply, task) for answer in answers)))
+    said = [answer(writer.tokenizer, row) for row in rows]
+    return list(filter(None, (usable(one, sample.reply, task) for one in said)))
 
 
 def request(text: str, task: str) -> list[dict[str, str]]:

@@ -18,9 +18,9 @@ import numpy as np
 
 from core import basemodels, device
 from core.jobs import Mistake
-from core.texts import speech
+from core.texts import reasoning, speech
 from core.texts.overlap import dense
-from core.texts.template import of_folder, render, turn_end
+from core.texts.template import answer, of_folder, render, turn_end
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +49,8 @@ class Writer:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self._loras: dict[Path, str] = {}
         self._templates: dict[str | None, str | None] = {None: self.tokenizer.chat_template}
+        known = self.tokenizer.get_vocab()
+        self._thinks = [known[opening] for opening, _ in reasoning.MARKS if opening in known]
 
     @property
     def size(self) -> int:
@@ -135,9 +137,7 @@ class Writer:
         for at in range(0, len(prompts), CHATS_AT_ONCE):
             some = prompts[at : at + CHATS_AT_ONCE]
             rows += self.sample(some, count, seed, limit, temperature, top_p, first_row=at * count)
-        texts = [
-            whole_sentences(self.tokenizer.decode(row, skip_special_tokens=True), max_words) for row in rows
-        ]
+        texts = [whole_sentences(answer(self.tokenizer, row), max_words) for row in rows]
         return [texts[at : at + count] for at in range(0, len(texts), count)]
 
     def sample(
@@ -180,7 +180,7 @@ class Writer:
             alive = list(range(len(rows)))
             for step in range(limit):
                 heat = temperature * (OPENING_HEAT if step < OPENING_TOKENS else 1)
-                tokens = _draw(logits, [draws[row] for row in alive], heat, top_p)
+                tokens = self._draw(logits, [draws[row] for row in alive], heat, top_p)
                 for row, token in zip(alive, tokens, strict=True):
                     rows[row].append(token)
                 going = [at for at, token in enumerate(tokens) if token not in ends]
@@ -223,12 +223,18 @@ class Writer:
             with self.voice(lora), torch.inference_mode():
                 rows = torch.tensor([ids], device=self.model.device)
                 out = self.model(input_ids=rows, past_key_values=cache, logits_to_keep=1)
-                ids = _draw(out.logits[:, -1], [draw], temperature, top_p)
+                ids = self._draw(out.logits[:, -1], [draw], temperature, top_p)
             if ids[0] in ends:
                 return
             said += ids
-            text = self.tokenizer.decode(said, skip_special_tokens=True)
-            yield text.rstrip("\ufffd")  # the first bytes of a letter
+            yield answer(self.tokenizer, said).rstrip("\ufffd")  # the first bytes of a letter
+
+    def _draw(
+        self, logits: torch.Tensor, draws: list[np.random.Generator], temperature: float, top_p: float
+    ) -> list[int]:
+        """One token a row; none that opens reasoning, for which there is no room and which nobody says."""
+        logits[:, self._thinks] = -math.inf
+        return _draw(logits, draws, temperature, top_p)
 
     def log_probs(self, chat: Messages, replies: Sequence[str]) -> list[float]:
         """Mean natural log-probability a token of each reply as the answer to `chat`; -inf for none."""

@@ -19,6 +19,7 @@ from core.jobs import Mistake, Progress, Sentence
 from core.texts.overlap import plain
 from core.texts.samples import messages, task_of
 from core.texts.speech import joined, spoken_seconds, words_for
+from core.texts.template import answer
 from core.texts.writer import Messages, Writer, whole_sentences
 from core.video.fitting import TOLERANCE, fitted
 from core.video.language import CHINESE, Language, language_of
@@ -324,7 +325,7 @@ def _whole(board: Storyboard, draft: _Draft, tone: str) -> list[list[str]]:
         rows = writer.sample([writer.prompt(chat)], WHOLE_SCRIPTS, board.seed, limit, TEMPERATURE, TOP_P)
     found: list[list[str]] = [[] for _ in beats]
     for row in rows:
-        for number, line in numbered(writer.tokenizer.decode(row, skip_special_tokens=True)):
+        for number, line in numbered(answer(writer.tokenizer, row)):
             if number <= len(found):
                 found[number - 1].append(whole_sentences(line, draft.words))
     return found

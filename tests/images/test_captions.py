@@ -41,6 +41,10 @@ def table(separator, quote=True):
     return "\r\n".join(lines) + "\r\n"
 
 
+UNSURE = (
+    "metadata.csv is not UTF-8 and too short to be sure of: it was read as {}; save it as UTF-8 if it looks "
+    "wrong."
+)
 EXPECTED = {"a.png": "ink, a fox", "鱼 小.jpg": "一条鱼, 雪", "🦊.webp": "ink, 🦊 moon"}
 
 
@@ -50,14 +54,17 @@ def test_separators_and_encodings(folder, separator, encoding):
     (folder / "metadata.csv").write_bytes(table(separator).encode(encoding))
     found = read_captions(folder)
     assert captions(found) == EXPECTED
-    assert tuple(map(str, found.problems)) == ()
+    assert tuple(map(str, found.problems)) == (() if encoding != "gb18030" else (UNSURE.format("gb18030"),))
 
 
 def test_gbk(folder):
     (folder / "metadata.csv").write_bytes("file_name,text\n鱼 小.jpg,一条鱼在河里\n".encode("gbk"))
     found = read_captions(folder)
     assert captions(found) == {"鱼 小.jpg": "一条鱼在河里"}
-    assert tuple(map(str, found.problems)) == ("Not named in metadata.csv, so left out: a.png, 🦊.webp.",)
+    assert tuple(map(str, found.problems)) == (
+        UNSURE.format("gb18030"),
+        "Not named in metadata.csv, so left out: a.png, 🦊.webp.",
+    )
 
 
 def test_western_letters(folder):
@@ -154,6 +161,56 @@ def test_sd_scripts_layout(tmp_path):
     }
     inner = read_captions(folder / "2_fox").images
     assert inner == (CaptionedImage(folder / "2_fox" / "c.png", "fox", 2),)
+
+
+def test_a_broken_byte_in_metadata_is_told_with_its_line(folder):
+    rows = "file_name,text\na.png,一条鱼在河里\n鱼 小.jpg,雪夜的小镇\n".encode()
+    broken = rows.replace("雪".encode(), b"\xe9\x9b")
+    (folder / "metadata.csv").write_bytes(broken)
+    found = read_captions(folder)
+    assert captions(found) == {"a.png": "一条鱼在河里", "鱼 小.jpg": "夜的小镇"}
+    assert str(found.problems[0]) == ("metadata.csv is damaged: broken characters were left out, in line 3.")
+
+
+def test_an_open_quotation_mark_in_metadata_swallows_no_rows(folder):
+    path = folder / "metadata.csv"
+    path.write_text(
+        'file_name,focus,text\na.png,0.2 0.9,"ink, a fox\n鱼 小.jpg,,一条鱼\nsub/🦊.webp,0 1,"ink, moon"\n',
+        "utf-8",
+    )
+    found = read_captions(folder)
+    assert captions(found) == {"a.png": "ink, a fox", "鱼 小.jpg": "一条鱼", "🦊.webp": "ink, moon"}
+    assert [one.focus for one in found.images] == [(0.2, 0.9), (0, 1), (0.5, 0.5)]
+    assert tuple(map(str, found.problems)) == (
+        "A quotation mark in metadata.csv isn't closed, in line 2; its text was read to the end of the line.",
+    )
+
+
+def test_jsonl_of_any_layout_and_half_an_emoji(folder):
+    rows = [{"file_name": name, "text": f"{text} \ud83d"} for name, text in ROWS.items()]
+    path = folder / "metadata.jsonl"
+    for text in (
+        json.dumps(rows),
+        "\n".join(json.dumps(row, indent=1) for row in rows),
+        f"{json.dumps(rows)[:-1]},]",
+    ):
+        path.write_text(text)
+        assert captions(read_captions(folder)) == EXPECTED
+
+
+def test_short_caption_files_are_told_by_each_other(folder):
+    """In GBK "小猫" alone is UTF-8 too, of a Cyrillic and a Latin letter."""
+    texts = {"a.png": "小猫", "鱼 小.jpg": "河里的一条鱼，水墨画", "sub/🦊.webp": "雪夜的月亮"}
+    for name, text in texts.items():
+        (folder / name).with_suffix(".txt").write_bytes(text.encode("gbk"))
+    found = read_captions(folder)
+    assert captions(found) == {name.split("/")[-1]: text for name, text in texts.items()}
+    (folder / "a.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
+    (folder / "sub" / "🦊.txt").write_bytes("雪夜的月亮和河边的小镇".encode() + b"\xe6")
+    problems = tuple(map(str, read_captions(folder).problems))
+    assert "a.txt is not text, whatever its ending says; save it as plain text." in problems
+    assert "Broken characters were left out of these captions: 🦊.txt." in problems
+    assert "Without a caption: a.png." in problems
 
 
 def test_caption_files_fill_gaps_of_the_table(folder):

@@ -6,7 +6,7 @@ or captions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,15 +69,22 @@ class Camera:
         self.how, self.artist = how, Artist(how)
         self.tagger = Tagger(basemodels.load_labeller()) if how.takes > 1 else None
 
-    def take(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Take:
-        """The best of the takes from `seed`, `seed` + 1, …; facts: the words, by kind, that it shall show."""
-        made = [self._one(prompt, seed + number, facts) for number in range(self.how.takes)]
-        return max(made, key=lambda take: take.agreement)
+    @property
+    def steps(self) -> int:
+        """Denoising steps of a scene, in all its takes."""
+        return self.how.takes * self.how.steps
 
-    def _one(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Take:
-        picture = self.artist.draw(prompt, seed)
-        sure = self.tagger.agreement(Image.fromarray(picture), facts) if self.tagger else 0.0
-        return Take(picture, seed, sure)
+    def take(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Generator[None, None, Take]:
+        """The best of the takes from `seed`, `seed` + 1, …; facts: the words, by kind, that it shall show.
+
+        It stops after each denoising step, to be told of.
+        """
+        made: list[Take] = []
+        for number in range(self.how.takes):
+            picture = yield from self.artist.drawing(prompt, seed + number)
+            sure = self.tagger.agreement(Image.fromarray(picture), facts) if self.tagger else 0.0
+            made.append(Take(picture, seed + number, sure))
+        return max(made, key=lambda take: take.agreement)
 
 
 def enlarge(pictures: Sequence[np.ndarray], width: int, height: int) -> Iterator[np.ndarray]:

@@ -373,9 +373,13 @@ class Run:
         self.sample_seconds += time.monotonic() - began
 
     def _samples(self, showings: int) -> Generator[Progress, None, bool]:
-        """Times a step of a sample where none was, fits the plan to it, and makes the samples; True."""
+        """Times a step of a sample where none was, fits the plan to it, and makes the samples; True.
+
+        What a step may take is guessed from an update first.
+        """
         update = self.update_seconds / max(1, self.updates)
-        most = sample_plan.allowed(update * (self.total if showings > 1 else self.state.step))
+        training = update * (self.total if showings > 1 else self.state.step)
+        most = sample_plan.allowed(training)
         room = (BEGUN if self.sample_seconds else 1.0) * most - self.sample_seconds
         pace = self.recipe.pace or self.recipe.guess(update)
 
@@ -385,10 +389,11 @@ class Run:
         if self.recipe.pace is None:
             first = sample_plan.fitting(self.plan, seconds, room)
             first = first if first.count else sample_plan.least(self.plan)
-            pace = self.recipe.pace = yield from self._time_a_step(first)
+            if FIRST_STEPS * first.area * pace <= room:  # else nothing fits, nor does the timing
+                pace = self.recipe.pace = yield from self._time_a_step(first)
         plan = sample_plan.fitting(self.plan, seconds, room)
         if plan != self.plan:
-            yield self._report(text=sample_plan.told(self.plan, plan, seconds(self.plan), most))
+            yield self._report(text=sample_plan.told(self.plan, plan, seconds(self.plan), training))
         self.plan = plan
         if plan.count and (showings == 1 or plan.early):
             yield from self._made(plan)
@@ -410,8 +415,8 @@ class Run:
     def _made(self, plan: Plan) -> Generator[Progress, None, None]:
         """The samples of a plan, reported step by step."""
         assert self.logs
-        message = "Writing samples" if plan.together else "Drawing samples"
-        steps, number = Steps(message, self.recipe.steps(plan, 1)), 0
+        count, number = self.recipe.steps(plan, 1), 0
+        steps = Steps("Writing samples", count) if plan.together else Steps("Drawing samples", count)
         yield steps.report()
         for sample in self.recipe.samples(self.folder / "samples", self.state.step, plan):
             if sample is None:

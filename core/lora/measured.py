@@ -65,7 +65,7 @@ def watched(
     warm-up, doesn't. Elsewhere a report counts for as many steps as it is further than the one before.
     """
     step, asked = -1, time.monotonic()
-    before = Progress("")
+    before: Progress | None = None
     with closing(job):
         while True:
             try:
@@ -74,7 +74,7 @@ def watched(
                 return end.value
             taken = time.monotonic() - asked
             plain = report.loss is not None and not report.text and not report.picture
-            further = report.step - (before.step if report.message == before.message else 0)
+            further = report.step - (before.step if before and report.message == before.message else 0)
             if report.message != STEPS:
                 seconds.setdefault(report.message, []).extend([taken / max(1, further)] * further)
             elif plain and report.step == step + 1:

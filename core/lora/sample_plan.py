@@ -80,14 +80,14 @@ def least(asked: Plan) -> Plan:
     return list(smaller(asked))[-1]
 
 
-def told(asked: Plan, plan: Plan, needed: float, most: float) -> Sentence:
-    """What a plan leaves out of the one that was asked for and would take `needed` seconds, and why."""
+def told(asked: Plan, plan: Plan, needed: float, training: float) -> Sentence:
+    """What a plan leaves out of the one asked for, which takes `needed` seconds beside those of training."""
     changes = tuple(left_out(asked, plan)) if plan.count else (Sentence("no samples"),)
     return Sentence(
-        "The samples would take {needed} s, and a tenth of the training's time, {most} s, is what they may "
-        "take; so there are {changes}",
+        "The samples would take {needed} s beside {training} s of training, and may take a tenth of that; so "
+        "there are {changes}",
         needed=math.ceil(needed),
-        most=math.ceil(most),
+        training=math.ceil(training),
         changes=changes,
     )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core import basemodels, device
-from core.jobs import Mistake, Progress, Sentence, within
+from core.jobs import Mistake, Progress, Sentence, Steps, within
 from core.lora import changes, fused, norms, packing, peftfolder
 from core.lora.earlier import put, refit
 from core.lora.packing import Row, Tokens
@@ -26,12 +26,13 @@ from core.lora.sample_plan import Plan
 from core.settings import TextTraining
 from core.texts import samples as chat
 from core.texts.template import of_folder, render, turn_end
-from core.texts.writer import written
+from core.texts.writer import ends_of, written
 
 if TYPE_CHECKING:
     import torch
 
 SAMPLE_TOKENS = 80
+TEMPERATURE, TOP_P = 0.7, 0.9  # of the samples
 JUDGED = 40  # held-out texts that a look takes, at most, and a proof's perplexity
 
 
@@ -173,7 +174,8 @@ class TextRecipe:
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         draws = [np.random.default_rng((self.settings.seed, row)) for row in range(len(topics))]
-        writing = written(self.model, self.tokenizer, prompts, draws, plan.length, temperature=0.7, top_p=0.9)
+        pad, ends = self.tokenizer.pad_token_id, ends_of(self.model, self.tokenizer)
+        writing = written(self.model, prompts, draws, plan.length, TEMPERATURE, TOP_P, pad, ends)
         rows = yield from within(self._asked, writing)
         for topic, ids in zip(topics, rows, strict=True):
             yield Sample(topic, text=self.tokenizer.decode(ids, skip_special_tokens=True).strip())
@@ -270,7 +272,11 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if not four_bit:  # bitsandbytes has put it where it computes
         model.to(where)
     limit = settings.max_length
-    tokens = {id(s): tokenize(tokenizer, s, limit, settings.task) for s in (*training, *held_out)}
+    tokens: dict[int, Tokens] = {}
+    reading = Steps("Tokenizing the texts", len(training) + len(held_out))
+    for sample in (*training, *held_out):
+        tokens[id(sample)] = tokenize(tokenizer, sample, limit, settings.task)
+        yield reading.report(1)
     kept = [tokens[id(s)] for s in training if tokens[id(s)].supervised > 0]
     judged = [tokens[id(s)] for s in held_out if tokens[id(s)].supervised > 0]
     if not kept:

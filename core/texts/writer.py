@@ -173,7 +173,8 @@ class Writer:
 
         numbers = range(first_row, first_row + len(prompts) * count)
         draws = [np.random.default_rng((seed, row)) for row in numbers]
-        rows = written(self.model, self.tokenizer, prompts, draws, limit, temperature, top_p)
+        pad, ends = self.tokenizer.pad_token_id, self._ends()
+        rows = written(self.model, prompts, draws, limit, temperature, top_p, pad, ends)
         return (yield from within(torch.inference_mode, rows))
 
     def stream(
@@ -257,29 +258,30 @@ class Writer:
 
     def _ends(self) -> set[int]:
         """Every token id that ends an answer."""
-        return _ends(self.model, self.tokenizer)
+        return ends_of(self.model, self.tokenizer)
 
 
 def written(
     model: Any,
-    tokenizer: Any,
     prompts: Sequence[list[int]],
     draws: Sequence[np.random.Generator],
     limit: int,
     temperature: float,
     top_p: float,
+    pad: int,
+    ends: set[int],
 ) -> Generator[None, None, list[list[int]]]:
     """New token ids of as many rows a prompt as there are `draws` for it, each drawn from its own.
 
-    At most `limit` each, without the end token. The prompts run once each; their keys and values are then
-    repeated for the rows. It stops after each token; gradients are the caller's to switch off.
+    At most `limit` each, without the token of `ends` that ends it. The prompts run once each; their keys and
+    values are then repeated for the rows. It stops after each token; gradients are the caller's affair.
     """
     import torch
     from transformers import DynamicCache
 
     place, count = model.device, len(draws) // len(prompts)
     cache = DynamicCache(config=model.config)
-    ids, mask = _pad(prompts, tokenizer.pad_token_id, place)
+    ids, mask = _pad(prompts, pad, place)
     positions = _positions(mask)
     out = model(
         input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
@@ -290,7 +292,6 @@ def written(
     logits = out.logits[:, -1].repeat_interleave(count, 0)
     mask = mask.repeat_interleave(count, 0)
     position = positions[:, -1:].repeat_interleave(count, 0)
-    ends = _ends(model, tokenizer)
     rows: list[list[int]] = [[] for _ in draws]
     alive = list(range(len(rows)))
     for step in range(limit):
@@ -325,7 +326,7 @@ def _pad(rows: Sequence[list[int]], pad: int, place: torch.device) -> tuple[torc
     return torch.tensor(ids, device=place), torch.tensor(mask, device=place)
 
 
-def _ends(model: Any, tokenizer: Any) -> set[int]:
+def ends_of(model: Any, tokenizer: Any) -> set[int]:
     """Every token id that ends an answer."""
     ends = model.generation_config.eos_token_id
     known = ends if isinstance(ends, list) else [ends]

@@ -73,7 +73,9 @@ FLOW = SimpleNamespace(
 def recipe(monkeypatch, image_settings, tmp_path):
     """Two pictures of random latents, and the LoRA on the base."""
     monkeypatch.setattr(families, "FAMILIES", (*families.FAMILIES, FLOW))
-    chosen = image_settings(target_modules=("all",), lora_alpha=2, flip=False, caption_dropout=0.0, epochs=20, samples=0)
+    chosen = image_settings(
+        target_modules=("all",), lora_alpha=2, flip=False, caption_dropout=0.0, epochs=20, samples=0
+    )
     pipeline = TinyFlowPipeline()
     assert adapter.add_loras(pipeline, chosen, torch.float32) == []
     posteriors = torch.randn(2, 2, 4, 4, 4)

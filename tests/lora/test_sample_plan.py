@@ -151,7 +151,7 @@ def test_each_part_of_the_end_shows_its_steps(settings):
 
 @pytest.mark.parametrize(
     ("seconds", "most", "said"),
-    [(0.2, 2.6, "so there are 1 of 3 samples"), (0.2, 0.1, "so there are no samples"), (0.0, 60.0, "")],
+    [(0.5, 6.5, "so there are 1 of 3 samples"), (0.5, 0.1, "so there are no samples"), (0.0, 90.0, "")],
 )
 def test_samples_take_no_more_than_their_share(image_settings, monkeypatch, seconds, most, said):
     """Three pictures beside their base's own, two steps and a decoding each: 18 steps; one alone takes 6."""
@@ -161,7 +161,7 @@ def test_samples_take_no_more_than_their_share(image_settings, monkeypatch, seco
     steps = list(train(chosen))
     lines = [p.text for p in steps if p.text and "may take a tenth of that" in p.text]
     assert [line.rpartition("; ")[2] for line in lines] == ([said] if said else [])
-    assert sum(bool(p.picture) for p in steps) == {2.6: 1, 0.1: 0, 60.0: 3}[most]
+    assert sum(bool(p.picture) for p in steps) == {6.5: 1, 0.1: 0, 90.0: 3}[most]
     assert steps[-1].result.is_file()
 
 

@@ -47,20 +47,24 @@ def demo(home: Home, topic: str, seed: int) -> Iterator[Progress]:
                 seed=seed,
             )
         ),
+        last=True,
     )
     spent = time.monotonic() - started
     peak = device.peak_memory_bytes() / 1e9
     yield Progress("Done", text=f"whole demo: {spent / 60:.1f} min, {peak:.1f} GB of memory", result=video)
 
 
-def part(number: int, title: str, job: Job) -> Generator[Progress, None, Path]:
-    """Runs one of the four jobs under a heading; returns its result and says how long it took."""
+def part(number: int, title: str, job: Job, last: bool = False) -> Generator[Progress, None, Path]:
+    """Runs one of the four jobs under a heading; returns its result and says how long it took.
+
+    The last one's result is the whole demo's.
+    """
     started = time.monotonic()
     yield Progress(title, text=f"{number}/4 {title}")
     made = None
     for progress in job:
         made = progress.result or made
-        yield replace(progress, result=None)
+        yield progress if last else replace(progress, result=None)
     assert made is not None, f"{title} ended without a result"
     yield Progress(title, text=f"{made.name}, {time.monotonic() - started:.0f} s")
     return made

@@ -13,7 +13,7 @@ import importlib
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +31,7 @@ PLAIN_LIBRARIES = {  # torch, oneDNN and MKL read them once, when they first com
 NEWER_FLAGS = ("avx512", "amx", "avx_vnni")
 NUMBERS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 MadeT = TypeVar("MadeT")
+ToldT = TypeVar("ToldT")
 
 if PLAIN:
     os.environ.update(PLAIN_LIBRARIES)
@@ -187,6 +188,25 @@ def within_memory(make: Callable[[], MadeT]) -> MadeT | None:
             raise
     free()  # only here has the error let go of what it held
     return None
+
+
+def steps_within_memory(steps: Generator[ToldT, None, MadeT]) -> Generator[ToldT, None, MadeT | None]:
+    """The same steps and outcome; None, with all freed that can be, as soon as the memory isn't enough."""
+    try:
+        return (yield from steps)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    free()
+    return None
+
+
+def wait(place: torch.device) -> None:
+    """Waits until the device has done what it was given, so that a step can be timed."""
+    import torch
+
+    if place.type in ("cuda", "mps"):
+        getattr(torch, place.type).synchronize()
 
 
 def bitsandbytes(place: torch.device) -> bool:

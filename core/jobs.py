@@ -2,7 +2,8 @@
 
 A job is a generator of `Progress`. Whoever iterates it decides what to do with each report: the command
 line prints it, a test collects it, the runner's thread keeps the newest for every page that asks. Stopping a
-job closes its generator; the job's own `finally` saves what is worth keeping.
+job closes its generator; the job's own `finally` saves what is worth keeping. A job whose reports name their
+`result` has finished it: what it does from then on is besides, and stopping ends that alone.
 
 Only the standard library; knows nothing about pictures, texts, models or the window.
 """
@@ -19,13 +20,15 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+ToldT = TypeVar("ToldT")
 QUEUED, RUNNING, DONE, STOPPED, FAILED, INTERRUPTED = (
     "queued",
     "running",
@@ -103,7 +106,7 @@ class Progress:
     `message` is a short literal English phrase; `step` of `total` counts whatever the message names (0 of 0:
     length unknown); `seconds_left` is an estimate; `picture` the newest sample; `text` a line for the log, a
     Sentence where the window shall say it in the person's language; `held_out` the loss of a look at held-out
-    samples; `result` the finished artefact, set in the last report.
+    samples; `result` the artefact, in each report from the one on with which it is finished.
     """
 
     message: str
@@ -118,6 +121,29 @@ class Progress:
 
 
 Job = Iterator[Progress]
+
+
+def within(
+    context: Callable[[], AbstractContextManager[Any]], steps: Generator[ToldT, None, T]
+) -> Generator[ToldT, None, T]:
+    """The same steps and outcome, each step in a `context()` of its own: none lasts while a caller works."""
+    with contextlib.closing(steps):
+        while True:
+            with context():
+                try:
+                    told = next(steps)
+                except StopIteration as end:
+                    return end.value
+            yield told
+
+
+def outcome(steps: Generator[Any, None, T]) -> T:
+    """What a generator gives in the end; what it tells on the way is passed over."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 class Clock:
@@ -139,6 +165,35 @@ class Clock:
             return None
         steps, seconds = step - self.first[0], now - self.first[1]
         return (self.total - step) * seconds / steps if steps > 0 else None
+
+
+class Steps:
+    """Counts the steps of something that takes `total` of them, and reports each with the time left."""
+
+    def __init__(self, message: str, total: int) -> None:
+        self.message, self.total, self.done = message, total, 0
+        self.clock = Clock(total)
+
+    def report(self, steps: int = 0, **values: Any) -> Progress:
+        """A report after `steps` more."""
+        self.done += steps
+        left = self.clock.left(self.done)
+        return Progress(self.message, self.done, self.total, seconds_left=left, **values)
+
+    def counted(self, steps: Generator[int | None, None, T], most: int = 0) -> Generator[Progress, None, T]:
+        """Another generator's steps as reports, and its outcome.
+
+        Each counts as the number that it gives, else as one, all together as `most` where they are fewer.
+        """
+        after = self.done + most
+        with contextlib.closing(steps):
+            while True:
+                try:
+                    taken = next(steps)
+                except StopIteration as end:
+                    self.done = max(self.done, after)
+                    return end.value
+                yield self.report(1 if taken is None else taken)
 
 
 @dataclass(frozen=True)
@@ -175,7 +230,7 @@ class Runner:
 
     States are kept as one small JSON file each in `folder`, so that a page loaded later, or the studio
     started again, still knows them. A job found "running" or "queued" there belongs to a process that was
-    killed: it becomes "interrupted".
+    killed: it becomes "interrupted", or "done" where its result stands already.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -192,7 +247,8 @@ class Runner:
             if state is None:
                 continue
             if state.active:
-                state = replace(state, status=INTERRUPTED, ended=time.time())
+                finished = state.result is not None and state.result.exists()
+                state = replace(state, status=DONE if finished else INTERRUPTED, ended=time.time())
             self._states[state.id] = state
             self._write(state)
         threading.Thread(target=self._work, name="jobs", daemon=True).start()
@@ -210,7 +266,10 @@ class Runner:
         return state.id
 
     def stop(self, job_id: str) -> None:
-        """Asks a job to stop at its next report; one that still waits never starts."""
+        """Asks a job to stop at its next report: it is done where its result is finished, else stopped.
+
+        One that still waits never starts.
+        """
         event = self._stops.get(job_id)
         if event is not None:
             event.set()
@@ -288,8 +347,8 @@ class Runner:
             try:
                 for progress in steps:
                     self._note(job_id, progress)
-                    if self._stops[job_id].is_set() and progress.result is None:
-                        status = STOPPED
+                    if self._stops[job_id].is_set():
+                        status = DONE if self._states[job_id].result else STOPPED
                         break
             finally:
                 close = getattr(steps, "close", None)

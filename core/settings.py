@@ -276,8 +276,11 @@ class ImageTraining(Training):
         0.0, ge=0.0, le=0.5, description="share of the pictures kept out to judge by; 0.1 takes one of ten"
     )
     flip: bool = Field(True, description="mirror half of the pictures")
+    samples: int = Field(
+        1, ge=0, le=8, description="sample pictures at a time, where sample_prompts is empty; 0: none at all"
+    )
     sample_prompts: tuple[str, ...] = Field(
-        (), max_length=8, description="prompts of the samples, one a line; default: a caption"
+        (), max_length=8, description="prompts of the samples, one a line; default: captions"
     )
 
 
@@ -308,6 +311,9 @@ class TextTraining(Training):
     )
     export_merged: bool = Field(
         False, description="at the end also write base and LoRA as one model, as large as the base"
+    )
+    samples: int = Field(
+        2, ge=0, le=8, description="sample texts at a time, where sample_topics is empty; 0: none at all"
     )
     sample_topics: tuple[str, ...] = Field((), max_length=8, description="topics of the samples, one a line")
 

@@ -19,13 +19,20 @@ BAR = "{desc:<26} {bar:24} {n_fmt}/{total_fmt}{postfix}"
 
 
 def show(job: Job) -> Path | None:
-    """Iterates a job to its end, shows each report, returns the last result; closes a job left early."""
+    """Iterates a job to its end, shows each report, returns the last result; closes a job left early.
+
+    Ctrl-C after the result is finished ends only what the job does besides.
+    """
     bars = _Bars()
     result = None
     try:
         for progress in job:
             bars.show(progress)
             result = progress.result or result
+    except KeyboardInterrupt:
+        if result is None:
+            raise
+        print("studio: stopped; the result was finished before.", file=sys.stderr)
     finally:
         bars.close()
         close = getattr(job, "close", None)
@@ -35,14 +42,15 @@ def show(job: Job) -> Path | None:
 
 
 class _Bars:
-    """One bar at a time: a new message closes the bar before it."""
+    """One bar at a time: another message, or another number of steps, closes the bar before it."""
 
     def __init__(self) -> None:
         self.bar: tqdm | None = None
         self.message = ""
 
     def show(self, progress: Progress) -> None:
-        if progress.message != self.message or (self.bar is None and progress.total):
+        steps = self.bar.total if self.bar else 0
+        if progress.message != self.message or progress.total not in (0, steps):
             self.close()
             self.message = progress.message
             if progress.total:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from core import basemodels
+from core.jobs import outcome
 from core.lora import formats
 from core.lora.artist import sampling
 from core.settings import ComposeSettings, Style, load_style, preset_names
@@ -33,7 +34,7 @@ def card(style: Style, seed: int) -> np.ndarray:
     told = storyboard.read_topic(style.card)
     shown = {"object": told.things[:1], "setting": told.settings[:1]}
     facts = {kind: words[0] for kind, words in shown.items() if words}
-    drawn = frames.Camera(how).take(prompt, seed, facts)
+    drawn = outcome(frames.Camera(how).take(prompt, seed, facts))
     return enlarge(drawn.picture, WIDTH, HEIGHT, basemodels.drawing("embedded").edges)
 
 

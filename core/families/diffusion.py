@@ -6,7 +6,7 @@ scheduler's `prediction_type` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core import device
@@ -160,22 +160,38 @@ def predicts(pipeline: Any, prediction: str) -> dict[str, str]:
 
 
 def sample(
-    pipeline: Any, text: Tensors, size: tuple[int, int], steps: int, guidance: float, seed: int
-) -> np.ndarray:
-    """One picture, uint8 [H, W, 3], by the pipeline itself; `text`: what is wanted, and what is not."""
+    pipeline: Any,
+    text: Tensors,
+    size: tuple[int, int],
+    steps: int,
+    guidance: float,
+    seed: int,
+    added: Tensors | None = None,
+) -> Generator[None, None, np.ndarray]:
+    """One picture, uint8 [H, W, 3], a denoising step at a time; `text`: what is wanted, and what is not.
+
+    The numbers are those of the pipeline's own call, which can't be left in the midst. `added`: what else the
+    UNet is told, in the same order.
+    """
     import torch
 
-    wanted = {name: values[:1] for name, values in text.items()}
-    unwanted = {f"negative_{name}": values[1:] for name, values in text.items()}
-    with torch.inference_mode():
-        latents = pipeline(
-            **wanted,
-            **unwanted,
-            width=size[0],
-            height=size[1],
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            generator=torch.Generator().manual_seed(seed),
-            output_type="latent",
-        ).images
+    unet, scheduler, place = pipeline.unet, pipeline.scheduler, pipeline.unet.device
+    guided = guidance > 1  # unwanted first, as pipelines have it
+    rows = [1, 0] if guided else [0]
+    words = text["prompt_embeds"][rows].to(place, unet.dtype)
+    told = {name: values[rows].to(place) for name, values in (added or {}).items()}
+    width, height = size
+    scheduler.set_timesteps(steps, device=place)  # first, as the noise's height follows from it
+    generator = torch.Generator().manual_seed(seed)
+    latents = pipeline.prepare_latents(
+        1, unet.config.in_channels, height, width, words.dtype, place, generator, None
+    )
+    for time in scheduler.timesteps:
+        given = scheduler.scale_model_input(torch.cat([latents] * len(rows)), time)
+        made = unet(given, time, words, added_cond_kwargs=told or None, return_dict=False)[0]
+        if guided:
+            unwanted, wanted = made.chunk(2)
+            made = unwanted + guidance * (wanted - unwanted)
+        latents = scheduler.step(made, time, latents, return_dict=False)[0]
+        yield
     return decode(pipeline.vae, latents)

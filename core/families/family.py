@@ -7,7 +7,7 @@ its own target into `loss`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -150,5 +150,8 @@ class Family(Protocol):
 
     def sample(
         self, pipeline: Any, text: Tensors, size: tuple[int, int], steps: int, guidance: float, seed: int
-    ) -> np.ndarray:
-        """One picture, uint8 [H, W, 3]; `text` holds two: what is wanted, and what is not."""
+    ) -> Generator[None, None, np.ndarray]:
+        """One picture, uint8 [H, W, 3]; `text` holds two: what is wanted, and what is not.
+
+        It stops after each of the `steps`, to be told of and timed; gradients are the caller's to switch off.
+        """

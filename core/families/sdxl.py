@@ -6,7 +6,7 @@ pooled vector. Its autoencoder overflows in fp16.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,10 +145,16 @@ def loss(pipeline: Any, schedule: Any, drawn: Drawn, text: Tensors, gamma: float
 
 def sample(
     pipeline: Any, text: Tensors, size: tuple[int, int], steps: int, guidance: float, seed: int
-) -> np.ndarray:
-    """One picture, uint8 [H, W, 3]; what is not wanted is all zeros where the base learnt it so."""
+) -> Generator[None, None, np.ndarray]:
+    """One picture, uint8 [H, W, 3]; what is not wanted is all zeros where the base learnt it so.
+
+    It is told that nothing was cut off.
+    """
     import torch
 
     if pipeline.config.force_zeros_for_empty_prompt:
         text = {name: torch.cat([both[:1], torch.zeros_like(both[1:])]) for name, both in text.items()}
-    return diffusion.sample(pipeline, text, size, steps, guidance, seed)
+    pooled, (width, height) = text["pooled_prompt_embeds"], size
+    framing = torch.tensor([[height, width, 0, 0, height, width]] * 2, dtype=pipeline.unet.dtype)
+    added = {"text_embeds": pooled, "time_ids": framing}
+    return (yield from diffusion.sample(pipeline, text, size, steps, guidance, seed, added))

@@ -5,7 +5,7 @@ Works on prompts and seeds; gives pictures (uint8 [H, W, 3]). Knows nothing abou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from core import basemodels, device, families
+from core.jobs import outcome, within
 from core.lora import formats
 
 
@@ -72,7 +73,11 @@ class Artist:
         self.pipeline.to(place)
 
     def draw(self, prompt: str, seed: int) -> np.ndarray:
-        """One picture, uint8 [H, W, 3] at the sampling's size.
+        """One picture, uint8 [H, W, 3] at the sampling's size."""
+        return outcome(self.drawing(prompt, seed))
+
+    def drawing(self, prompt: str, seed: int) -> Generator[None, None, np.ndarray]:
+        """The same, a denoising step at a time, to be told of.
 
         The autoencoder decodes in fp32: in bf16 smooth skies show bands.
         """
@@ -82,4 +87,6 @@ class Artist:
         ids = family.tokenize(self.pipeline, [prompt, ""])
         with torch.inference_mode():
             text = family.embed(self.pipeline, {name: rows.to(place) for name, rows in ids.items()})
-        return family.sample(self.pipeline, text, (how.width, how.height), how.steps, how.guidance, seed)
+        size = (how.width, how.height)
+        steps = family.sample(self.pipeline, text, size, how.steps, how.guidance, seed)
+        return (yield from within(torch.inference_mode, steps))

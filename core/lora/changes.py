@@ -22,8 +22,8 @@ Data = dict[str, list[str]]
 
 # What may differ when a run is continued: none of it changes what the LoRA becomes, but for rounding.
 FREE_TO_CHANGE = {
-    "resume", "output_dir", "lora_dir", "name", "save_steps", "sample_steps", "gradient_checkpointing",
-    "compile", "keep_loras", "prove", "export_merged",
+    "resume", "output_dir", "lora_dir", "name", "save_steps", "samples", "sample_steps",
+    "gradient_checkpointing", "compile", "keep_loras", "prove", "export_merged",
 }  # fmt: skip
 # What changes samples or the file's words alone: a change is told, and the run goes on.
 TOLD_ONLY = {"sample_prompts", "sample_topics", "trigger", "private_metadata"}

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import device, families
 from core.families.family import Drawing, Drawn, Family, Tensors
-from core.lora import adapter, changes, compiling, formats, fused, metadata, wordings
+from core.jobs import within
+from core.lora import adapter, changes, compiling, formats, fused, metadata, sample_plan, wordings
 from core.lora.layers import Layer
 from core.lora.pictures import HELD_OUT_EPOCH, Picture
 from core.lora.recipe import Group, Sample, answering, order, seed
+from core.lora.sample_plan import Plan
 from core.project import replacing
 from core.settings import ImageTraining
 
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-SAMPLES = 1  # drawing one takes as long as some ten steps
 LOOKS = 4  # steps at which a held-out picture is judged
 EXPORT_ERROR = 1e-3
 
@@ -57,7 +59,8 @@ class ImageRecipe:
     facts: dict[str, Any]
     data: changes.Data
     figures: dict[str, float] = field(default_factory=dict)
-    base_samples: list[Image.Image] | None = None
+    pace: float | None = None
+    base_samples: dict[tuple[str, Plan], Image.Image] = field(default_factory=dict)
 
     @property
     def backbone(self) -> Any:
@@ -154,37 +157,60 @@ class ImageRecipe:
         held = wordings.batch([self.words[caption] for caption in captions], self.device)
         return self.family.embed(self.pipeline, held) if self.settings.train_text_encoder else held
 
-    def validate(self) -> dict[str, float]:
+    @property
+    def judged(self) -> int:
+        """Held-out pictures of the next look, at first for the base as well."""
+        return len(self.held_out) * (1 if self.figures else 2)
+
+    def validate(self) -> Generator[int, None, dict[str, float]]:
         """Mean loss of LoRA and base on the held-out pictures, at fixed noise and at even steps."""
         if self.held_out:
             if not self.figures:
-                with adapter.without_lora(self.pipeline):
-                    self.figures["base_held_out_loss"] = self._held_out_loss()
-            self.figures["held_out_loss"] = self._held_out_loss()
+                base = within(partial(adapter.without_lora, self.pipeline), self._held_out_loss())
+                self.figures["base_held_out_loss"] = yield from base
+            self.figures["held_out_loss"] = yield from self._held_out_loss()
         return self.figures
 
-    def _held_out_loss(self) -> float:
+    def _held_out_loss(self) -> Generator[int, None, float]:
         import torch
 
         losses = []
-        with self._asked():
-            shares = [(2 * look + 1) / (2 * LOOKS) for look in range(LOOKS)]
-            times = torch.stack([self.family.time(self.schedule, share) for share in shares]).to(self.device)
-            for number in self.held_out:
+        shares = [(2 * look + 1) / (2 * LOOKS) for look in range(LOOKS)]
+        times = torch.stack([self.family.time(self.schedule, share) for share in shares]).to(self.device)
+        for number in self.held_out:
+            with self._asked():
                 drawn = self._draw([number] * LOOKS, range(LOOKS), HELD_OUT_EPOCH + number)
                 losses.append(self._loss(replace(drawn, times=times)).item())
+            yield 1
         return sum(losses) / len(losses)
 
-    def samples(self, folder: Path, step: int) -> Iterator[Sample]:
+    @property
+    def plan(self) -> Plan:
+        """The samples that are asked for."""
+        return sample_plan.of_pictures(self.settings, self.drawing, len(self._sample_prompts()))
+
+    def steps(self, plan: Plan, showings: int) -> int:
+        """Denoising steps, with the base's where it hasn't drawn these samples."""
+        prompts = self._sample_prompts()[: plan.count]
+        return plan.steps(showings, any((prompt, plan) not in self.base_samples for prompt in prompts))
+
+    def guess(self, update: float) -> float:
+        """By the pixels: a denoising step computes two pictures, an update its own thrice."""
+        side, other = self.drawing.square
+        pixels = [math.prod(self.pictures[number].size) for number in self.numbers]
+        at_once = self.settings.batch_size * self.settings.gradient_accumulation
+        return update * 2 * side * other / (3 * at_once * sum(pixels) / len(pixels))
+
+    def samples(self, folder: Path, step: int, plan: Plan) -> Iterator[Sample | None]:
         """Draws the sample prompts at the run's seed: base on the left, LoRA on the right."""
         from PIL import Image
 
-        prompts = self._sample_prompts()
-        if self.base_samples is None:
-            with adapter.without_lora(self.pipeline):
-                self.base_samples = [self._draw_sample(prompt) for prompt in prompts]
-        for number, (prompt, base) in enumerate(zip(prompts, self.base_samples, strict=True)):
-            made = self._draw_sample(prompt)
+        for number, prompt in enumerate(self._sample_prompts()[: plan.count]):
+            if (prompt, plan) not in self.base_samples:
+                alone = within(partial(adapter.without_lora, self.pipeline), self._draw_sample(prompt, plan))
+                self.base_samples[prompt, plan] = yield from alone
+            base = self.base_samples[prompt, plan]
+            made = yield from self._draw_sample(prompt, plan)
             pair = Image.new("RGB", (base.width + made.width, base.height))
             pair.paste(base, (0, 0))
             pair.paste(made, (base.width, 0))
@@ -194,19 +220,31 @@ class ImageRecipe:
             yield Sample(prompt, picture=path)
 
     def _sample_prompts(self) -> tuple[str, ...]:
-        return (
-            self.settings.sample_prompts
-            or tuple(dict.fromkeys(picture.caption for picture in self.pictures if picture.caption))[:SAMPLES]
-        )
+        if not self.settings.samples or self.settings.sample_prompts:
+            return self.settings.sample_prompts if self.settings.samples else ()
+        captions = dict.fromkeys(picture.caption for picture in self.pictures if picture.caption)
+        return tuple(captions)[: self.settings.samples]
 
-    def _draw_sample(self, prompt: str) -> Image.Image:
+    def _draw_sample(self, prompt: str, plan: Plan) -> Generator[None, None, Image.Image]:
         from PIL import Image
 
         how, seed = self.drawing, self.settings.seed
         with self._asked():
             text = self._text([prompt, ""])
-            drawn = self.family.sample(self.pipeline, text, how.square, how.steps, how.guidance, seed)
+        steps = self.family.sample(
+            self.pipeline, text, self._sample_size(plan), plan.length, how.guidance, seed
+        )
+        drawn = yield from within(self._asked, steps)
+        yield  # for the decoding
         return Image.fromarray(drawn)
+
+    def _sample_size(self, plan: Plan) -> tuple[int, int]:
+        """Width and height in pixels."""
+        width, height = self.drawing.square
+        if plan.area == 1:
+            return width, height
+        unit, share = self.family.side_unit(families.configs(self.pipeline)), math.sqrt(plan.area)
+        return max(1, round(width * share / unit)) * unit, max(1, round(height * share / unit)) * unit
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:

@@ -39,6 +39,21 @@ class Score:
     copied: bool
 
 
+@dataclass(frozen=True)
+class Known:
+    """A training picture: its name, what the labeller sees [D], its pixels and its mirror image's [SIDE²]."""
+
+    name: str
+    seen: torch.Tensor
+    pixels: torch.Tensor
+    mirrored: torch.Tensor
+
+
+def known(tagger: Tagger, name: str, picture: Image.Image) -> Known:
+    """What a judge remembers of a training picture."""
+    return Known(name, tagger.see([picture])[0].cpu(), _pixels(picture), _pixels(picture, mirrored=True))
+
+
 class Judge:
     """Knows the training pictures, and how alike they are among themselves.
 
@@ -46,22 +61,17 @@ class Judge:
     picture usually (by the median) has with the one most like it.
     """
 
-    def __init__(self, tagger: Tagger, pictures: Iterable[tuple[str, Image.Image]]) -> None:
-        """`pictures`: the training pictures' names and what is seen of them, one by one."""
+    def __init__(self, tagger: Tagger, pictures: Iterable[Known]) -> None:
         import torch
 
-        self.tagger = tagger
-        self.names: list[str] = []
-        seen, pixels, mirrored = [], [], []
-        for name, picture in pictures:
-            self.names.append(name)
-            seen.append(tagger.see([picture])[0].cpu())
-            pixels.append(_pixels(picture))
-            mirrored.append(_pixels(picture, mirrored=True))
-        self.seen, self.pixels, self.mirrored = map(torch.stack, (seen, pixels, mirrored))
-        others = ~torch.eye(len(seen), dtype=torch.bool)
+        self.tagger, pictures = tagger, list(pictures)
+        self.names = [one.name for one in pictures]
+        self.seen = torch.stack([one.seen for one in pictures])
+        self.pixels = torch.stack([one.pixels for one in pictures])
+        self.mirrored = torch.stack([one.mirrored for one in pictures])
+        others = ~torch.eye(len(pictures), dtype=torch.bool)
         alike = self.seen @ self.seen.T
-        self.own_style = float(alike[others].mean()) if len(seen) > 1 else 1.0
+        self.own_style = float(alike[others].mean()) if len(pictures) > 1 else 1.0
         self.own_likeness = _usual(alike, others)
         self.own_correlation = _usual(self._correlations(self.pixels), others)
 

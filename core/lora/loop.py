@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import device
-from core.jobs import Clock, Mistake, Progress, Sentence, together
-from core.lora import checkpoints
+from core.jobs import Clock, Mistake, Progress, Sentence, Steps, together
+from core.lora import checkpoints, sample_plan
 from core.lora.logs import Logs
-from core.lora.recipe import Recipe, Sample, looks_every
+from core.lora.recipe import Recipe, looks_every
+from core.lora.sample_plan import Plan
 from core.lora.stepper import Stepper, peak_memory_bytes
 from core.settings import Training
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 BAD_STEPS_IN_A_ROW = 5
 FP16_BAD_STEPS_IN_A_ROW = 20  # fp16's scale is found by overflowing a few times
 SMOOTHING = 0.9
-NO_MORE = (-1, Sample(""))
+FIRST_STEPS = 2  # of a sample: the second one is timed, as the first one holds warm-up
+BEGUN = 1.25  # a plan for the samples that was begun is kept while it is off by no more than a quarter
 # Looks that differ by less are alike, and the last one counts: in the second half of a run on the sample's
 # pictures they move by up to 0.3 %, with no course.
 AS_GOOD = 1.005
@@ -38,6 +41,10 @@ FIGURES = {  # what a recipe's `validate` gives, in words
     "held_out_perplexity": "held out perplexity {value}",
     "base_held_out_perplexity": "base held out perplexity {value}",
 }
+
+
+# Writes the LoRA as it stands, with the figures of its held-out samples; its reports, and its path.
+Finish = Callable[[Mapping[str, float]], Generator[Progress, None, Path]]
 
 
 @dataclass
@@ -71,15 +78,18 @@ def run(
     folder: Path,
     fingerprint: dict[str, Any],
     kept: Mapping[int, Path] | None = None,
+    finish: Finish | None = None,
 ) -> Generator[Progress, None, None]:
     """Trains `recipe` to its end, reporting each update; keeps checkpoints, logs and samples in `folder`.
 
     A checkpoint there with the same `fingerprint` is continued, as `settings.resume` says. Closing the
-    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. The recipe's facts then
-    hold the optimizer, the steps planned and done, those of an epoch, and the one whose weights are kept.
-    Raises Mistake after several updates in a row with gradients not finite.
+    generator saves a checkpoint. `kept`: LoRAs to be written along the way, by step. `finish` writes the
+    result as soon as all updates are done, in the first process alone, and once more where the last look at
+    the held-out samples chose other weights; reports from then on name it. The recipe's facts then hold the
+    optimizer, the steps planned and done, those of an epoch, and the one whose weights are kept. Raises
+    Mistake after several updates in a row with gradients not finite.
     """
-    work = Run(recipe, settings, folder, fingerprint, kept or {})
+    work = Run(recipe, settings, folder, fingerprint, kept or {}, finish)
     try:
         yield from work.begin()
         yield from work.train()
@@ -97,12 +107,14 @@ class Run:
         folder: Path,
         fingerprint: dict[str, Any],
         kept: Mapping[int, Path],
+        finish: Finish | None = None,
     ) -> None:
         from accelerate import Accelerator
 
         # Autocast is the step's own, so that the jobs of one process may differ in it.
         self.accelerator = Accelerator(mixed_precision="no")
         self.recipe, self.settings, self.folder, self.kept = recipe, settings, folder, kept
+        self.finish = finish
         self.stepper = Stepper(recipe, settings, self.accelerator)
         self.total = count_steps(recipe, settings, self.accelerator.num_processes)
         recipe.facts |= {
@@ -117,6 +129,9 @@ class Run:
         self.saved_at = self.looked_at = 0
         self.best: dict[str, torch.Tensor] = {}
         self.logs: Logs | None = None
+        self.updates, self.update_seconds = 0, 0.0  # done in this process
+        self.plan = recipe.plan
+        self.sample_seconds = 0.0
         # On a GPU the loss of a step is fetched while the next one computes, so that the device never waits.
         self.lag = 1 if recipe.device.type == "cuda" else 0
         self.waiting: deque[tuple[int, torch.Tensor, float]] = deque()
@@ -140,15 +155,12 @@ class Run:
             self.logs = Logs(self.folder, self.state.step)
 
     def train(self) -> Iterator[Progress]:
-        """All updates that are left, then the last samples."""
+        """All updates that are left; then the result, and only then the last look and the last samples."""
         clock, told, room, trouble = Clock(self.total), False, self._room(), ""
         for epoch, update in itertools.islice(self._updates(), self.state.step, self.total):
             if self._enough():
                 break
-            loss, rate = self.stepper.update(epoch, update, self.state.step, self.total)
-            self.state.step += 1
-            self.waiting.append((self.state.step, loss, rate))
-            self._note(self.lag)
+            self._update(epoch, update)
             left = clock.left(self.state.step)
             yield self._report(loss=self.state.smoothed, seconds_left=left)
             if left is not None and not told:
@@ -175,11 +187,30 @@ class Run:
             if self.state.step in self.kept:
                 self._keep(self.kept[self.state.step])
             if self._due(self.settings.sample_steps):
-                yield from self._show()
-        yield from self._look()
+                yield from self._show(self._showings())
         self._save()
-        yield from self._choose()
-        yield from self._show()
+        result = yield from self._finish()
+        if self.recipe.judged and self.looked_at < self.state.step:
+            yield from _named(result, self._look())
+            yield from _named(result, self._finish())
+        yield from _named(result, self._show(1))
+
+    def _update(self, epoch: int, batches: list[Any]) -> None:
+        """One update, its time and its loss noted."""
+        began = time.monotonic()
+        loss, rate = self.stepper.update(epoch, batches, self.state.step, self.total)
+        self.state.step += 1
+        self.waiting.append((self.state.step, loss, rate))
+        self._note(self.lag)
+        self.updates += 1
+        self.update_seconds += time.monotonic() - began
+
+    def _finish(self) -> Generator[Progress, None, Path | None]:
+        """Chooses the weights and writes the result; its path."""
+        figures = yield from self._choose()
+        if self.finish is None or not self.logs:
+            return None
+        return (yield from self.finish(figures))
 
     def end(self) -> None:
         """Saves where a run was stopped, and closes the logs."""
@@ -264,21 +295,15 @@ class Run:
         if not self.logs or self.looked_at == self.state.step:
             return
         self.looked_at = self.state.step
+        looking = Steps("Judging", self.recipe.judged)
         with self.stepper.averaged():
-            figures = device.within_memory(self.recipe.validate)
+            figures = yield from device.steps_within_memory(looking.counted(self.recipe.validate()))
         if figures is None:
             yield self._report(text=Sentence("Memory ran out: this look at the held-out samples is left out"))
         if not figures:
             return
         self.logs.scalars(self.state.step, figures)
-        yield Progress(
-            "Judging",
-            self.state.step,
-            self.total,
-            loss=self.state.smoothed,
-            held_out=figures["held_out_loss"],
-            text=_told(figures),
-        )
+        yield self._report(loss=self.state.smoothed, held_out=figures["held_out_loss"], text=_told(figures))
         if figures["held_out_loss"] < self.state.best.get("held_out_loss", math.inf):
             self.state.best, self.state.best_step, self.state.worse = dict(figures), self.state.step, 0
             self.best = self.stepper.weights()
@@ -296,8 +321,11 @@ class Run:
             enough = broadcast_object_list([enough])[0]
         return enough
 
-    def _choose(self) -> Iterator[Progress]:
-        """Gives the model the weights that are exported: the best look's, or the last (averaged) ones."""
+    def _choose(self) -> Generator[Progress, None, dict[str, float]]:
+        """Gives the model the weights that are exported: the best look's, or the last (averaged) ones.
+
+        The best ones only where the last are judged as well. Gives the figures of those that are chosen.
+        """
         step, best = self.state.step, self.state.best_step
         if step < self.total:
             text = Sentence(
@@ -306,7 +334,8 @@ class Run:
                 best=best,
             )
             yield self._report(loss=self.state.smoothed, text=text)
-        if self.settings.keep_best and self.best and best < step and self._worse():
+        judged = self.looked_at == step
+        if judged and self.settings.keep_best and self.best and best < step and self._worse():
             self.stepper.put(self.best)
             self.recipe.figures.update(self.state.best)
             text = Sentence(
@@ -319,31 +348,91 @@ class Run:
             best = step
             self.stepper.put(self.stepper.weights())
         self.recipe.facts |= {"steps": step, "kept_step": best}
+        return dict(self.recipe.figures) if judged else {}
 
     def _worse(self) -> bool:
         """Whether the last look is so much worse than the best one that it can't be chance."""
         last = self.recipe.figures.get("held_out_loss", math.inf)  # none where memory ran out
         return last > AS_GOOD * self.state.best["held_out_loss"]
 
-    def _show(self) -> Iterator[Progress]:
-        """Samples of this step, as many as there is memory for."""
-        if not self.logs:
+    def _showings(self) -> int:
+        """How often samples are due from this step on, the end included."""
+        every = self.settings.sample_steps
+        return 2 + (self.total - 1) // every - self.state.step // every
+
+    def _show(self, showings: int) -> Iterator[Progress]:
+        """Samples of this step, as many as there is memory and, beside the training, time for.
+
+        showings: how often they are still to be shown, this time included.
+        """
+        if not self.logs or not self.plan.count or (showings > 1 and not self.plan.early):
             return
-        samples = enumerate(self.recipe.samples(self.folder / "samples", self.state.step))
-        while (found := device.within_memory(lambda: next(samples, NO_MORE))) is not NO_MORE:
-            if found is None:
-                yield self._report(text=Sentence("Memory ran out: the samples of this step are left out"))
-                return
-            number, sample = found
+        began = time.monotonic()
+        if (yield from device.steps_within_memory(self._samples(showings))) is None:
+            yield self._report(text=Sentence("Memory ran out: the samples of this step are left out"))
+        self.sample_seconds += time.monotonic() - began
+
+    def _samples(self, showings: int) -> Generator[Progress, None, bool]:
+        """Times a step of a sample where none was, fits the plan to it, and makes the samples; True.
+
+        What a step may take is guessed from an update first.
+        """
+        update = self.update_seconds / max(1, self.updates)
+        training = update * (self.total if showings > 1 else self.state.step)
+        most = sample_plan.allowed(training)
+        room = (BEGUN if self.sample_seconds else 1.0) * most - self.sample_seconds
+        pace = self.recipe.pace or self.recipe.guess(update)
+
+        def seconds(plan: Plan) -> float:
+            return self.recipe.steps(plan, showings) * plan.area * pace
+
+        if self.recipe.pace is None:
+            first = sample_plan.fitting(self.plan, seconds, room)
+            first = first if first.count else sample_plan.least(self.plan)
+            if FIRST_STEPS * first.area * pace <= room:  # else nothing fits, nor does the timing
+                pace = self.recipe.pace = yield from self._time_a_step(first)
+        plan = sample_plan.fitting(self.plan, seconds, room)
+        if plan != self.plan:
+            yield self._report(text=sample_plan.told(self.plan, plan, seconds(self.plan), training))
+        self.plan = plan
+        if plan.count and (showings == 1 or plan.early):
+            yield from self._made(plan)
+        return True
+
+    def _time_a_step(self, plan: Plan) -> Generator[Progress, None, float]:
+        """Begins a sample and lets it go; seconds of a step at the base's own size."""
+        samples, taken = self._made(plan), 0.0
+        yield next(samples)
+        for _ in range(FIRST_STEPS):
+            began = time.monotonic()
+            report = next(samples, None)
+            taken = time.monotonic() - began
+            if report:
+                yield report
+        samples.close()
+        return taken / plan.area
+
+    def _made(self, plan: Plan) -> Generator[Progress, None, None]:
+        """The samples of a plan, reported step by step."""
+        assert self.logs
+        count, number = self.recipe.steps(plan, 1), 0
+        steps = Steps("Writing samples", count) if plan.together else Steps("Drawing samples", count)
+        yield steps.report()
+        for sample in self.recipe.samples(self.folder / "samples", self.state.step, plan):
+            if sample is None:
+                device.wait(self.recipe.device)
+                yield steps.report(1)
+                continue
             self.logs.sample(self.state.step, number, sample)
-            yield Progress(
-                "Drawing samples" if sample.picture else "Writing samples",
-                self.state.step,
-                self.total,
-                loss=self.state.smoothed,
-                picture=sample.picture,
-                text=f"{sample.asked}: {sample.text}" if sample.text else None,
-            )
+            number += 1
+            text = f"{sample.asked}: {sample.text}" if sample.text else None
+            yield steps.report(picture=sample.picture, text=text)
+
+
+def _named(result: Path | None, reports: Iterator[Progress]) -> Iterator[Progress]:
+    """The reports, each with the result that is finished."""
+    for progress in reports:
+        yield replace(progress, result=result)
 
 
 def uncompiled(why: str) -> Sentence:

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 
 from core import basemodels
 from core.jobs import Progress
+from core.lora import sample_plan
 from core.lora.recipe import looks_every
+from core.lora.sample_plan import Plan
 from core.project import write_atomic
 from core.settings import Training
 
@@ -25,9 +27,8 @@ MadeT = TypeVar("MadeT")
 ENOUGH_STEPS = 3
 # What a training's reports say that it is doing.
 STEPS, JUDGING, PROVING = "Training", "Judging", "Proving"
-ENCODING, DRAWING, WRITING = "Encoding the pictures", "Drawing samples", "Writing samples"
-BESIDES = (ENCODING, DRAWING, WRITING, JUDGING, PROVING)
-BASE_TOO = (DRAWING, JUDGING)  # the first of them is done for the base as well
+ENCODING, PACE = "Encoding the pictures", "a step of a sample"
+BESIDES = (ENCODING, JUDGING, PROVING, PACE)
 
 
 def file() -> Path:
@@ -58,12 +59,13 @@ def _all() -> dict[str, float]:
 def watched(
     job: Generator[Progress, None, MadeT], seconds: dict[str, list[float]]
 ) -> Generator[Progress, None, MadeT]:
-    """The job's own reports and result; `seconds` gets, by message, how long each report was waited for.
+    """The job's own reports and result; `seconds` gets, by message, how long each step was waited for.
 
     Of a training's steps only those count that nothing else was reported within; the first, which holds
-    warm-up, doesn't.
+    warm-up, doesn't. Elsewhere a report counts for as many steps as it is further than the one before.
     """
     step, asked = -1, time.monotonic()
+    before: Progress | None = None
     with closing(job):
         while True:
             try:
@@ -72,25 +74,22 @@ def watched(
                 return end.value
             taken = time.monotonic() - asked
             plain = report.loss is not None and not report.text and not report.picture
-            if report.message != STEPS or (plain and report.step == step + 1):
-                seconds.setdefault(report.message, []).append(taken)
-            step = report.step if plain else -1
+            further = report.step - (before.step if before and report.message == before.message else 0)
+            if report.message != STEPS:
+                seconds.setdefault(report.message, []).extend([taken / max(1, further)] * further)
+            elif plain and report.step == step + 1:
+                seconds.setdefault(STEPS, []).append(taken)
+            step, before = report.step if plain else -1, report
             yield report
             asked = time.monotonic()
 
 
-def note_besides(key: str, seconds: Mapping[str, Sequence[float]], judged: int, tried: int) -> None:
-    """Remembers what a run of this key did besides its steps: seconds each, as `counts` counts them.
+def note_besides(key: str, seconds: Mapping[str, Sequence[float]], tried: int) -> None:
+    """Remembers what a run of this key did besides its steps: seconds each, as `whole` counts them.
 
-    `judged` held-out samples at each look, `tried` LoRAs in the proof.
+    `tried`: LoRAs in the proof.
     """
-    each = {
-        message: sum(taken) / (len(taken) + (message in BASE_TOO))
-        for message, taken in seconds.items()
-        if taken
-    }
-    if judged and JUDGING in each:
-        each[JUDGING] /= judged
+    each = {message: statistics.mean(taken) for message, taken in seconds.items() if taken}
     if PROVING in each:
         each[PROVING] = sum(seconds[PROVING]) / tried
     if ENCODING in each:  # in a later run most are known
@@ -99,25 +98,26 @@ def note_besides(key: str, seconds: Mapping[str, Sequence[float]], judged: int, 
     write_atomic(file(), json.dumps(_all() | kept, ensure_ascii=False, indent=1))
 
 
-def besides(key: str, counts: Mapping[str, int]) -> float:
-    """Seconds that a run takes besides its steps, by how often it does each; 0 for what isn't known yet."""
-    return sum(count * (known(f"{key} | {message}") or 0.0) for message, count in counts.items())
+def whole(
+    key: str, settings: Training, steps: int, training: float, plan: Plan, encoded: int, held_out: int
+) -> float:
+    """Seconds of a run of `steps` updates that take `training` seconds, with all besides that is known yet.
 
-
-def counts(settings: Training, steps: int, samples: int, prompts: int, held_out: int) -> dict[str, int]:
-    """How often a run does each thing besides steps: encoding, drawing, writing, judging, proving.
-
-    What is drawn or judged is so once more for the base.
+    plan: the samples that are asked for, which count as they will be made. encoded: pictures. What is drawn
+    or judged is so once more for the base.
     """
+
+    def each(what: str) -> float:
+        return known(f"{key} | {what}") or 0.0
+
+    def samples(plan: Plan) -> float:
+        return plan.steps(_times(settings.sample_steps, steps), base=True) * plan.area * each(PACE)
+
     looks = _times(looks_every(settings, steps), steps)
-    shown = prompts * _times(settings.sample_steps, steps)
-    return {
-        ENCODING: samples,
-        DRAWING: shown + prompts,
-        WRITING: shown,
-        JUDGING: held_out * (looks + 1),
-        PROVING: 1 + settings.keep_loras if settings.prove else 0,
-    }
+    proved = 1 + settings.keep_loras if settings.prove else 0
+    besides = encoded * each(ENCODING) + held_out * (looks + 1) * each(JUDGING) + proved * each(PROVING)
+    made = sample_plan.fitting(plan, samples, sample_plan.allowed(training))
+    return training + besides + samples(made)
 
 
 def _times(every: int, steps: int) -> int:

@@ -15,7 +15,7 @@ from core import device, families
 from core.families.family import Drawing
 from core.images.captions import MIDDLE
 from core.images.importing import Unreadable, open_picture
-from core.jobs import Mistake, Progress, Sentence
+from core.jobs import Mistake, Progress, Sentence, Steps
 from core.lora import cache
 from core.lora.recipe import order
 from core.settings import ImageTraining
@@ -139,11 +139,12 @@ def encode_pictures(
     kept = cache.Cache(pipeline, ("vae",), where)
     pictures: list[Picture] = []
     repeats: list[int] = []
-    for number, image in enumerate(images):
+    steps = Steps("Encoding the pictures", len(images))
+    for image in images:
         try:
             opened = open_picture(image.path)
         except Unreadable as problem:
-            yield Progress("Encoding the pictures", number + 1, len(images), text=problem.sentence)
+            yield steps.report(1, text=problem.sentence)
             continue
         size = fitted(opened.size, settings.resolution, unit, drawing)
         shown = pixels(cover(opened, size, image.focus))
@@ -153,7 +154,7 @@ def encode_pictures(
             line = Sentence(
                 "Memory ran out: pictures are encoded on the processor from here on, which is slower"
             )
-            yield Progress("Encoding the pictures", number, len(images), text=line)
+            yield steps.report(text=line)
             pipeline.vae.to("cpu")
             kept = cache.Cache(pipeline, ("vae",), pipeline.vae.device)
         made = made or _encoded(kept, pipeline, ways)
@@ -163,7 +164,7 @@ def encode_pictures(
         mirrored = made[1] if settings.flip else None
         pictures.append(Picture(image.path, image.caption, size, cut, made[0], mirrored))
         repeats.append(image.repeats)
-        yield Progress("Encoding the pictures", number + 1, len(images))
+        yield steps.report(1)
     cache.trim()
     if kept.found:
         line = Sentence(
@@ -171,7 +172,7 @@ def encode_pictures(
             found=kept.found,
             all=kept.found + kept.made,
         )
-        yield Progress("Encoding the pictures", len(images), len(images), text=line)
+        yield steps.report(text=line)
     if not pictures:
         raise Mistake("None of the pictures in {folder} can be opened; put others in it.", folder=folder)
     return pictures, repeats

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device, families
 from core.jobs import Sentence, together
-from core.lora import adapter, checkpoints, footprint, measured, pictures
+from core.lora import adapter, checkpoints, footprint, measured, pictures, sample_plan
 from core.lora.advisor import few
 from core.lora.unused import unused
 from core.settings import ImageTraining, TextTraining, Training
@@ -87,7 +87,9 @@ def needs(settings: Training, processes: int = 1) -> Needs:
     steps = settings.max_steps or settings.epochs * updates
     key = step_key(settings, sizes, where)
     taken = measured.known(key)
-    besides = measured.counts(settings, steps, len(sizes), len(settings.sample_prompts) or 1, len(held_out))
+    training = (taken or 0.0) * len(numbers) / updates * steps
+    prompts = (len(settings.sample_prompts) or settings.samples) if settings.samples else 0
+    plan = sample_plan.of_pictures(settings, drawing, prompts)
     return Needs(
         samples=own,
         held_out=len(held_out),
@@ -95,7 +97,9 @@ def needs(settings: Training, processes: int = 1) -> Needs:
         regular=sum(number >= own for number in numbers),
         updates=updates,
         steps=steps,
-        seconds=taken * len(numbers) / updates * steps + measured.besides(key, besides) if taken else None,
+        seconds=measured.whole(key, settings, steps, training, plan, len(sizes), len(held_out))
+        if taken
+        else None,
         unproved=settings.prove and not measured.known(f"{key} | {measured.PROVING}"),
         memory=memory_bytes(settings, base, counts, where) if base else None,
         memory_free=device.available_bytes(where),
@@ -125,7 +129,6 @@ def step_key(settings: ImageTraining, sizes: list[tuple[int, int]], where: torch
 def remember(
     settings: ImageTraining,
     numbers: list[int],
-    held_out: int,
     sizes: list[tuple[int, int]],
     seconds: Mapping[str, list[float]],
 ) -> None:
@@ -133,7 +136,7 @@ def remember(
     updates = updates_an_epoch(Counter(sizes[number] for number in numbers), settings)
     key = step_key(settings, sizes, device.pick())
     measured.note(key, seconds.get(measured.STEPS, []), len(numbers) / updates)
-    measured.note_besides(key, seconds, held_out, 1 + settings.keep_loras)
+    measured.note_besides(key, seconds, 1 + settings.keep_loras)
 
 
 def memory_bytes(

@@ -51,15 +51,17 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     captions = {said for all_orders in orders.values() for said in all_orders}
     words = wordings.token_ids(pipeline, captions | {"", *settings.sample_prompts})
     if not settings.train_text_encoder:
-        words = wordings.embedded(pipeline, words, where)
+        words = yield from wordings.embedded(pipeline, words, where)
         for name in family.TEXT_ENCODERS:
             setattr(pipeline, name, None)
+    yield Progress("Putting the LoRA on the base")
     device.free()
     torch.manual_seed(settings.seed)
     told = adapter.add_loras(pipeline, settings, dtype)
     yield from (Progress("Preparing", text=line) for line in told)
     pipeline.to(where)
     getattr(pipeline, family.BACKBONE).to(memory_format=device.memory_format(dtype)).train()
+    yield Progress("Noting what it is made of")
     data = changes.of_pictures((folder, found.images) for folder, found in sets)
     sizes = sorted({picture.size for picture in pictures})
     held_out, regular = kept_out(own, settings), range(own, len(pictures))

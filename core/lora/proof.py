@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import re
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -19,10 +19,10 @@ from core import basemodels, device
 from core.images.captions import CaptionedImage, read_captions
 from core.images.importing import open_picture, picture_size
 from core.images.tagging import Tagger
-from core.jobs import Clock, Mistake, Progress, Sentence
+from core.jobs import Mistake, Progress, Sentence, Steps
 from core.lora import advised, formats, origin, proofpage, report
 from core.lora.artist import Artist, Sampling, sampling
-from core.lora.judge import Judge, Score
+from core.lora.judge import Judge, Known, Score, known
 from core.lora.pictures import cover, kept_out, nearest
 from core.lora.report import Figures, Proof
 from core.project import write_atomic
@@ -59,7 +59,7 @@ def prove(settings: ProofSettings) -> Iterator[Progress]:
     subject = find(settings)
     how = _shape(settings, subject)
     yield Progress("Loading the labeller")
-    judge = Judge(Tagger(basemodels.load_labeller()), _pictures(subject, how))
+    judge = yield from _judge(subject, how)
     yield Progress("Loading the picture model")
     work = _Work(settings, subject, Artist(how), judge)
     try:
@@ -70,7 +70,7 @@ def prove(settings: ProofSettings) -> Iterator[Progress]:
         del work
         device.free()
     if settings.use_advised:
-        yield from advised.taken(settings.lora)
+        yield from (replace(progress, result=page) for progress in advised.taken(settings.lora))
     yield Progress("Done", text=advice, result=page)
 
 
@@ -138,10 +138,16 @@ def _shape(settings: ProofSettings, subject: Subject) -> Sampling:
     return sampling(subject.base, (), *shape, settings.steps, prediction=subject.prediction)
 
 
-def _pictures(subject: Subject, how: Sampling) -> Iterator[tuple[str, Image.Image]]:
-    """The training pictures' names, and what of them fits the shape that is drawn."""
+def _judge(subject: Subject, how: Sampling) -> Generator[Progress, None, Judge]:
+    """A judge that knows what of the training pictures fits the shape that is drawn."""
+    tagger = Tagger(basemodels.load_labeller())
+    seen: list[Known] = []
+    steps = Steps("Looking at the pictures", len(subject.images))
     for one in subject.images:
-        yield one.path.name, cover(open_picture(one.path), (how.width, how.height), one.focus)
+        shown = cover(open_picture(one.path), (how.width, how.height), one.focus)
+        seen.append(known(tagger, one.path.name, shown))
+        yield steps.report(1)
+    return Judge(tagger, seen)
 
 
 class _Work:
@@ -153,11 +159,12 @@ class _Work:
         self.drawn: dict[str, bytes] = {}
         self.base: list[Score] = []
         self.figures: list[Figures] = []
-        self.total = len(subject.prompts) * len(self.seeds) * (1 + len(subject.loras) * len(settings.weights))
-        self.clock = Clock(self.total)
+        looks = 1 + len(subject.loras) * len(settings.weights)
+        self.steps = Steps("Drawing", looks * len(subject.prompts) * len(self.seeds) * artist.how.steps)
 
     def draw(self) -> Iterator[Progress]:
         """The base first, then each LoRA at each weight."""
+        yield self.steps.report()
         yield from self._look(None, 0.0)
         for step, lora in self.subject.loras.items():
             for weight in self.settings.weights:
@@ -169,11 +176,10 @@ class _Work:
         scores = []
         for number, prompt in enumerate(self.subject.prompts):
             for seed in self.seeds:
-                picture = Image.fromarray(self.artist.draw(prompt, seed))
+                drawn = yield from self.steps.counted(self.artist.drawing(prompt, seed))
+                picture = Image.fromarray(drawn)
                 self.drawn[report.picture_name(step, weight, number, seed)] = _jpeg(picture)
                 scores += self.judge.score([picture], [plain(prompt, self.subject.trigger)])
-                done = len(self.drawn)
-                yield Progress("Drawing", done, self.total, seconds_left=self.clock.left(done))
         self.base = self.base or scores
         one = compare(step, weight, scores, self.base, len(self.seeds))
         self.figures.append(one)
@@ -185,7 +191,7 @@ class _Work:
             style=style,
             prompt=prompt,
         )
-        yield Progress("Drawing", len(self.drawn), self.total, text=told)
+        yield self.steps.report(text=told)
 
     def proof(self) -> Proof:
         """What was found until now."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core import device
+from core.lora.sample_plan import Plan
 from core.settings import Training
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Recipe(Protocol):
     dtype: torch.dtype
     figures: dict[str, float]  # the newest of `validate`
     facts: dict[str, Any]  # what the LoRA's file and lineage tell of the run; the loop adds its own
+    pace: float | None  # seconds of a sample's step at the base's own size, once the loop has timed one
 
     def groups(self) -> list[Group]:
         """The trained parameters (fp32, on `device`); the same order at each call."""
@@ -95,14 +97,34 @@ class Recipe(Protocol):
     def loss(self, batch: Any, epoch: int) -> torch.Tensor:
         """The batch's mean loss, a scalar; gradients flow to the parameters of `groups()`."""
 
-    def validate(self) -> dict[str, float]:
-        """Figures on held-out data by name, such as `held_out_loss`; empty without such data."""
+    @property
+    def judged(self) -> int:
+        """Held-out samples that the next `validate` looks at; those of the base are counted as well."""
+
+    def validate(self) -> Generator[int, None, dict[str, float]]:
+        """Figures on held-out data by name, such as `held_out_loss`; empty without such data.
+
+        Tells again and again how many more samples were judged.
+        """
 
     def keep(self, path: Path, step: int) -> None:
         """Writes the LoRA as it stands after `step` to `path`."""
 
-    def samples(self, folder: Path, step: int) -> Iterator[Sample]:
-        """Draws or writes the samples of this step, at the same seed each time; pictures go into `folder`."""
+    @property
+    def plan(self) -> Plan:
+        """The samples that are asked for."""
+
+    def steps(self, plan: Plan, showings: int) -> int:
+        """Steps that the samples of a plan take at so many times to come."""
+
+    def guess(self, update: float) -> float:
+        """Seconds that a sample's step may take where an update takes `update`; 0: it is timed anyway."""
+
+    def samples(self, folder: Path, step: int, plan: Plan) -> Iterator[Sample | None]:
+        """Draws or writes the samples of this step, at the same seed each time; pictures go into `folder`.
+
+        Gives None after each of their steps.
+        """
 
 
 def seed(*numbers: int) -> int:

@@ -14,21 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core import basemodels, device
-from core.jobs import Mistake, Progress, Sentence
+from core.jobs import Mistake, Progress, Sentence, Steps, within
 from core.lora import changes, fused, norms, packing, peftfolder
 from core.lora.earlier import put, refit
 from core.lora.packing import Row, Tokens
 from core.lora.recipe import Group, Sample, answering, order
+from core.lora.sample_plan import Plan
 from core.settings import TextTraining
 from core.texts import samples as chat
-from core.texts.template import answer, of_folder, render, turn_end
+from core.texts.template import answer, of_folder, render, thinking_tokens, turn_end
+from core.texts.writer import ends_of, written
 
 if TYPE_CHECKING:
     import torch
 
-SAMPLE_TOPICS = 2
 SAMPLE_TOKENS = 80
+TEMPERATURE, TOP_P = 0.7, 0.9  # of the samples
 JUDGED = 40  # held-out texts that a look takes, at most, and a proof's perplexity
 
 
@@ -72,6 +76,7 @@ class TextRecipe:
     data: changes.Data
     figures: dict[str, float] = field(default_factory=dict)
     base_loss: float | None = None
+    pace: float | None = None
 
     def groups(self) -> list[Group]:
         """All LoRA matrices, one learning rate."""
@@ -114,16 +119,20 @@ class TextRecipe:
         """Mean cross-entropy of the replies."""
         return packing.row_loss(self.model, self._tensors(self.training, batch), self.way.head)
 
-    def validate(self) -> dict[str, float]:
+    @property
+    def judged(self) -> int:
+        """Held-out samples of the next look, at first for the base as well."""
+        return len(self.held_out) * (1 if self.base_loss is not None else 2)
+
+    def validate(self) -> Generator[int, None, dict[str, float]]:
         """Mean loss and perplexity a token on the held-out samples, of LoRA and base."""
         import math
 
         if not self.held_out:
             return {}
         if self.base_loss is None:
-            with self.model.disable_adapter():
-                self.base_loss = self._held_out_loss()
-        loss = self._held_out_loss()
+            self.base_loss = yield from within(self.model.disable_adapter, self._held_out_loss())
+        loss = yield from self._held_out_loss()
         self.figures = {
             "held_out_loss": loss,
             "base_held_out_loss": self.base_loss,
@@ -132,37 +141,44 @@ class TextRecipe:
         }
         return self.figures
 
-    def _held_out_loss(self) -> float:
+    def _held_out_loss(self) -> Generator[int, None, float]:
         total = 0.0
-        with self._asked():
-            for row in self._rows(self.held_out, list(range(len(self.held_out)))):
+        for row in self._rows(self.held_out, list(range(len(self.held_out)))):
+            with self._asked():
                 loss = packing.row_loss(self.model, self._tensors(self.held_out, row), self.way.head)
                 total += loss.item() * sum(self.held_out[member].supervised for member in row.members)
+            yield len(row.members)
         return total / sum(tokens.supervised for tokens in self.held_out)
 
     def _asked(self) -> AbstractContextManager[None]:
         return answering([self.model], self.device, self.dtype)
 
-    def samples(self, folder: Path, step: int) -> Iterator[Sample]:
-        """The LoRA's words on the sample topics, all written at once, at the run's seed."""
-        import torch
+    @property
+    def plan(self) -> Plan:
+        """The samples that are asked for."""
+        return plan_of(self.settings, len(self.topics))
 
-        if not self.topics:
-            return
-        prompts = [prompt(self.tokenizer, topic, task=self.settings.task) for topic in self.topics]
-        self.tokenizer.padding_side = "left"
+    def steps(self, plan: Plan, showings: int) -> int:
+        """Tokens, those of all samples at once."""
+        return plan.steps(showings)
+
+    def guess(self, update: float) -> float:
+        """A token takes little beside an update."""
+        return 0.0
+
+    def samples(self, folder: Path, step: int, plan: Plan) -> Iterator[Sample | None]:
+        """The LoRA's words on the sample topics, all written at once, at the run's seed."""
+        topics = self.topics[: plan.count]
+        asked = [prompt(self.tokenizer, topic, task=self.settings.task) for topic in topics]
+        prompts = [self.tokenizer(one, add_special_tokens=False)["input_ids"] for one in asked]
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        asked = self.tokenizer(prompts, add_special_tokens=False, padding=True, return_tensors="pt").to(
-            self.device
-        )
-        torch.manual_seed(self.settings.seed)
-        with self._asked():
-            written = self.model.generate(
-                **asked, max_new_tokens=SAMPLE_TOKENS, do_sample=True, temperature=0.7, top_p=0.9,
-                pad_token_id=self.tokenizer.pad_token_id,
-            )  # fmt: skip
-        for topic, ids in zip(self.topics, written[:, asked["input_ids"].shape[1] :], strict=True):
+        draws = [np.random.default_rng((self.settings.seed, row)) for row in range(len(topics))]
+        ends, never = ends_of(self.model, self.tokenizer), thinking_tokens(self.tokenizer)
+        pad = self.tokenizer.pad_token_id
+        writing = written(self.model, prompts, draws, plan.length, TEMPERATURE, TOP_P, pad, ends, never)
+        rows = yield from within(self._asked, writing)
+        for topic, ids in zip(topics, rows, strict=True):
             yield Sample(topic, text=answer(self.tokenizer, ids).strip())
 
     def export(self, path: Path, step: int, started: float) -> Path:
@@ -201,6 +217,11 @@ class TextRecipe:
                 "disk and train again, which goes on from the last step.",
                 path=path,
             )
+
+
+def plan_of(settings: TextTraining, count: int) -> Plan:
+    """The samples that are asked for, of `count` topics."""
+    return Plan(count, SAMPLE_TOKENS, together=True, early=settings.sample_steps > 0)
 
 
 def lora_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
@@ -252,7 +273,11 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if not four_bit:  # bitsandbytes has put it where it computes
         model.to(where)
     limit = settings.max_length
-    tokens = {id(s): tokenize(tokenizer, s, limit, settings.task) for s in (*training, *held_out)}
+    tokens: dict[int, Tokens] = {}
+    reading = Steps("Tokenizing the texts", len(training) + len(held_out))
+    for sample in (*training, *held_out):
+        tokens[id(sample)] = tokenize(tokenizer, sample, limit, settings.task)
+        yield reading.report(1)
     kept = [tokens[id(s)] for s in training if tokens[id(s)].supervised > 0]
     judged = [tokens[id(s)] for s in held_out if tokens[id(s)].supervised > 0]
     if not kept:
@@ -261,7 +286,8 @@ def prepare(settings: TextTraining) -> Generator[Progress, None, TextRecipe]:
     if cut:
         shorter = Sentence("{count} long texts are cut to {limit} tokens", count=cut, limit=limit)
         yield Progress("Reading the texts", text=shorter)
-    topics = settings.sample_topics or tuple(s.topic for s in (held_out or training)[:SAMPLE_TOPICS])
+    own = tuple(s.topic for s in (held_out or training)[: settings.samples])
+    topics = settings.sample_topics or own if settings.samples else ()
     data = changes.of_texts(found.samples)
     facts = {
         "samples": len(kept),

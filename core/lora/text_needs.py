@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core import basemodels, device
 from core.lora import blocks, checkpoints, head, measured
 from core.lora.preflight import FP16, FP32, LIBRARIES_BYTES, OPTIMIZER_STATES, Needs, existing, stamp
-from core.lora.text import SAMPLE_TOPICS, four_bit_hindrance
+from core.lora.text import four_bit_hindrance, plan_of
 from core.settings import TextTraining
 from core.texts import samples as chat
 
@@ -39,8 +39,9 @@ def needs(settings: TextTraining, processes: int = 1) -> Needs:
     steps = settings.max_steps or settings.epochs * updates
     key = step_key(settings)
     taken = measured.known(key)
-    topics = len(settings.sample_topics or (held_out or training)[:SAMPLE_TOPICS])
-    besides = measured.counts(settings, steps, 0, topics, len(held_out))
+    learning = (taken or 0.0) * _mean_bytes(training) * at_once * steps
+    own = len((held_out or training)[: settings.samples])
+    plan = plan_of(settings, (len(settings.sample_topics) or own) if settings.samples else 0)
     base = basemodels.text_config(settings.base_model)
     shape = _shape(base[0], settings) if base else None
     size = weights_bytes(base[0], base[1], settings, where) if base else 0
@@ -52,9 +53,7 @@ def needs(settings: TextTraining, processes: int = 1) -> Needs:
         regular=0,
         updates=updates,
         steps=steps,
-        seconds=taken * _mean_bytes(training) * at_once * steps + measured.besides(key, besides)
-        if taken
-        else None,
+        seconds=measured.whole(key, settings, steps, learning, plan, 0, len(held_out)) if taken else None,
         unproved=settings.prove and not measured.known(f"{key} | {measured.PROVING}"),
         memory=memory_bytes(settings, shape, size, training, where) if shape else None,
         memory_free=device.available_bytes(where),
@@ -76,11 +75,11 @@ def step_key(settings: TextTraining) -> str:
 def remember(settings: TextTraining, seconds: Mapping[str, list[float]]) -> None:
     """Notes how long a byte of text took in a finished run's steps, and what was done besides, by report."""
     texts = _texts(settings.train_data_path, stamp(settings.train_data_path))
-    training, held_out = chat.split(texts, settings.holdout, settings.seed)
+    training, _ = chat.split(texts, settings.holdout, settings.seed)
     at_once = min(settings.batch_size * settings.gradient_accumulation, len(training))
     key = step_key(settings)
     measured.note(key, seconds.get(measured.STEPS, []), _mean_bytes(training) * at_once)
-    measured.note_besides(key, seconds, len(held_out), 1 + settings.keep_loras)
+    measured.note_besides(key, seconds, 1 + settings.keep_loras)
 
 
 def weights_bytes(

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 
 from core import basemodels, device
-from core.jobs import Clock, Mistake, Progress, Sentence
+from core.jobs import Mistake, Progress, Sentence, Steps
 from core.lora import advised, changes, origin, proofpage, text, text_report
 from core.lora.text_report import Figures, Proof, Traits
 from core.project import read_lineage
@@ -73,9 +73,9 @@ def prove(settings: TextProofSettings) -> Iterator[Progress]:
         page = work.write()
         del work
         device.free()
-    yield from (Progress("Scoring", text=line) for line in advice[1:])
+    yield from (Progress("Scoring", text=line, result=page) for line in advice[1:])
     if settings.use_advised:
-        yield from advised.taken(settings.lora)
+        yield from (replace(progress, result=page) for progress in advised.taken(settings.lora))
     yield Progress("Done", text=advice[0], result=page)
 
 
@@ -164,20 +164,19 @@ class _Work:
         voices = [(None, None), *((path, step) for step, path in self.subject.loras.items())]
         at_once = max(1, ROWS_AT_ONCE // self.settings.replies)
         groups = [self.asked[at : at + at_once] for at in range(0, len(self.asked), at_once)]
-        done, total = 0, len(voices) * (len(groups) + 1)
-        clock = Clock(total)
+        steps = Steps("Writing replies", len(voices) * (len(groups) * self.limit + len(self.judged)))
+        yield steps.report()
         for lora, step in voices:
             replies: list[list[Reply]] = []
             with self.writer.voice(lora):
+                steps.message = "Writing replies"
                 for group in groups:
-                    yield Progress("Writing replies", done, total, seconds_left=clock.left(done))
-                    replies += self._replies(group, len(replies))
-                    done += 1
-                yield Progress("Scoring", done, total, seconds_left=clock.left(done))
-                perplexity = math.exp(held_out_loss(self.writer, self.judged, self.subject.task))
-                done += 1
+                    replies += yield from steps.counted(self._replies(group, len(replies)), self.limit)
+                steps.message = "Scoring"
+                scored = held_out_loss(self.writer, self.judged, self.subject.task)
+                perplexity = math.exp((yield from steps.counted(scored)))
             self.figures.append(self._compare(lora is not None, step, perplexity, replies))
-            yield Progress("Scoring", done, total, text=_told(self.figures[-1]))
+            yield steps.report(text=_told(self.figures[-1]))
 
     def _compare(
         self, lora: bool, step: int | None, perplexity: float, replies: Sequence[Sequence[Reply]]
@@ -208,11 +207,14 @@ class _Work:
             replies=tuple(map(tuple, said)),
         )
 
-    def _replies(self, samples: Sequence[TextSample], first: int) -> list[list[Reply]]:
-        """Replies to each topic, all at once; `first`: the first topic's number, from which seeds follow."""
+    def _replies(self, samples: Sequence[TextSample], first: int) -> Generator[None, None, list[list[Reply]]]:
+        """Replies to each topic, all at once, a token at a time.
+
+        `first`: the first topic's number, from which seeds follow.
+        """
         prompts = [self.writer.prompt(messages(sample.topic, task=self.subject.task)) for sample in samples]
         count, seed = self.settings.replies, self.settings.seed + first
-        rows = self.writer.sample(prompts, count, seed, self.limit, TEMPERATURE, TOP_P)
+        rows = yield from self.writer.sampling(prompts, count, seed, self.limit, TEMPERATURE, TOP_P)
         said = [self._reply(row) for row in rows]
         return [said[at : at + count] for at in range(0, len(said), count)]
 
@@ -261,19 +263,25 @@ class _Work:
         return page
 
 
-def held_out_loss(writer: Writer, samples: Sequence[TextSample], task: str = NARRATION) -> float:
-    """Mean cross-entropy a token of the samples' replies and their ends, as the training takes it."""
+def held_out_loss(
+    writer: Writer, samples: Sequence[TextSample], task: str = NARRATION
+) -> Generator[None, None, float]:
+    """Mean cross-entropy a token of the samples' replies and their ends, as the training takes it.
+
+    It stops after each sample, to be told of.
+    """
     import torch
 
     total, count = 0.0, 0
-    with torch.inference_mode():
-        for sample in samples:
-            tokens = text.tokenize(writer.tokenizer, sample, LONGEST, task)
+    for sample in samples:
+        tokens = text.tokenize(writer.tokenizer, sample, LONGEST, task)
+        kept = tokens.supervised + 1
+        with torch.inference_mode():
             ids = torch.tensor([tokens.ids], device=writer.model.device)
-            kept = tokens.supervised + 1
             logits = writer.model(input_ids=ids, logits_to_keep=kept, use_cache=False).logits[0, :-1].float()
             loss = torch.nn.functional.cross_entropy(logits, ids[0, tokens.start :], reduction="sum")
-            total, count = total + loss.item(), count + tokens.supervised
+        total, count = total + loss.item(), count + tokens.supervised
+        yield
     return total / count
 
 

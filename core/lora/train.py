@@ -27,8 +27,9 @@ from core.settings import ImageTraining, MergeSettings, TextTraining, Training, 
 
 
 def train(settings: Training) -> Iterator[Progress]:
-    """Trains a LoRA; the last report's `result` is its file (pictures) or folder (texts).
+    """Trains a LoRA; the `result` of the last reports is its file (pictures) or folder (texts).
 
+    It stands before the last look, the last samples and the proof begin, and stopping those ends them alone.
     Beside it stands its lineage; `output_dir` gets settings.yaml, logs/, samples/, metrics.jsonl and, until
     the run is finished, checkpoint/. Raises Mistake for settings, data or a base that can't be trained on.
     """
@@ -58,41 +59,35 @@ def train(settings: Training) -> Iterator[Progress]:
         why = recipe.compile()
         told = loop.uncompiled(why) if why else Sentence("The first steps take longer: blocks are compiled")
         yield Progress("Preparing", text=told)
-    kept = kept_loras(settings, planned, steps)
+    keeper = Keeper(settings.output_dir / "checkpoint", fingerprint)
+    result = _Result(recipe, settings, planned, an_epoch, keeper, started)
+    kept, remember = kept_loras(settings, planned, steps), _remembering(recipe, settings)
+    run = loop.run(recipe, settings, settings.output_dir, fingerprint, kept, result.write)
     try:
-        yield from measured.watched(
-            loop.run(recipe, settings, settings.output_dir, fingerprint, kept), seconds
-        )
+        yield from measured.watched(run, seconds)
     finally:
         recipe.uncompile()
-    path = _truly_named(planned, math.ceil(recipe.facts["steps"] / an_epoch))
-    yield Progress("Saving the LoRA")
-    if processes.is_main_process:
-        advice = _advice(recipe, settings)
-        yield from (Progress("Saving the LoRA", text=line) for line in advice)
-        _move_kept(settings, planned, path)
-        _finish(recipe, settings, path, started, advice)
-        remember = _remembering(recipe, settings)
-        remember(seconds)
-        Keeper(settings.output_dir / "checkpoint", fingerprint).clear()
+        if result.written:
+            remember(seconds | ({measured.PACE: [recipe.pace]} if recipe.pace else {}))
     processes.wait_for_everyone()
-    memory = peak_memory_bytes(recipe.device) / device.GIB
-    del recipe
+    path, memory = result.path, peak_memory_bytes(recipe.device) / device.GIB
+    del recipe, result, run
     device.free()
     if settings.prove and processes.is_main_process:
         from core.lora.prove import prove
 
         began = time.monotonic()
-        if (yield from _besides(prove(proving({"lora": path})))):
+        if (yield from _besides(prove(proving({"lora": path})), path)):
             remember({measured.PROVING: [time.monotonic() - began]})
     if isinstance(settings, TextTraining) and processes.is_main_process:
         if settings.export_merged:
             from core.lora.merge import merge
 
-            yield from _besides(merge(MergeSettings(lora=path)))
+            yield from _besides(merge(MergeSettings(lora=path)), path)
         lines = (peftfolder.vllm_line(path), peftfolder.peft_line(path))
         for line in lines:
-            yield Progress("Saving the LoRA", text=Sentence("For other programs: {line}", line=line))
+            told = Sentence("For other programs: {line}", line=line)
+            yield Progress("Saving the LoRA", text=told, result=path)
     if isinstance(settings, ImageTraining) and settings.network == "dora":
         lengths = Sentence(  # their formulas stand in tests/lora/test_dora.py
             "Programs read a DoRA's lengths differently: this studio draws it exactly, diffusers after "
@@ -100,42 +95,73 @@ def train(settings: Training) -> Iterator[Progress]:
             "train network lora.",
             command=f"studio.py export {path.name}",
         )
-        yield Progress("Saving the LoRA", text=lengths)
+        yield Progress("Saving the LoRA", text=lengths, result=path)
     height = Sentence("{name}; memory at its height {memory} GB", name=path.name, memory=f"{memory:.1f}")
     yield Progress("Done", text=height, result=path)
 
 
-def _besides(job: Iterator[Progress]) -> Generator[Progress, None, bool]:
-    """A job on the finished LoRA; whether it could be done: the LoRA is finished none the less."""
+def _besides(job: Iterator[Progress], path: Path) -> Generator[Progress, None, bool]:
+    """A job on the LoRA at `path`; whether it could be done: the LoRA is finished none the less."""
     try:
         for progress in job:
-            yield replace(progress, result=None)
+            yield replace(progress, result=path)
     except Mistake as mistake:
-        yield Progress("Saving the LoRA", text=mistake.sentence)
+        yield Progress("Saving the LoRA", text=mistake.sentence, result=path)
         return False
     return True
 
 
-def _finish(recipe: Any, settings: Training, path: Path, started: float, advice: list[Sentence]) -> None:
-    """Writes the LoRA and, beside it, what made it: the steps that were done and the one that was kept."""
-    recipe.export(path, recipe.facts["kept_step"], started)
-    made = lineage(
-        base_model=settings.base_model,
-        facts=recipe.facts,
-        figures=recipe.figures,
-        advice=as_plain(advice),
-        steps=recipe.facts["steps"],
-        settings=settings.model_dump(mode="json"),
-        versions=versions(),
-    )
-    write_lineage(path, made)
+class _Result:
+    """The finished LoRA at its place: written once its weights are chosen, and again where others are."""
+
+    def __init__(
+        self,
+        recipe: Any,
+        settings: Training,
+        planned: Path,
+        epoch_steps: int,
+        keeper: Keeper,
+        started: float,
+    ) -> None:
+        self.recipe, self.settings, self.planned = recipe, settings, planned
+        self.epoch_steps, self.keeper, self.started = epoch_steps, keeper, started
+        self.written: int | None = None  # the step whose weights stand there
+
+    @property
+    def path(self) -> Path:
+        """Its place, named by the passes that were begun."""
+        return _truly_named(self.planned, math.ceil(self.recipe.facts["steps"] / self.epoch_steps))
+
+    def write(self, figures: Mapping[str, float]) -> Generator[Progress, None, Path]:
+        """Writes LoRA and lineage, and lets the checkpoints go; `figures`: of its held-out samples."""
+        yield Progress("Saving the LoRA")
+        recipe, settings, path, step = self.recipe, self.settings, self.path, self.recipe.facts["kept_step"]
+        advice = _advice(recipe, settings)
+        _move_kept(settings, self.planned, path)
+        if step != self.written:
+            recipe.export(path, step, self.started)
+        made = lineage(
+            base_model=settings.base_model,
+            facts=recipe.facts,
+            figures=dict(figures),
+            advice=as_plain(advice),
+            steps=recipe.facts["steps"],
+            settings=settings.model_dump(mode="json"),
+            versions=versions(),
+        )
+        write_lineage(path, made)
+        self.keeper.clear()
+        self.written = step
+        yield Progress("Saving the LoRA", result=path)
+        yield from (Progress("Saving the LoRA", text=line, result=path) for line in advice)
+        return path
 
 
 def _remembering(recipe: Any, settings: Training) -> Callable[[Mapping[str, list[float]]], None]:
     """What notes how long the parts of this run took; it holds no model."""
     if isinstance(settings, ImageTraining):
         sizes = [picture.size for picture in recipe.pictures]
-        return partial(preflight.remember, settings, recipe.numbers, len(recipe.held_out), sizes)
+        return partial(preflight.remember, settings, recipe.numbers, sizes)
     assert isinstance(settings, TextTraining)
     return partial(text_needs.remember, settings)
 

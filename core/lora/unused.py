@@ -17,6 +17,7 @@ NEEDED = (  # a setting, the one that it needs, and what to set that to
     ("keep_tags", "shuffle_tags", "true"),
     ("text_encoder_lr", "train_text_encoder", "true"),
     ("reg_weight", "reg_data_dir", "FOLDER"),
+    ("sample_topics", "samples", "2"),
 )
 
 

@@ -6,12 +6,13 @@ Knows nothing about pictures; what a caption becomes for the base, its family sa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core import families
 from core.families.family import Tensors
+from core.jobs import Progress, Steps
 from core.lora import cache
 from core.lora.recipe import order
 from core.settings import ImageTraining
@@ -49,7 +50,9 @@ def token_ids(pipeline: Any, captions: Iterable[str]) -> dict[str, Tensors]:
     return {caption: {name: rows[at] for name, rows in ids.items()} for at, caption in enumerate(ordered)}
 
 
-def embedded(pipeline: Any, words: dict[str, Tensors], where: torch.device) -> dict[str, Tensors]:
+def embedded(
+    pipeline: Any, words: dict[str, Tensors], where: torch.device
+) -> Generator[Progress, None, dict[str, Tensors]]:
     """What the backbone is told for each caption, by its token ids, on the CPU; known ones from the disk."""
     import torch
 
@@ -61,8 +64,12 @@ def embedded(pipeline: Any, words: dict[str, Tensors], where: torch.device) -> d
     def told(ids: Tensors) -> Tensors:
         return {name: rows[0].cpu() for name, rows in family.embed(pipeline, batch([ids], where)).items()}
 
-    with torch.inference_mode():
-        made = {caption: kept.get(ids, partial(told, ids)) for caption, ids in words.items()}
+    made: dict[str, Tensors] = {}
+    steps = Steps("Encoding the captions", len(words))
+    for caption, ids in words.items():
+        with torch.inference_mode():
+            made[caption] = kept.get(ids, partial(told, ids))
+        yield steps.report(1)
     cache.trim()
     return made
 

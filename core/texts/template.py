@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.encodings import whole
-from core.texts.reasoning import closed, spoken
+from core.texts.reasoning import MARKS, closed, spoken
 
 FILE = "chat_template.jinja"  # in a model's folder, or a text LoRA's
 PLAIN_TEMPLATE = (
@@ -75,6 +75,12 @@ def answer(tokenizer: Any, ids: Any) -> str:
     for token in tokenizer.all_special_tokens:
         said = said.replace(token, "")
     return said
+
+
+def thinking_tokens(tokenizer: Any) -> list[int]:
+    """Token ids that open reasoning: never drawn, for there is no room for it and nobody says it."""
+    known = tokenizer.get_vocab()
+    return [known[opening] for opening, _ in MARKS if opening in known]
 
 
 def turn_end(tokenizer: Any) -> int | None:

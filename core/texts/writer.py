@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core import basemodels, device
-from core.jobs import Mistake
-from core.texts import reasoning, speech
+from core.jobs import Mistake, outcome, within
+from core.texts import speech
 from core.texts.overlap import dense
-from core.texts.template import answer, of_folder, render, turn_end
+from core.texts.template import answer, of_folder, render, thinking_tokens, turn_end
 
 if TYPE_CHECKING:
     import torch
@@ -49,8 +50,7 @@ class Writer:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self._loras: dict[Path, str] = {}
         self._templates: dict[str | None, str | None] = {None: self.tokenizer.chat_template}
-        known = self.tokenizer.get_vocab()
-        self._thinks = [known[opening] for opening, _ in reasoning.MARKS if opening in known]
+        self._never = thinking_tokens(self.tokenizer)
 
     @property
     def size(self) -> int:
@@ -155,50 +155,26 @@ class Writer:
         Each row draws from its own generator, seeded by (seed, first_row + row). The prompts run once each;
         their keys and values are then repeated for the rows.
         """
-        import torch
-        from transformers import DynamicCache
+        return outcome(self.sampling(prompts, count, seed, limit, temperature, top_p, first_row))
 
-        with torch.inference_mode():
-            place = self.model.device
-            ids, mask = self._pad(prompts)
-            cache = DynamicCache()
-            positions = _positions(mask)
-            out = self.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                logits_to_keep=1,
-            )
-            cache.batch_repeat_interleave(count)
-            logits = out.logits[:, -1].repeat_interleave(count, 0)
-            mask = mask.repeat_interleave(count, 0)
-            position = positions[:, -1:].repeat_interleave(count, 0)
-            draws = [np.random.default_rng((seed, first_row + row)) for row in range(len(prompts) * count)]
-            ends = self._ends()
-            rows: list[list[int]] = [[] for _ in draws]
-            alive = list(range(len(rows)))
-            for step in range(limit):
-                heat = temperature * (OPENING_HEAT if step < OPENING_TOKENS else 1)
-                tokens = self._draw(logits, [draws[row] for row in alive], heat, top_p)
-                for row, token in zip(alive, tokens, strict=True):
-                    rows[row].append(token)
-                going = [at for at, token in enumerate(tokens) if token not in ends]
-                if not going or step == limit - 1:
-                    break
-                if len(going) < len(alive):
-                    keep = torch.tensor(going, device=place)
-                    cache.batch_select_indices(keep)
-                    mask, position = mask[keep], position[keep]
-                    alive = [alive[at] for at in going]
-                mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
-                position = position + 1
-                last = torch.tensor([[rows[row][-1]] for row in alive], device=place)
-                out = self.model(
-                    input_ids=last, attention_mask=mask, position_ids=position, past_key_values=cache
-                )
-                logits = out.logits[:, -1]
-            return [[token for token in row if token not in ends] for row in rows]
+    def sampling(
+        self,
+        prompts: Sequence[list[int]],
+        count: int,
+        seed: int,
+        limit: int,
+        temperature: float,
+        top_p: float,
+        first_row: int = 0,
+    ) -> Generator[None, None, list[list[int]]]:
+        """The same, a token of each row at a time, to be told of."""
+        import torch
+
+        numbers = range(first_row, first_row + len(prompts) * count)
+        draws = [np.random.default_rng((seed, row)) for row in numbers]
+        pad, ends = self.tokenizer.pad_token_id, self._ends()
+        rows = written(self.model, prompts, draws, limit, temperature, top_p, pad, ends, self._never)
+        return (yield from within(torch.inference_mode, rows))
 
     def stream(
         self,
@@ -223,18 +199,11 @@ class Writer:
             with self.voice(lora), torch.inference_mode():
                 rows = torch.tensor([ids], device=self.model.device)
                 out = self.model(input_ids=rows, past_key_values=cache, logits_to_keep=1)
-                ids = self._draw(out.logits[:, -1], [draw], temperature, top_p)
+                ids = _draw(out.logits[:, -1], [draw], temperature, top_p, self._never)
             if ids[0] in ends:
                 return
             said += ids
             yield answer(self.tokenizer, said).rstrip("\ufffd")  # the first bytes of a letter
-
-    def _draw(
-        self, logits: torch.Tensor, draws: list[np.random.Generator], temperature: float, top_p: float
-    ) -> list[int]:
-        """One token a row; none that opens reasoning, for which there is no room and which nobody says."""
-        logits[:, self._thinks] = -math.inf
-        return _draw(logits, draws, temperature, top_p)
 
     def log_probs(self, chat: Messages, replies: Sequence[str]) -> list[float]:
         """Mean natural log-probability a token of each reply as the answer to `chat`; -inf for none."""
@@ -285,23 +254,83 @@ class Writer:
     def _plain(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)
 
-    def _pad(self, rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Left-padded token ids and mask, both [rows, longest]."""
-        import torch
-
-        longest = max(len(row) for row in rows)
-        pad = self.tokenizer.pad_token_id
-        ids = [[pad] * (longest - len(row)) + row for row in rows]
-        mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
-        place = self.model.device
-        return torch.tensor(ids, device=place), torch.tensor(mask, device=place)
-
     def _ends(self) -> set[int]:
         """Every token id that ends an answer."""
-        ends = self.model.generation_config.eos_token_id
-        known = ends if isinstance(ends, list) else [ends]
-        known = [*known, self.tokenizer.eos_token_id, turn_end(self.tokenizer)]
-        return {end for end in known if end is not None}
+        return ends_of(self.model, self.tokenizer)
+
+
+def written(
+    model: Any,
+    prompts: Sequence[list[int]],
+    draws: Sequence[np.random.Generator],
+    limit: int,
+    temperature: float,
+    top_p: float,
+    pad: int,
+    ends: set[int],
+    never: list[int],
+) -> Generator[None, None, list[list[int]]]:
+    """New token ids of as many rows a prompt as there are `draws` for it, each drawn from its own.
+
+    At most `limit` each, without the token of `ends` that ends it and none of `never`. The prompts run
+    once each; their keys and values are then repeated for the rows. It stops after each token; gradients are the caller's affair.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    place, count = model.device, len(draws) // len(prompts)
+    cache = DynamicCache(config=model.config)
+    ids, mask = _pad(prompts, pad, place)
+    positions = _positions(mask)
+    out = model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+    )
+    if count > 1:
+        cache.batch_repeat_interleave(count)
+    droppable = all(hasattr(layer, "batch_select_indices") for layer in cache.layers)
+    logits = out.logits[:, -1].repeat_interleave(count, 0)
+    mask = mask.repeat_interleave(count, 0)
+    position = positions[:, -1:].repeat_interleave(count, 0)
+    rows: list[list[int]] = [[] for _ in draws]
+    alive = list(range(len(rows)))
+    for step in range(limit):
+        heat = temperature * (OPENING_HEAT if step < OPENING_TOKENS else 1)
+        tokens = _draw(logits, [draws[row] for row in alive], heat, top_p, never)
+        for row, token in zip(alive, tokens, strict=True):
+            rows[row].append(token)
+        yield
+        going = [at for at, row in enumerate(alive) if ends.isdisjoint(rows[row])]
+        if not going or step == limit - 1:
+            break
+        if droppable and len(going) < len(alive):
+            keep = torch.tensor(going, device=place)
+            cache.batch_select_indices(keep)
+            mask, position = mask[keep], position[keep]
+            alive = [alive[at] for at in going]
+        mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
+        position = position + 1
+        last = torch.tensor([[rows[row][-1]] for row in alive], device=place)
+        out = model(input_ids=last, attention_mask=mask, position_ids=position, past_key_values=cache)
+        logits = out.logits[:, -1]
+    return [list(itertools.takewhile(lambda token: token not in ends, row)) for row in rows]
+
+
+def _pad(rows: Sequence[list[int]], pad: int, place: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Left-padded token ids and mask, both [rows, longest]."""
+    import torch
+
+    longest = max(len(row) for row in rows)
+    ids = [[pad] * (longest - len(row)) + row for row in rows]
+    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids, device=place), torch.tensor(mask, device=place)
+
+
+def ends_of(model: Any, tokenizer: Any) -> set[int]:
+    """Every token id that ends an answer."""
+    ends = model.generation_config.eos_token_id
+    known = ends if isinstance(ends, list) else [ends]
+    known = [*known, tokenizer.eos_token_id, turn_end(tokenizer)]
+    return {end for end in known if end is not None}
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:
@@ -310,11 +339,16 @@ def _positions(mask: torch.Tensor) -> torch.Tensor:
 
 
 def _draw(
-    logits: torch.Tensor, draws: list[np.random.Generator], temperature: float, top_p: float
+    logits: torch.Tensor,
+    draws: list[np.random.Generator],
+    temperature: float,
+    top_p: float,
+    never: list[int],
 ) -> list[int]:
     """One token a row from logits [rows, words], drawn by the row's generator from its top k's nucleus."""
     import torch
 
+    logits[:, never] = -math.inf
     values, tokens = torch.topk(logits.float(), min(TOP_K, logits.shape[-1]))
     if temperature == 0:
         return tokens[:, 0].tolist()

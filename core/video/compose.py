@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from core import basemodels, device
-from core.jobs import Clock, Progress
+from core.jobs import Progress, Steps
 from core.lora import formats
 from core.lora.artist import Sampling, sampling
 from core.project import file_hash, lineage, replacing, unused, write_atomic
@@ -110,20 +110,27 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     notes.done("sound")
     yield from render(film, places.video)
     notes.done("rendering")
-    write_atomic(places.srt, srt(shown))
-    save_picture(
-        cover.cover(pictures[0], board.topic, look(style), settings.width, settings.height),
-        places.beside("cover.png"),
-    )
+    yield Progress("Checking the video")
     wrong = check.problems(
         places.video, settings.width, settings.height, settings.fps, film.seconds, film.sound is not None
     )
     if wrong:
         places.video.unlink()
         raise RuntimeError(f"the finished video is not what was promised: {', '.join(wrong)}")
-    measured = check.loudness(places.video) if film.sound is not None else None
+    write_atomic(places.srt, srt(shown))
     notes.done("check")
-    write_report(places, settings, style, board, how, takes, film, measured, notes)
+    write_report(places, settings, style, board, how, takes, film, None, notes)
+    yield Progress("Making the cover", result=places.video)
+    save_picture(
+        cover.cover(pictures[0], board.topic, look(style), settings.width, settings.height),
+        places.beside("cover.png"),
+    )
+    notes.done("cover")
+    if film.sound is not None:
+        yield Progress("Measuring the loudness", picture=places.beside("cover.png"), result=places.video)
+        measured = check.loudness(places.video)
+        notes.done("loudness")
+        write_report(places, settings, style, board, how, takes, film, measured, notes)
     yield Progress("Done", picture=places.beside("cover.png"), result=places.video)
 
 
@@ -139,11 +146,13 @@ def speak(
 ) -> Generator[Progress, None, list[voice.Speech]]:
     """Speaks every scene's narration."""
     made: list[voice.Speech] = []
+    speaking = Steps("Speaking", len(board.scenes))
+    yield speaking.report()
     for scene in board.scenes:
-        yield Progress("Speaking", scene.number - 1, len(board.scenes))
         made.append(
             voice.speak(scene.narration, settings.voice, style.voice_speed, style.voice_pitch, cache=cache)
         )
+        yield speaking.report(1)
     return made
 
 
@@ -154,13 +163,14 @@ def draw(
     yield Progress("Loading the picture model")
     camera = frames.Camera(how)
     made: list[frames.Take] = []
-    clock = Clock(len(board.scenes))
+    drawing = Steps("Drawing", camera.steps * len(board.scenes))
+    yield drawing.report()
     yield from (Progress("Drawing", text=line) for line in camera.artist.unused)
     for scene, prompt in zip(board.scenes, prompts(board, how, style), strict=True):
-        made.append(camera.take(prompt, scene.seed, {"object": scene.thing, "setting": scene.setting}))
+        take = camera.take(prompt, scene.seed, {"object": scene.thing, "setting": scene.setting})
+        made.append((yield from drawing.counted(take, camera.steps)))
         path = save_picture(made[-1].picture, folder / f"{scene.number:02}.png")
-        left = clock.left(scene.number)
-        yield Progress("Drawing", scene.number, len(board.scenes), picture=path, seconds_left=left)
+        yield drawing.report(picture=path)
     del camera
     device.free()
     return made
@@ -178,12 +188,13 @@ def enlarged(
 ) -> Generator[Progress, None, list[np.ndarray]]:
     """The frames at the film's size and what its motion needs beyond."""
     made: list[np.ndarray] = []
-    yield Progress("Enlarging", 0, len(drawn))
+    enlarging = Steps("Enlarging", len(drawn))
+    yield enlarging.report()
     size = motion.cover_size(settings.width, settings.height, style.motion)
     edges = basemodels.drawing(settings.image_base).edges
     for picture in drawn:
         made.append(enlarge(picture, *size, edges))
-        yield Progress("Enlarging", len(made), len(drawn))
+        yield enlarging.report(1)
     return made
 
 

@@ -7,7 +7,7 @@ or captions.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,16 +71,21 @@ class Camera:
         self.how, self.artist = how, Artist(how)
         self.tagger = Tagger(basemodels.load_labeller()) if how.takes > 1 else None
 
-    def take(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Take:
-        """The best of the takes from `seed`, `seed` + 1, …; facts: the words, by kind, that it shall show."""
+    @property
+    def steps(self) -> int:
+        """Denoising steps of a scene, in all takes that it may get."""
+        return self.how.takes * self.how.steps
+
+    def take(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Generator[None, None, Take]:
+        """The best of the takes from `seed`, `seed` + 1, …; facts: the words, by kind, that it shall show.
+
+        It stops after each denoising step, to be told of.
+        """
         made: list[Take] = []
         for number in range(self.how.takes):
-            made.append(self._one(prompt, seed + number, facts))
-            if made[-1].agreement >= SURE:
+            picture = yield from self.artist.drawing(prompt, seed + number)
+            sure = self.tagger.agreement(Image.fromarray(picture), facts) if self.tagger else 0.0
+            made.append(Take(picture, seed + number, sure))
+            if sure >= SURE:
                 break
         return max(made, key=lambda take: take.agreement)
-
-    def _one(self, prompt: str, seed: int, facts: Mapping[str, str]) -> Take:
-        picture = self.artist.draw(prompt, seed)
-        sure = self.tagger.agreement(Image.fromarray(picture), facts) if self.tagger else 0.0
-        return Take(picture, seed, sure)

@@ -33,6 +33,7 @@ import torch
 from accelerate import Accelerator
 
 from core import basemodels, device
+from core.jobs import outcome
 from core.lora import blocks, fused, norms, packing, text
 from core.lora.recipe import order
 from core.lora.stepper import Stepper
@@ -187,7 +188,7 @@ def work(name: str, settings: TextTraining, shape: str | None, rounds: int, turn
     turn.send(None)
     ARMS[name](Clock(turn, recipe, updates(recipe, rounds)))
     size = sum(p.numel() * p.element_size() for p in recipe.model.parameters())
-    turn.send((recipe.validate() if name != "floor" else {}, size))
+    turn.send((outcome(recipe.validate()) if name != "floor" else {}, size))
 
 
 def use_shape(name: str, texts: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +193,35 @@ def test_ctrl_c_ends_a_step_cleanly(step: str, tmp_path: Path, tiny_base: Path, 
     assert not [path for path in tmp_path.rglob("*.part*") if path.is_file()]
     if step in ("image", "text"):
         assert list((tmp_path / "out").rglob("*.safetensors")), "the checkpoint was not saved"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent with SIGINT")
+def test_ctrl_c_in_the_last_samples_keeps_the_result(tmp_path: Path, tiny_base: Path) -> None:
+    """The base draws in so many steps that it is still at it."""
+    base = tmp_path / "slow base"
+    shutil.copytree(tiny_base, base)
+    said = json.loads((base / "studio.json").read_text())
+    (base / "studio.json").write_text(json.dumps(said | {"steps": 100}))
+    pictures(tmp_path / "in")
+    (tmp_path / "a.yaml").write_text(
+        f"train_data_dir: in\nbase_model: '{base}'\nmax_steps: 2\noutput_dir: out\nprecision: fp32"
+    )
+    status, shown = interrupted(["train", "--config", "a.yaml"], "Drawing samples", tmp_path)
+    assert status == 0 and "Traceback" not in shown, shown
+    path = tmp_path / shown.strip().splitlines()[-1]
+    assert path.is_file() and path.with_suffix(".yaml").is_file() and path.suffix == ".safetensors"
+    assert not list((tmp_path / "out").glob("samples/*")), "it had drawn them before"
+
+
+def test_ctrl_c_after_the_result_gives_it_and_before_it_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    def job(result: Path | None) -> Iterator[Progress]:
+        yield Progress("Drawing samples", 1, 9, result=result)
+        raise KeyboardInterrupt
+
+    assert terminal.show(job(Path("made"))) == Path("made")
+    assert "the result was finished before" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        terminal.show(job(None))
 
 
 def test_texts_are_told_about_and_made_into_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from core import jobs
-from core.jobs import Mistake, Progress, Runner, Sentence
+from core.jobs import Mistake, Progress, Runner, Sentence, Steps
 
 
 def steps(count: int, seen: list[int], gate: threading.Event | None = None) -> Iterator[Progress]:
@@ -68,6 +69,53 @@ def test_stop_closes_the_generator_so_that_its_finally_saves(tmp_path: Path) -> 
     gate.set()
     assert runner.wait(job, 60).status == jobs.STOPPED
     assert seen[-1:] in ([-1], []) and len(seen) < 1000
+
+
+def test_a_job_that_is_stopped_after_its_result_is_done(tmp_path: Path) -> None:
+    """It is closed like any other; and done, too, where the process was killed then."""
+    runner, made, closed, ids = Runner(tmp_path / "jobs"), tmp_path / "made", [], list[str]()
+    made.touch()
+
+    def job() -> Iterator[Progress]:
+        try:
+            yield Progress("Saving", result=made)
+            runner.stop(ids[0])
+            yield Progress("Drawing samples", 1, 9)
+            raise AssertionError("it went on")
+        finally:
+            closed.append(True)
+
+    ids.append(runner.submit("train", "A run", job))
+    state = runner.wait(ids[0], 60)
+    assert (state.status, state.result, closed) == (jobs.DONE, made, [True])
+    file = tmp_path / "jobs" / f"{state.id}.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"status": "running", "ended": None}))
+    again = Runner(tmp_path / "jobs").newest("train")
+    assert again and again.status == jobs.DONE
+
+
+def test_steps_count_what_another_generator_does_and_let_no_mode_leak() -> None:
+    inside: list[bool] = []
+
+    @contextlib.contextmanager
+    def mode() -> Iterator[None]:
+        inside.append(True)
+        yield
+        inside.pop()
+
+    def work() -> Generator[int | None, None, str]:
+        for told in (None, 3):
+            assert inside
+            yield told
+        return "made"
+
+    steps = Steps("Drawing", 8)
+    counted, reports = steps.counted(jobs.within(mode, work()), most=6), []
+    for report in counted:
+        assert not inside
+        reports.append((report.message, report.step, report.total))
+    assert reports == [("Drawing", 1, 8), ("Drawing", 4, 8)] and steps.report().step == 6
+    assert jobs.outcome(steps.counted(jobs.within(mode, work()))) == "made"
 
 
 def test_a_waiting_job_that_is_stopped_never_starts(tmp_path: Path) -> None:

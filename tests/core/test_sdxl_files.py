@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from core import basemodels, families
-from core.families import keys, sdxl
-from core.jobs import Mistake
+from core.families import diffusion, keys, sdxl
+from core.jobs import Mistake, outcome, within
 from tests import original_layout
 
 IDS = torch.tensor([[1512, 320, 368, 1513]])
@@ -71,11 +72,40 @@ def test_prompts_become_what_the_pipeline_makes_of_them(source: str, request: py
 def test_drawing_equals_the_pipelines_own(sdxl_folder: Path) -> None:
     pipeline = basemodels.load_pipeline(str(sdxl_folder))
     text = sdxl.embed(pipeline, sdxl.tokenize(pipeline, ["a cat", ""]))
-    ours = sdxl.sample(pipeline, text, (32, 64), 2, 3.0, seed=5)
+    with torch.inference_mode():
+        ours = outcome(sdxl.sample(pipeline, text, (32, 64), 2, 3.0, seed=5))
     theirs = pipeline("a cat", width=32, height=64, num_inference_steps=2, guidance_scale=3.0,
                       generator=torch.Generator().manual_seed(5), output_type="np").images[0]  # fmt: skip
     assert ours.shape == (64, 32, 3)
     assert abs(ours / 255 - theirs).max() < 0.01
+
+
+@pytest.mark.parametrize("base", ["sdxl_folder", "tiny_base"])
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_drawing_step_by_step_gives_the_pipelines_own_numbers(
+    base: str, guidance: float, request: pytest.FixtureRequest
+) -> None:
+    pipeline = basemodels.load_pipeline(str(request.getfixturevalue(base)))
+    family, steps = families.of(pipeline), 5
+    with torch.inference_mode():
+        text = family.embed(pipeline, family.tokenize(pipeline, ["a cat", "a dog"]))
+        told, ours = list[None](), None
+        drawing = within(torch.inference_mode, family.sample(pipeline, text, (64, 32), steps, guidance, 7))
+        while ours is None:
+            try:
+                told.append(next(drawing))
+            except StopIteration as end:
+                ours = end.value
+        wanted = {name: rows[:1] for name, rows in text.items()}
+        unwanted = {f"negative_{name}": rows[1:] for name, rows in text.items()}
+        if getattr(pipeline.config, "force_zeros_for_empty_prompt", False):
+            unwanted = {name: torch.zeros_like(rows) for name, rows in unwanted.items()}
+        latents = pipeline(
+            **wanted, **unwanted, width=64, height=32, num_inference_steps=steps, guidance_scale=guidance,
+            generator=torch.Generator().manual_seed(7), output_type="latent",
+        ).images  # fmt: skip
+    assert len(told) == steps
+    assert np.array_equal(ours, diffusion.decode(pipeline.vae, latents))
 
 
 def test_the_velocity_is_detected_or_set(sdxl: Any, sdxl_file: Path, tmp_path: Path) -> None:

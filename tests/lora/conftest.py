@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.lora import formats, preparing, text
+from core.lora import formats, preparing, sample_plan, text
 from core.lora.layers import Lora
 from core.settings import ImageTraining, TextTraining, Training
 from tests.running import finished
@@ -30,8 +30,9 @@ def recipe_of() -> Callable[[Training], Any]:
 
 @pytest.fixture(autouse=True)
 def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samples of a few words: writing them took most of a test's time."""
+    """Samples of a few words, as writing them took most of a test's time; they may take what they take."""
     monkeypatch.setattr(text, "SAMPLE_TOKENS", 4)
+    monkeypatch.setattr(sample_plan, "LEAST_SECONDS", 1e6)
 
 
 @pytest.fixture(autouse=True)

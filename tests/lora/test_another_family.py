@@ -73,7 +73,9 @@ FLOW = SimpleNamespace(
 def recipe(monkeypatch, image_settings, tmp_path):
     """Two pictures of random latents, and the LoRA on the base."""
     monkeypatch.setattr(families, "FAMILIES", (*families.FAMILIES, FLOW))
-    chosen = image_settings(target_modules=("all",), lora_alpha=2, flip=False, caption_dropout=0.0, epochs=20)
+    chosen = image_settings(
+        target_modules=("all",), lora_alpha=2, flip=False, caption_dropout=0.0, epochs=20, samples=0
+    )
     pipeline = TinyFlowPipeline()
     assert adapter.add_loras(pipeline, chosen, torch.float32) == []
     posteriors = torch.randn(2, 2, 4, 4, 4)
@@ -96,8 +98,7 @@ def recipe(monkeypatch, image_settings, tmp_path):
     )  # fmt: skip
 
 
-def test_it_trains_and_its_file_gives_the_same_output(recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe, "samples", lambda folder, step: iter(()))
+def test_it_trains_and_its_file_gives_the_same_output(recipe, tmp_path):
     before = recipe.loss((0, 1), 0).item()
     list(loop.run(recipe, recipe.settings, recipe.settings.output_dir, {}))
     assert recipe.loss((0, 1), 0).item() < before - 0.01

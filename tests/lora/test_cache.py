@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from core import basemodels
 from core.families import diffusion
-from core.jobs import Mistake
+from core.jobs import Mistake, outcome
 from core.lora import cache, pictures, wordings
 from core.lora.train import train
 
@@ -85,16 +85,16 @@ def test_another_autoencoder_finds_nothing(pipeline, own_cache):
 def test_both_encoders_of_stable_diffusion_xl_count_and_all_they_give_is_kept(sdxl_folder):
     pipeline, where = basemodels.load_pipeline(str(sdxl_folder)), torch.device("cpu")
     ids = wordings.token_ids(pipeline, ["inkwash, a river", ""])
-    first = wordings.embedded(pipeline, ids, where)
+    first = outcome(wordings.embedded(pipeline, ids, where))
     entries = sorted(cache.folder().iterdir())
-    again = wordings.embedded(pipeline, ids, where)
+    again = outcome(wordings.embedded(pipeline, ids, where))
     assert len(entries) == 2 and sorted(cache.folder().iterdir()) == entries
     for caption, text in first.items():
         assert text.keys() == {"prompt_embeds", "pooled_prompt_embeds"}
         assert all(torch.equal(again[caption][name], rows) for name, rows in text.items())
     with torch.no_grad():
         pipeline.text_encoder_2.text_projection.weight += 1e-3
-    other = wordings.embedded(pipeline, ids, where)[""]
+    other = outcome(wordings.embedded(pipeline, ids, where))[""]
     assert torch.equal(other["prompt_embeds"], first[""]["prompt_embeds"])
     assert not torch.equal(other["pooled_prompt_embeds"], first[""]["pooled_prompt_embeds"])
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from core import basemodels
 from core.families.keys import text_encoder_key, unet_key
-from core.jobs import Mistake
+from core.jobs import Mistake, outcome
 from core.lora import adapter, formats
 from core.lora.earlier import refit
 from core.lora.layers import Lora, merged
@@ -50,7 +50,7 @@ def test_a_text_lora_goes_on(text_settings, recipe_of):
     first = last(text_settings(epochs=4)).result
     recipe = recipe_of(text_settings(continue_from=first))
     fresh = recipe_of(text_settings())
-    assert recipe.validate()["held_out_loss"] < fresh.validate()["held_out_loss"] - 0.01
+    assert outcome(recipe.validate())["held_out_loss"] < outcome(fresh.validate())["held_out_loss"] - 0.01
 
 
 def test_what_does_not_fit_is_a_mistake(text_settings, image_settings, tmp_path):

@@ -143,6 +143,7 @@ def test_the_best_look_is_exported_and_training_ends_without_a_gain(recipe_of, t
     def validate():
         seen.append({name: p.detach().clone() for name, p in recipe.groups()[0].parameters.items()})
         recipe.figures["held_out_loss"] = next(looks)
+        yield 1
         return recipe.figures
 
     monkeypatch.setattr(recipe, "validate", validate)
@@ -316,7 +317,12 @@ def test_max_steps_is_the_length_and_the_name_tells_the_passes(most, passes, tex
 
 def test_an_early_stop_is_named_and_noted_as_it_was(text_settings, monkeypatch):
     looks = iter([3.0, 2.0, 2.5, 2.6])
-    monkeypatch.setattr(text.TextRecipe, "validate", lambda recipe: {"held_out_loss": next(looks)})
+
+    def validate(recipe):
+        yield 1
+        return {"held_out_loss": next(looks)}
+
+    monkeypatch.setattr(text.TextRecipe, "validate", validate)
     chosen = text_settings(epochs=30, validate_steps=2, early_stop=2, keep_loras=20)
     path = last(chosen).result
     assert path.name == "lora_v1_voice_r4_ep3" and read_lineage(path)["steps"] == 8

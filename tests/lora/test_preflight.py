@@ -15,7 +15,7 @@ from PIL import Image
 from core import basemodels, device, families
 from core.families import unet as layers_of
 from core.jobs import Progress
-from core.lora import adapter, footprint, loop, measured, preflight
+from core.lora import adapter, footprint, loop, measured, preflight, sample_plan
 from core.lora.train import train
 from core.settings import ROOT, ImageTraining, dump
 from core.singlefile import CONFIGS
@@ -232,7 +232,8 @@ def test_time_is_unknown_until_a_run_and_then_of_its_order(image_settings, tmp_p
     assert 0 < known.seconds < 3 * (lines[-1]["time"] - lines[0]["time"]) + 1
     figures = measured._all()
     key, each = next(item for item in figures.items() if item[0].count("|") == 3)
-    encoding, drawing = (figures[f"{key} | {part}"] for part in (measured.ENCODING, measured.DRAWING))
+    encoding, pace = (figures[f"{key} | {part}"] for part in (measured.ENCODING, measured.PACE))
+    drawing = pace * (basemodels.drawing(chosen.base_model).steps + sample_plan.DECODING)
     assert encoding > 0 and drawing > 0
     steps, besides = 24 * each * 6 / 3, 6 * encoding + 2 * drawing
     assert known.seconds == pytest.approx(steps / 2 + besides)
@@ -241,7 +242,7 @@ def test_time_is_unknown_until_a_run_and_then_of_its_order(image_settings, tmp_p
     assert preflight.needs(more).seconds == pytest.approx(steps + 6 * encoding + 14 * drawing)
     proved = image_settings(epochs=4, prove=True)
     assert any(str(line).endswith("the proof comes on top") for line in preflight.lines(proved))
-    preflight.remember(proved, [0], 0, [(32, 32)] * 4 + [(32, 56)] * 2, {measured.PROVING: [30.0]})
+    preflight.remember(proved, [0], [(32, 32)] * 4 + [(32, 56)] * 2, {measured.PROVING: [30.0]})
     assert preflight.needs(proved).seconds == pytest.approx(known.seconds + 30)
     assert preflight.needs(image_settings(resolution=64)).seconds is None
     measured.file().write_text("{damaged")
@@ -251,7 +252,8 @@ def test_time_is_unknown_until_a_run_and_then_of_its_order(image_settings, tmp_p
 def test_only_plain_steps_are_timed():
     reports = [
         Progress("Training", 1, 4, loss=0.1), Progress("Training", 2, 4, loss=0.1),
-        Progress("Drawing samples", 2, 4, loss=0.1, text="x"), Progress("Training", 3, 4, loss=0.1),
+        Progress("Drawing samples", 0, 2), Progress("Drawing samples", 1, 2),
+        Progress("Drawing samples", 1, 2, text="x"), Progress("Training", 3, 4, loss=0.1),
         Progress("Training", 4, 4, loss=0.1),
     ]  # fmt: skip
     seconds: dict[str, list[float]] = {}

@@ -19,7 +19,7 @@ from core.images.tagging import Tagger
 from core.jobs import Mistake
 from core.lora import formats, proof, proofpage, report
 from core.lora.artist import Artist, sampling
-from core.lora.judge import Judge
+from core.lora.judge import Judge, known
 from core.lora.report import Figures, Proof
 from core.lora.train import train
 from core.settings import ImageTraining, ProofSettings
@@ -50,7 +50,8 @@ def trained(tiny_base, picture_folder, tmp_path_factory):
 @pytest.fixture
 def judge():
     """A judge over five blots, one as good as the other."""
-    return Judge(Tagger(load_labeller()), ((f"{seed}.png", blots(seed)) for seed in range(5)))
+    tagger = Tagger(load_labeller())
+    return Judge(tagger, [known(tagger, f"{seed}.png", blots(seed)) for seed in range(5)])
 
 
 def blots(seed: int) -> Image.Image:

@@ -32,7 +32,8 @@ def test_time_is_known_from_the_second_run_on(text_settings):
     first = preflight.needs(chosen).seconds
     figures = text_needs.measured._all()
     key = text_needs.step_key(chosen)
-    writing, judging = (figures[f"{key} | {part}"] for part in ("Writing samples", "Judging"))
+    pace, judging = (figures[f"{key} | {part}"] for part in (text_needs.measured.PACE, "Judging"))
+    writing = text.SAMPLE_TOKENS * pace
     besides, longer = (writing + looks * judging for looks in (6 + 1, 8 + 1))  # 12 and 24 steps; the base's
     assert first > besides > 0
     twice = preflight.needs(text_settings(epochs=8)).seconds - longer

@@ -70,7 +70,7 @@ def settings_texts() -> set[str]:
 def core_texts() -> set[str]:
     found: set[str] = set()
     for call in (*calls("core"), *calls("tabs")):
-        if name_of(call) in {"Mistake", "Unreadable", "Progress", "Sentence"} and call.args:
+        if name_of(call) in {"Mistake", "Unreadable", "Progress", "Steps", "Sentence"} and call.args:
             found |= set(literals(call, first_only=True))
     return found
 

@@ -57,7 +57,7 @@ def test_an_interrupted_job_is_offered_again_with_its_settings(studio, monkeypat
     assert ended.status == DONE and not work.can_continue(studio, ended)
 
     path = studio.runner.folder / f"{ended.id}.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running", "result": None}))
     again = replace(studio, runner=Runner(studio.runner.folder))
     killed = again.runner.newest("label")
     assert killed.status == INTERRUPTED and work.can_continue(again, killed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.jobs import Mistake
+from core.jobs import Mistake, outcome
 from core.lora.artist import sampling
 from core.video import frames
 from core.video.captions import Look
@@ -62,7 +62,7 @@ def test_of_several_takes_the_one_that_shows_the_scene_best_is_kept(tiny_base: P
     facts = {"object": "boat", "setting": "river"}
     camera = frames.Camera(sampling(str(tiny_base), [], 108, 192, takes=3))
     assert camera.tagger is not None
-    kept = camera.take("a boat on a river", 5, facts)
+    kept = outcome(camera.take("a boat on a river", 5, facts))
     drawn = {seed: camera.artist.draw("a boat on a river", seed) for seed in (5, 6, 7)}
     sure = {seed: camera.tagger.agreement(Image.fromarray(p), facts) for seed, p in drawn.items()}
     assert len(set(sure.values())) == 3 and kept.agreement == max(sure.values())
@@ -71,23 +71,18 @@ def test_of_several_takes_the_one_that_shows_the_scene_best_is_kept(tiny_base: P
 
 def test_a_base_that_asks_for_no_takes_is_drawn_once(tiny_base: Path) -> None:
     camera = frames.Camera(sampling(str(tiny_base), [], 108, 192))
-    assert camera.tagger is None and camera.take("a boat", 5, {}).seed == 5
+    assert camera.tagger is None and outcome(camera.take("a boat", 5, {})).seed == 5
 
 
 def test_a_scene_is_drawn_again_only_where_the_labeller_doubts(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     camera = frames.Camera(sampling(str(tiny_base), [], 108, 192, takes=3))
-    facts, drawn = {"object": "boat", "setting": "river"}, []
-    draw = camera.artist.draw
-    monkeypatch.setattr(camera.artist, "draw", lambda prompt, seed: drawn.append(seed) or draw(prompt, seed))
-    doubted = [camera._one("a boat on a river", seed, facts).agreement for seed in (5, 6, 7)]
-    for sure, wanted in (
-        (doubted[0], [5]),
-        (max(doubted), [5, 6, 7][: doubted.index(max(doubted)) + 1]),
-        (0.0, [5, 6, 7]),
-    ):
-        drawn.clear()
-        monkeypatch.setattr(frames, "SURE", sure)
-        camera.take("a boat on a river", 5, facts)
-        assert drawn == wanted
+    facts, steps = {"object": "boat", "setting": "river"}, camera.how.steps
+    monkeypatch.setattr(frames, "SURE", 0.1)  # surer than certain: all takes are drawn
+    best = outcome(camera.take("a boat on a river", 5, facts))
+    assert len(list(camera.take("a boat on a river", 5, facts))) == 3 * steps
+    monkeypatch.setattr(frames, "SURE", best.agreement)
+    drawn = list(camera.take("a boat on a river", 5, facts))
+    assert len(drawn) == (best.seed - 5 + 1) * steps
+    assert len(list(camera.take("a boat on a river", best.seed, facts))) == steps

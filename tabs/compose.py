@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -15,6 +16,8 @@ from tabs.words import static
 
 TOPIC = "a quiet morning in a river town"
 FINE = ("scenes", "fps", "steps", "guidance", "prediction", "seed", "voice", "captions", "music", "ai_label")
+
+COUNTED = ("scenes", "fps", "steps", "guidance", "voice")  # of these, what the time depends on
 
 
 def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
@@ -55,6 +58,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 )
             seconds = field(ComposeSettings, "seconds", label=static("Length"))
             start = gr.Button(static("Make video"), variant="primary", size="lg", elem_id="start-compose")
+            takes = gr.HTML(elem_id="compose-time")
             with gr.Accordion(
                 static("Details"), open=False, elem_id="details-compose", elem_classes="st-details"
             ):
@@ -83,7 +87,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
                 frame,
                 "compose",
                 "Ready to make a video",
-                "Choose a style, say what it is about, and press Make video. It takes one to three minutes.",
+                "Choose a style, say what it is about, and press Make video.",
             )
             videos.build(studio, frame)
 
@@ -99,17 +103,23 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     def suggest(page: Page, project: str, topic: str) -> str:
         return topic or (TOPIC if project == studio.project.name else "")
 
-    def make_video(
-        page: Page, project: str, topic: str, image: str, weight: float, text: str, size: str, **values: Any
-    ) -> None:
-        mine = studio.open(project)
+    def settings(
+        page: Page, topic: str, image: str, weight: float, text: str, size: str, **values: Any
+    ) -> ComposeSettings:
         width, height = videos.SIZES[size]
         loras = (f"{image}:{weight:g}",) if image else ()
         voices = (text,) if text else ()
         asked = {"topic": topic, "lora": loras, "text_lora": voices, "width": width, "height": height}
-        settings = make(ComposeSettings, values | asked, page.say("Compose"))
-        output = mine.new_video(topic) / "video.mp4"
-        work.submit(studio, "compose", settings.topic, settings.model_copy(update={"output": output}))
+        return make(ComposeSettings, values | asked, page.say("Compose"))
+
+    def make_video(page: Page, project: str, topic: str, **chosen: Any) -> None:
+        made = settings(page, topic, **chosen)
+        output = studio.open(project).new_video(topic) / "video.mp4"
+        work.submit(studio, "compose", made.topic, made.model_copy(update={"output": output}))
+
+    def told(page: Page, **chosen: Any) -> str:
+        taken = work.film_time(lambda: settings(page, **chosen))
+        return f"<p class='st-plan'>{escape(page.sentence(taken))}</p>"
 
     here = {"project": frame.project}
     watch(studio, [*frame.arrivals, *frame.after("image", "text")], offer, inputs=here, outputs=[image, text])
@@ -117,5 +127,9 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     watch(studio, frame.arrivals, suggest, inputs=here | {"topic": topic}, outputs=[topic])
     asked = {"topic": topic, "style": style, "seconds": seconds, "size": size}
     used = {"image": image, "weight": weight, "text": text}
-    connect(studio, [start.click, topic.submit], make_video, inputs=here | asked | used | bases | fine)
+    chosen = asked | used | bases | fine
+    connect(studio, [start.click, topic.submit], make_video, inputs=here | chosen)
+    counted = [seconds, size, text, *bases.values(), *(fine[name] for name in COUNTED)]
+    changed = [*frame.after("compose"), *(box.change for box in counted)]
+    watch(studio, [*frame.arrivals, *changed], told, inputs=chosen, outputs=[takes])
     return [panel]

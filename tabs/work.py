@@ -147,6 +147,16 @@ def preflight(make: Callable[[], ImageTraining | TextTraining]) -> list[Sentence
         return [mistake]
 
 
+def film_time(make: Callable[[], ComposeSettings]) -> Sentence | Mistake:
+    """How long a video of the settings that `make` gives takes; what is wrong with them, where it is."""
+    from core.video import timing
+
+    try:
+        return timing.line(make())
+    except Mistake as mistake:
+        return mistake
+
+
 def waiting(settings: ImageTraining | TextTraining) -> Any:
     """The checkpoint in the settings' run folder, compared with them; None where there is none."""
     from core.lora import changes

@@ -44,8 +44,12 @@ def known(key: str) -> float | None:
 def note(key: str, seconds_a_step: list[float], samples_a_step: float) -> None:
     """Remembers a run's median step; too few steps say nothing."""
     if len(seconds_a_step) >= ENOUGH_STEPS:
-        measured = statistics.median(seconds_a_step) / samples_a_step
-        write_atomic(file(), json.dumps(_all() | {key: measured}, ensure_ascii=False, indent=1))
+        keep({key: statistics.median(seconds_a_step) / samples_a_step})
+
+
+def keep(figures: Mapping[str, float]) -> None:
+    """Puts figures beside those that stand."""
+    write_atomic(file(), json.dumps(_all() | dict(figures), ensure_ascii=False, indent=1))
 
 
 def _all() -> dict[str, float]:
@@ -95,7 +99,7 @@ def note_besides(key: str, seconds: Mapping[str, Sequence[float]], tried: int) -
     if ENCODING in each:  # in a later run most are known
         each[ENCODING] = max(each[ENCODING], known(f"{key} | {ENCODING}") or 0.0)
     kept = {f"{key} | {message}": each[message] for message in BESIDES if message in each}
-    write_atomic(file(), json.dumps(_all() | kept, ensure_ascii=False, indent=1))
+    keep(kept)
 
 
 def whole(

@@ -273,7 +273,8 @@ def written(
     """New token ids of as many rows a prompt as there are `draws` for it, each drawn from its own.
 
     At most `limit` each, without the token of `ends` that ends it and none of `never`. The prompts run
-    once each; their keys and values are then repeated for the rows. It stops after each token; gradients are the caller's affair.
+    once each; their keys and values are then repeated for the rows. It stops after each token; gradients are
+    the caller's affair.
     """
     import torch
     from transformers import DynamicCache

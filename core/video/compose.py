@@ -7,9 +7,8 @@ again by itself. What a step is stands in its own module.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,12 @@ from core.lora import formats
 from core.lora.artist import Sampling, sampling
 from core.project import file_hash, lineage, replacing, unused, write_atomic
 from core.settings import ROOT, ComposeSettings, Style, load_style
-from core.video import check, cover, frames, motion, music, script, sound, storyboard, voice
+from core.video import check, cover, frames, motion, music, script, sound, storyboard, timing, voice
 from core.video.captions import Captions, Look, Phrase, phrases, shifted, srt
 from core.video.enlarge import enlarge
 from core.video.render import Film, aigc, render, shots_for
 from core.video.storyboard import Storyboard
+from core.video.timing import Course
 from core.video.write import LEAD, TAIL, write
 
 MOST_STRETCH = 0.9  # seconds by which a pause may grow to reach the length asked for
@@ -64,19 +64,6 @@ class Timeline:
     seconds: float
 
 
-@dataclass
-class Notes:
-    """How long each step took, in seconds."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _since: float = field(default_factory=time.monotonic)
-
-    def done(self, step: str) -> None:
-        """Notes the time since the step before."""
-        now = time.monotonic()
-        self.seconds[step], self._since = round(now - self._since, 2), now
-
-
 def compose(settings: ComposeSettings) -> Iterator[Progress]:
     """Makes the video; the last report's `result` is its path. Nothing there already is overwritten.
 
@@ -95,43 +82,50 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
         settings.takes,
         settings.prediction,
     )
-    places, notes = Places(unused(settings.output)), Notes()
-    board = yield from write(settings)
+    places, course = Places(unused(settings.output)), Course(timing.expected(settings))
+    yield Progress("Preparing", text=timing.line(settings))
+    board = yield from course.part("script", write(settings))
     storyboard.save(board, places.beside("storyboard.yaml"))
-    notes.done("script")
-    speeches = yield from speak(board, settings, style)
-    notes.done("voice")
-    takes = yield from draw(board, how, style, places.beside("scenes"))
-    notes.done("frames")
-    pictures = yield from enlarged([take.picture for take in takes], settings, style)
-    notes.done("enlarging")
-    yield Progress("Mixing the sound")
-    film, shown = assemble(board, speeches, pictures, settings, style)
-    notes.done("sound")
-    yield from render(film, places.video)
-    notes.done("rendering")
-    yield Progress("Checking the video")
-    wrong = check.problems(
-        places.video, settings.width, settings.height, settings.fps, film.seconds, film.sound is not None
+    speeches = yield from course.part("voice", speak(board, settings, style))
+    takes = yield from course.part("frames", draw(board, how, style, places.beside("scenes")))
+    pictures = yield from course.part(
+        "enlarging", enlarged([take.picture for take in takes], settings, style)
     )
-    if wrong:
-        places.video.unlink()
-        raise RuntimeError(f"the finished video is not what was promised: {', '.join(wrong)}")
+    film, shown = yield from course.part("sound", assemble(board, speeches, pictures, settings, style))
+    yield from course.part("rendering", render(film, places.video))
+    yield from course.part("check", checked(film, places.video))
     write_atomic(places.srt, srt(shown))
-    notes.done("check")
-    write_report(places, settings, style, board, how, takes, film, None, notes)
-    yield Progress("Making the cover", result=places.video)
-    save_picture(
-        cover.cover(pictures[0], board.topic, look(style), settings.width, settings.height),
-        places.beside("cover.png"),
-    )
-    notes.done("cover")
+    write_report(places, settings, style, board, how, takes, film, None, course)
+    yield from course.part("cover", covered(pictures[0], board.topic, settings, style, places))
     if film.sound is not None:
-        yield Progress("Measuring the loudness", picture=places.beside("cover.png"), result=places.video)
-        measured = check.loudness(places.video)
-        notes.done("loudness")
-        write_report(places, settings, style, board, how, takes, film, measured, notes)
+        measured = yield from course.part("loudness", listened(places))
+        write_report(places, settings, style, board, how, takes, film, measured, course)
+    timing.remember(settings, course.seconds)
     yield Progress("Done", picture=places.beside("cover.png"), result=places.video)
+
+
+def checked(film: Film, video: Path) -> Generator[Progress, None, None]:
+    """Reads the finished video again. Raises RuntimeError, and removes it, where it isn't as promised."""
+    yield Progress("Checking the video")
+    wrong = check.problems(video, film.width, film.height, film.fps, film.seconds, film.sound is not None)
+    if wrong:
+        video.unlink()
+        raise RuntimeError(f"the finished video is not what was promised: {', '.join(wrong)}")
+
+
+def covered(
+    picture: np.ndarray, topic: str, settings: ComposeSettings, style: Style, places: Places
+) -> Generator[Progress, None, None]:
+    """Makes the cover of the first scene's picture, beside the video."""
+    yield Progress("Making the cover", result=places.video)
+    made = cover.cover(picture, topic, look(style), settings.width, settings.height)
+    save_picture(made, places.beside("cover.png"))
+
+
+def listened(places: Places) -> Generator[Progress, None, tuple[float, float] | None]:
+    """The video's loudness and true peak."""
+    yield Progress("Measuring the loudness", picture=places.beside("cover.png"), result=places.video)
+    return check.loudness(places.video)
 
 
 def chosen_loras(settings: ComposeSettings, style: Style) -> list[tuple[Path, float]]:
@@ -204,8 +198,9 @@ def assemble(
     pictures: Sequence[np.ndarray],
     settings: ComposeSettings,
     style: Style,
-) -> tuple[Film, tuple[Phrase, ...]]:
+) -> Generator[Progress, None, tuple[Film, tuple[Phrase, ...]]]:
     """Everything in its place and time: the film, and the phrases that its captions show."""
+    yield Progress("Mixing the sound")
     when = timeline([speech.seconds for speech in speeches], settings.seconds, style.pause)
     shown = tuple(
         shifted(phrase, at)
@@ -272,7 +267,7 @@ def write_report(
     takes: Sequence[frames.Take],
     film: Film,
     measured: tuple[float, float] | None,
-    notes: Notes,
+    course: Course,
 ) -> Path:
     """report.json: all it takes to make the video again, and what was measured."""
     values = lineage(
@@ -296,6 +291,6 @@ def write_report(
         seconds=round(film.seconds, 3),
         loudness_lufs=measured[0] if measured else None,
         true_peak_dbtp=measured[1] if measured else None,
-        took_seconds=notes.seconds,
+        took_seconds=course.seconds,
     )
     return write_atomic(places.beside("report.json"), json.dumps(values, indent=1, ensure_ascii=False))

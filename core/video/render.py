@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -117,7 +117,7 @@ def aigc(producer: str, produced: str) -> dict[str, str]:
     return {"AIGC": json.dumps(values, ensure_ascii=False)}
 
 
-def render(film: Film, target: Path) -> Iterator[Progress]:
+def render(film: Film, target: Path) -> Generator[Progress, None, None]:
     """Writes `target` (.mp4: H.264 High, yuv420p, BT.709, AAC, faststart), reporting progress.
 
     The file appears under its name only when it is complete; a stop leaves nothing behind.

@@ -1,0 +1,102 @@
+"""How long a film takes on this machine, from how long the parts of films took on it before.
+
+Works on settings and seconds; draws and says nothing. Figures stand beside those of training
+(core.lora.measured).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from core import device
+from core.jobs import Progress, Sentence
+from core.lora import measured
+from core.settings import ComposeSettings
+
+MadeT = TypeVar("MadeT")
+
+LONG = ("script", "frames", "enlarging", "rendering")  # parts without whose figures nothing is said
+PARTS = ("script", "voice", "frames", "enlarging", "sound", "rendering", "check", "cover", "loudness")
+
+
+def expected(settings: ComposeSettings) -> dict[str, float]:
+    """Seconds that each part of such a film takes here; empty before the first such film on this machine."""
+    known = {part: measured.known(_key(settings, part)) for part in PARTS}
+    if any(known[part] is None for part in LONG):
+        return {}
+    return {part: (seconds or 0.0) * _amount(settings, part) for part, seconds in known.items()}
+
+
+def line(settings: ComposeSettings) -> Sentence:
+    """How long such a film takes here, for people."""
+    seconds = sum(expected(settings).values())
+    if not seconds:
+        return Sentence("time: unknown until the first video of this kind")
+    if seconds < 90:
+        return Sentence("time: about {seconds} s, as the last video went", seconds=5 * math.ceil(seconds / 5))
+    return Sentence(
+        "time: about {minutes} min, as the last video went", minutes=f"{round(seconds / 30) / 2:g}"
+    )
+
+
+def remember(settings: ComposeSettings, seconds: Mapping[str, float]) -> None:
+    """Notes what the parts of a finished film took."""
+    measured.keep({_key(settings, part): taken / _amount(settings, part) for part, taken in seconds.items()})
+
+
+def _amount(settings: ComposeSettings, part: str) -> float:
+    """How much of a part's work a film holds: scenes, seconds, or pixels."""
+    area = settings.width * settings.height
+    return {
+        "script": settings.scenes,
+        "frames": settings.scenes,
+        "enlarging": settings.scenes * area,
+        "rendering": settings.seconds * settings.fps * area,
+        "cover": 1,
+    }.get(part, settings.seconds)
+
+
+def _key(settings: ComposeSettings, part: str) -> str:
+    """What decides how long one piece of a part's work takes."""
+    decided = {
+        "script": (settings.text_base, bool(settings.text_lora)),
+        "frames": (
+            settings.image_base,
+            settings.steps,
+            settings.guidance > 1,
+            settings.takes,
+            settings.width > settings.height,
+            settings.width == settings.height,
+        ),
+        "enlarging": (settings.image_base,),
+        "voice": (settings.voice,),
+    }.get(part, ())
+    return " | ".join(map(str, (device.describe(), "film", part, *decided)))
+
+
+class Course:
+    """A film's parts one after another: how long each took, and how long the rest takes by `expected`."""
+
+    def __init__(self, expected: Mapping[str, float]) -> None:
+        self.expected, self.seconds = expected, dict[str, float]()
+
+    def part(self, name: str, job: Generator[Progress, None, MadeT]) -> Generator[Progress, None, MadeT]:
+        """A part's reports and outcome; where such films are known, the time left is the whole film's."""
+        began = time.monotonic()
+        rest = sum(seconds for part, seconds in self.expected.items() if part not in {name, *self.seconds})
+        try:
+            while True:
+                try:
+                    report = next(job)
+                except StopIteration as end:
+                    return end.value
+                mine = max(0.0, self.expected.get(name, 0.0) - (time.monotonic() - began))
+                left = mine if report.seconds_left is None else report.seconds_left
+                yield replace(report, seconds_left=left + rest) if self.expected else report
+        finally:
+            job.close()
+            self.seconds[name] = round(time.monotonic() - began, 2)

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from core import weights
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,12 +55,10 @@ class Upscaler(nn.Module):
 
 def load_upscaler(path: Path) -> Upscaler:
     """Reads `model.safetensors` (fp16 or fp32); width and blocks follow from the tensors' shapes."""
-    from safetensors.torch import load_file
-
-    weights = {name: tensor.float() for name, tensor in load_file(path).items()}
-    blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
-    model = Upscaler(weights["conv_in.weight"].shape[0], blocks)
-    model.load_state_dict(weights)
+    tensors = {name: tensor.float() for name, tensor in weights.read(path)[0].items()}
+    blocks = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
+    model = Upscaler(tensors["conv_in.weight"].shape[0], blocks)
+    model.load_state_dict(tensors)
     return model.eval().to(memory_format=torch.channels_last)
 
 

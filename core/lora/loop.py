@@ -330,7 +330,14 @@ class Run:
         if not self.logs:
             return
         samples = enumerate(self.recipe.samples(self.folder / "samples", self.state.step))
-        while (found := device.within_memory(lambda: next(samples, NO_MORE))) is not NO_MORE:
+        while True:
+            try:
+                found = device.within_memory(lambda: next(samples, NO_MORE))
+            except Mistake as mistake:  # no picture for now is no reason to end a training
+                yield self._report(text=mistake.sentence)
+                return
+            if found is NO_MORE:
+                return
             if found is None:
                 yield self._report(text=Sentence("Memory ran out: the samples of this step are left out"))
                 return

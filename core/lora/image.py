@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import families
 from core.families.family import Drawing, Drawn, Family, Tensors
+from core.jobs import Mistake
 from core.lora import adapter, changes, compiling, formats, fused, metadata, wordings
 from core.lora.layers import Layer
 from core.lora.pictures import HELD_OUT_EPOCH, Picture
@@ -108,7 +109,8 @@ class ImageRecipe:
         fused.take_off(self.backbone)
         batches = [batch for update in self.epoch(0, 1) for batch in update]
         shapes = {(self.pictures[self.numbers[batch[0]]].size, len(batch)) for batch in batches}
-        return compiling.start(self.backbone, len(shapes))
+        lengths = {tuple(map(len, told.values())) for told in self.words.values()}
+        return compiling.start(self.backbone, len(shapes) * len(lengths))
 
     def uncompile(self) -> bool:
         """Has the backbone run as it is written; False where it does already."""
@@ -151,7 +153,7 @@ class ImageRecipe:
 
     def _text(self, captions: Sequence[str]) -> Tensors:
         """What the backbone is told for captions: cached, or computed where the text encoders are trained."""
-        held = wordings.batch([self.words[caption] for caption in captions], self.device)
+        held = wordings.batch(self.words, captions, self.device)
         return self.family.embed(self.pipeline, held) if self.settings.train_text_encoder else held
 
     def validate(self) -> dict[str, float]:
@@ -242,7 +244,8 @@ class ImageRecipe:
         error = math.inf
         for dtype in (torch.float16, torch.float32):
             formats.write(path, self.layers(), said, dtype)
-            error = self._error(formats.read(path).layers)
+            with contextlib.suppress(Mistake):  # numbers too large for the format are none in it
+                error = self._error(formats.read(path).layers)
             if error < EXPORT_ERROR:
                 return error
         path.unlink()

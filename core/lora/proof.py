@@ -158,6 +158,7 @@ class _Work:
 
     def draw(self) -> Iterator[Progress]:
         """The base first, then each LoRA at each weight."""
+        yield from (Progress("Drawing", text=line) for line in self.artist.unread(self.subject.prompts))
         yield from self._look(None, 0.0)
         for step, lora in self.subject.loras.items():
             for weight in self.settings.weights:

@@ -84,6 +84,8 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     style = load_style(settings.style)
     script.check_topic(settings.topic, settings.text_base, settings.voice)
     loras = chosen_loras(settings, style)
+    for path, _ in loras:
+        formats.read(path)  # what is wrong with one is said before the script is written
     how = sampling(
         settings.image_base,
         loras,
@@ -154,8 +156,10 @@ def draw(
     camera = frames.Camera(how)
     made: list[frames.Take] = []
     clock = Clock(len(board.scenes))
-    yield from (Progress("Drawing", text=line) for line in camera.artist.unused)
-    for scene, prompt in zip(board.scenes, prompts(board, how, style), strict=True):
+    asked = prompts(board, how, style)
+    for line in (*camera.artist.unused, *camera.artist.unread(asked)):
+        yield Progress("Drawing", text=line)
+    for scene, prompt in zip(board.scenes, asked, strict=True):
         made.append(camera.take(prompt, scene.seed, {"object": scene.thing, "setting": scene.setting}))
         path = save_picture(made[-1].picture, folder / f"{scene.number:02}.png")
         left = clock.left(scene.number)

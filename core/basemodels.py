@@ -7,19 +7,21 @@ network. Knows nothing about LoRAs, training or videos.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-import json
 import math
 import os
 import re
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core import device, families, singlefile
+from core import device, families, singlefile, weights
 from core.families.family import Configs, Drawing, Family
-from core.jobs import Mistake
+from core.jobs import Mistake, Sentence
 from core.project import Home
 from core.settings import ROOT
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 MODELS = ROOT / "assets" / "models"
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
-GGUF = ".gguf"
+GGUF = weights.GGUF
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -104,7 +106,7 @@ def load_pipeline(
 
     `dtype` is the weights' number format, fp32 by default, `vae_dtype` the autoencoder's, by default the
     same; nothing is held in another format on the way. `prediction` is what the model predicts, `auto`: as
-    the base itself says. Raises Mistake where `name` is no picture base.
+    the base itself says. Raises Mistake where `name` is no picture base, or a damaged one.
     """
     import diffusers
     import torch
@@ -113,22 +115,68 @@ def load_pipeline(
     source, family = image_base(name), family_of(name)
     dtype = dtype or torch.float32
     vae_dtype = vae_dtype or dtype
-    try:
+    places = _folders(source, family)
+    with _reading(name, source, places):
         if isinstance(source, Path) and source.is_file():
             pipeline = family.load_file(source, singlefile.read_shapes(source), dtype, vae_dtype)
         else:
             pipeline = getattr(diffusers, family.PIPELINE).from_pretrained(
                 source,
                 dtype={"default": dtype, "vae": vae_dtype},
+                variant=weights.variant(places),
                 local_files_only=isinstance(source, Path),
                 use_safetensors=True,
                 **family.OPTIONS,
             )
-    except (OSError, ValueError, LookupError) as error:
-        raise _not_loaded(name, source, error) from error
-    family.make_ready(pipeline, prediction)
+        family.make_ready(pipeline, prediction)
+    _check_parts(name, pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _check_parts(name: str, pipeline: Any) -> None:
+    """Raises Mistake where a part lacks numbers, which libraries draw at random or leave out, or has NaN."""
+    config = image_config(name)
+    for part, count in config.numbers.items() if config else ():
+        held = getattr(pipeline, part).state_dict()
+        needed = sum(tensor.numel() for tensor in held.values())
+        if count < needed:
+            raise Mistake(
+                "The base model {name} is not whole: its {part} has {count} numbers of {needed}; get it "
+                "again.",
+                name=name,
+                part=part,
+                count=count,
+                needed=needed,
+            )
+        weights.check_numbers({f"{part}.{layer}": tensor for layer, tensor in held.items()}, name)
+
+
+def _folders(source: Path | str, family: Family) -> list[Path]:
+    """What is read of a picture base: its file, or its folder and those in it; nothing of one not here."""
+    here = _here(source)
+    if here is None or here.is_file():
+        return [here] if here else []
+    parts = weights.read_json(here / "model_index.json").keys() - family.OPTIONS.keys()
+    return [here, *(here / part for part in sorted(parts) if (here / part).is_dir())]
+
+
+@contextlib.contextmanager
+def _reading(name: str, source: Path | str, places: Sequence[Path] = ()) -> Iterator[None]:
+    """Within it a library reads a model: whatever it raises of that is a Mistake.
+
+    One that names the damaged file, where one of those in `places`, files and folders, is.
+    """
+    try:
+        yield
+    except Mistake:
+        raise
+    except Exception as error:  # tokenizers and safetensors have classes of their own, of no common kind
+        if device.out_of_memory(error):
+            raise
+        for place in places:
+            weights.check_files(place)
+        raise _not_loaded(name, source, error) from error
 
 
 def family_of(name: str) -> Family:
@@ -162,14 +210,12 @@ def family_of(name: str) -> Family:
 def _pipeline_class(name: str, source: Path | str) -> str:
     """The class in a folder's or a hub model's model_index.json."""
     here = _here(source)
-    try:
+    with _reading(name, source):
         if here is not None:
-            return json.loads((here / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
+            return weights.read_json(here / "model_index.json")["_class_name"]
         from diffusers import DiffusionPipeline
 
         return DiffusionPipeline.load_config(source)["_class_name"]
-    except (OSError, ValueError, LookupError) as error:
-        raise _not_loaded(name, source, error) from error
 
 
 def drawing(name: str) -> Drawing:
@@ -178,34 +224,36 @@ def drawing(name: str) -> Drawing:
     own = here / "studio.json" if here else None
     if own is None or not own.is_file():
         return family_of(name).DRAWING
-    values = json.loads(own.read_text(encoding="utf-8"))
-    portrait = tuple(values["portrait"])
-    return Drawing(
-        tuple(values["square"]),
-        portrait,
-        portrait[::-1],
-        values["steps"],
-        values["guidance"],
-        values.get("takes", 1),
-        only=True,
-        edges=values.get("edges", "plain"),
-    )
+    with _reading(name, own):
+        values = weights.read_json(own)
+        portrait = tuple(values["portrait"])
+        return Drawing(
+            tuple(values["square"]),
+            portrait,
+            portrait[::-1],
+            values["steps"],
+            values["guidance"],
+            values.get("takes", 1),
+            only=True,
+            edges=values.get("edges", "plain"),
+        )
 
 
-def _here(source: Path | str) -> Path | None:
-    """A picture base's file or folder, a hub model's where it was fetched before. Asks no network."""
+def _here(source: Path | str, file: str = "model_index.json") -> Path | None:
+    """A base's file or folder, a hub model's where `file` of it was fetched before. Asks no network."""
     from huggingface_hub import try_to_load_from_cache
 
     if isinstance(source, Path):
         return source
-    found = try_to_load_from_cache(source, "model_index.json")
+    found = try_to_load_from_cache(source, file)
     return Path(found).parent if isinstance(found, str) else None
 
 
 def image_config(name: str) -> Config | None:
     """A picture base without its weights; None where it isn't here, or isn't to be read.
 
-    A hub model is here once it was fetched. Raises Mistake where it is of no family that the studio knows.
+    A hub model is here once it was fetched. Raises Mistake where it is of no family that the studio knows,
+    and where it is damaged.
     """
     source = _here(image_base(name))
     if source is None:
@@ -215,33 +263,52 @@ def image_config(name: str) -> Config | None:
     read: Configs
     if source.is_file():
         shapes = singlefile.read_shapes(source)
-        read = family.read_configs(shapes)
+        with _reading(name, source, [source]):
+            read = family.read_configs(shapes)
         numbers = {
             part: sum(math.prod(shape) for key, shape in shapes.items() if key.startswith(start))
             for part, start in family.STARTS.items()
         }
     else:
-        try:
-            read = {part: json.loads((source / part / "config.json").read_text("utf-8")) for part in parts}
-        except (OSError, ValueError):  # the loading says what is wrong with it
-            return None
+        read = {part: weights.read_json(source / part / "config.json") for part in parts}
         numbers = {part: _numbers(source / part) for part in parts}
         if not all(numbers.values()):  # not yet whole
             return None
     return Config(family, {part: {**family.DEFAULTS[part], **read[part]} for part in parts}, numbers)
 
 
+def image_tokenizer(name: str) -> Any:
+    """The tokenizer that a picture base's captions go through; None where the base isn't here.
+
+    Raises Mistake where it is damaged.
+    """
+    source = _here(image_base(name))
+    if source is None or image_config(name) is None:
+        return None
+    place = source / "tokenizer" if source.is_dir() else source
+    with _reading(name, source, [place]):
+        return _tokenizer(name, source, place.stat().st_mtime_ns if place.exists() else 0)
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(name: str, source: Path, changed: int) -> Any:
+    """Read once, as a page asks at every change of a setting."""
+    config = image_config(name)
+    assert config is not None
+    return config.family.read_tokenizer(source, config.parts)
+
+
 def _numbers(folder: Path) -> int:
-    """How many numbers a folder's weights are, from their headers; other variants (`.fp16.`) are left out."""
-    files = [file for file in folder.glob("*.safetensors") if file.name.count(".") == 1]
-    return sum(math.prod(shape) for file in files for shape in singlefile.read_shapes(file).values())
+    """How many numbers a folder's weights are, from their headers."""
+    shapes = [singlefile.read_shapes(file) for file in weights.files(folder)]
+    return sum(math.prod(shape) for tensors in shapes for shape in tensors.values())
 
 
 def vocabulary(name: str) -> dict[str, list[str]]:
     """The words a small picture base knows, by kind; empty for a base that takes any word."""
     source = image_base(name)
     path = source / "vocabulary.json" if isinstance(source, Path) else None
-    return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
+    return weights.read_json(path) if path and path.is_file() else {}
 
 
 def labeller() -> Path:
@@ -258,9 +325,11 @@ def load_labeller(folder: Path | None = None) -> Labeller:
 
     folder = folder or labeller()
     location = f"local-dir:{folder}"
-    model, preprocess = open_clip.create_model_from_pretrained(location)
-    words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
-    return Labeller(model.eval(), preprocess, open_clip.get_tokenizer(location), words)
+    with _reading(str(folder), folder, [folder]):
+        model, preprocess = open_clip.create_model_from_pretrained(location)
+        tokenizer = open_clip.get_tokenizer(location)
+    weights.check_numbers(model.state_dict(), folder)
+    return Labeller(model.eval(), preprocess, tokenizer, weights.read_json(folder / "vocabulary.json"))
 
 
 def text_base(name: str) -> Path | str:
@@ -296,7 +365,7 @@ def load_text(
     `dtype` is the weights' number format, fp32 by default; "auto" as the files have it. The model is on the
     CPU; with `four_bit`, which needs bitsandbytes, on the first CUDA device in NF4 (Dettmers 2023), computing
     in `dtype`. A model that brings program code of its own is not run. Raises Mistake where it can't be
-    loaded.
+    loaded, or is damaged.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -307,34 +376,40 @@ def load_text(
     if isinstance(source, Path) and source.suffix == GGUF:
         place, options["gguf_file"] = source.parent, source.name
     how = _four_bit(dtype) if four_bit else _dequantized() if "gguf_file" in options else {}
-    try:
+    here = _here(source, "config.json")
+    places = [here] if here else []
+    with _reading(name, source, places):
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            place, dtype=dtype or torch.float32, use_safetensors=True, **options, **how
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            place,
+            dtype=dtype or torch.float32,
+            variant=weights.variant(places),
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
+            **how,
         )
-    except (OSError, ValueError) as error:
-        if "trust_remote_code" in str(error):
-            raise Mistake(
-                "{name} brings program code of its own, which the studio doesn't run; choose a model that "
-                "transformers knows by itself, such as MiniCPM3, Qwen, Llama or Gemma.",
-                name=name,
-            ) from error
-        raise _not_loaded(name, source, error) from error
+    model, found = loaded
+    if lacking := sorted(found["missing_keys"]):  # they would be random numbers
+        raise Mistake(
+            "The base model {name} is not whole: it lacks {count} tensors, such as {tensor}; get it again.",
+            name=name,
+            count=len(lacking),
+            tensor=lacking[0],
+        )
+    weights.check_numbers(model.state_dict(), name)
     return model.eval(), tokenizer
 
 
 def text_config(name: str) -> tuple[dict[str, Any], int] | None:
     """A language model's configuration and how many numbers its weights are; None without its folder.
 
-    Raises Mistake where `name` is no language model.
+    Raises Mistake where `name` is no language model, or a damaged one.
     """
     folder = cache_folder() / SMOLLM2 if name == EMBEDDED else text_base(name)
     if not isinstance(folder, Path) or not (folder / "config.json").is_file():
         return None
-    try:
-        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # the loading says what is wrong with it
-        return None
+    said = weights.read_json(folder / "config.json")
     return said.get("text_config", said), _numbers(folder)
 
 
@@ -406,13 +481,26 @@ def _hub_id(name: str, folder: str) -> str:
 
 
 def _not_loaded(name: str, source: Path | str, error: Exception) -> Mistake:
-    if isinstance(source, str):
+    if "trust_remote_code" in str(error):
+        return Mistake(
+            "{name} brings program code of its own, which the studio doesn't run; choose a model that "
+            "transformers knows by itself, such as MiniCPM3, Qwen, Llama or Gemma.",
+            name=name,
+        )
+    if isinstance(source, str) and isinstance(error, OSError):
         return Mistake(
             "The hub model {name} could not be fetched; check the name and the network, or use embedded.",
             name=name,
         )
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return Mistake("The base model {name} can't be loaded: {reason}", name=name, reason=reason)
+    said = str(error)
+    reason = next(iter(said.splitlines()), type(error).__name__).rstrip(".")
+    if "ignore_mismatched_sizes" in said:
+        reason = Sentence("its weights haven't the sizes that its config.json says")
+    return Mistake(
+        "The base model {name} can't be loaded ({reason}); get it again, or choose another.",
+        name=name,
+        reason=reason,
+    )
 
 
 SMOLLM2 = "SmolLM2-135M-Instruct"
@@ -436,7 +524,9 @@ def _smollm2() -> Path:
     """
     folder = cache_folder() / SMOLLM2
     if (folder / "model.safetensors").exists() and (folder / "tokenizer.json").exists():
-        return folder
+        with contextlib.suppress(Mistake):  # one that was damaged since is converted anew
+            weights.check_files(folder)
+            return folder
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = smollm2_file()

@@ -37,6 +37,7 @@ QUEUED, RUNNING, DONE, STOPPED, FAILED, INTERRUPTED = (
     "failed",
     "interrupted",
 )
+SHOWN = 3  # names of a longer list
 ENDED = (DONE, STOPPED, FAILED, INTERRUPTED)
 
 
@@ -78,6 +79,12 @@ class Sentence(str):
 def together(parts: Sequence[Sentence]) -> Sentence:
     """Sentences (at least one) as one, with commas between."""
     return functools.reduce(lambda one, more: Sentence("{one}, {more}", one=one, more=more), parts)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first `SHOWN` names, and how many more: "a.png, b.png, c.png (+4)"."""
+    shown = ", ".join(names[:SHOWN])
+    return f"{shown} (+{len(names) - SHOWN})" if len(names) > SHOWN else shown
 
 
 def as_plain(value: Any) -> Any:

@@ -12,13 +12,12 @@ import contextlib
 import gzip
 import json
 import shutil
-import struct
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from core.jobs import Mistake
+from core import weights
 from core.settings import ROOT
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ VELOCITY, ZERO_SNR = "v_pred", "ztsnr"  # empty tensors that say how a checkpoin
 VELOCITY_NAMES = ("v", "v_prediction")
 HEAD = 64  # width of an attention head in CLIP's text encoders
 CLIP_MERGES = 48_894
-MAX_HEADER_BYTES = 100_000_000
 
 
 def read_shapes(path: Path) -> Shapes:
@@ -42,22 +40,8 @@ def read_shapes(path: Path) -> Shapes:
     A ModelSpec that says that the velocity is predicted counts as the marker `v_pred` among the tensors.
     Raises Mistake where the file is not one, or was cut short.
     """
-    broken = Mistake(
-        "{path} is not a whole .safetensors file; it may have been cut short, so fetch or copy it again.",
-        path=path,
-    )
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(size - 8, MAX_HEADER_BYTES):
-                raise broken
-            header = json.loads(file.read(length))
-    except (OSError, struct.error, ValueError):
-        raise broken from None
+    header = weights.header(path)
     said = header.pop("__metadata__", None) or {}
-    if max((entry["data_offsets"][1] for entry in header.values()), default=0) + 8 + length > size:
-        raise broken
     shapes: Shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
     return shapes | ({VELOCITY: ()} if said.get("modelspec.prediction_type") in VELOCITY_NAMES else {})
 

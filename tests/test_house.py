@@ -19,7 +19,17 @@ HEAVY = {
     "torchvision",
     "cv2",
 }
-GROUND = {"settings", "project", "jobs", "device", "basemodels", "families", "singlefile", "encodings"}
+GROUND = {
+    "settings",
+    "project",
+    "jobs",
+    "device",
+    "basemodels",
+    "families",
+    "singlefile",
+    "encodings",
+    "weights",
+}
 FEATURES = {"images": 0, "texts": 0, "lora": 1, "video": 2}  # a feature may use those below it
 FILES = sorted(path for place in ("core", "tabs") for path in (ROOT / place).rglob("*.py"))
 

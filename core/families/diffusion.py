@@ -6,10 +6,12 @@ scheduler's `prediction_type` says.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import device
+from core import device, singlefile
 from core.families import unet
 from core.families.family import Block, Configs, Drawn, Tensors
 from core.jobs import Mistake
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
 CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "proj_in", "proj_out")
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", *CONVOLUTIONS)
 TEXT_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
-CLIP_DEFAULTS = {"hidden_size": 512, "num_hidden_layers": 12, "max_position_embeddings": 77}
+CHUNKS = 3  # in which a caption is read at most: 225 of CLIP's tokens, as with sd-scripts
+CLIP_DEFAULTS = {
+    "vocab_size": 49408,
+    "hidden_size": 512,
+    "num_hidden_layers": 12,
+    "max_position_embeddings": 77,
+}
 DEFAULTS: Configs = {  # diffusers' and transformers' own
     "unet": {
         "in_channels": 4,
@@ -65,50 +73,146 @@ def text_layers(count: int) -> list[str]:
     return [f"layers.{at}.self_attn.{name}" for at in range(count) for name in TEXT_LAYERS]
 
 
+def fitted(tokenizer: Any, encoder: Mapping[str, Any]) -> Any:
+    """A text encoder's tokenizer that cuts to what the encoder, by its configuration, reads at once.
+
+    Raises Mistake where it isn't the encoder's: a folder without one gives a tokenizer that knows two tokens.
+    """
+    words = encoder.get("vocab_size", CLIP_DEFAULTS["vocab_size"])
+    if len(tokenizer) < words / 2:
+        raise Mistake(
+            "The base model's tokenizer is missing or damaged: it knows {count} of {words} tokens; get the "
+            "base model again.",
+            count=len(tokenizer),
+            words=words,
+        )
+    positions = encoder.get("max_position_embeddings", CLIP_DEFAULTS["max_position_embeddings"])
+    tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+    return tokenizer
+
+
+def fit_tokenizers(pipeline: Any, encoders: Sequence[str]) -> None:
+    """`fitted` for each of a pipeline's text encoders."""
+    for name in encoders:
+        tokenizer = getattr(pipeline, name.replace("text_encoder", "tokenizer"))
+        fitted(tokenizer, getattr(pipeline, name).config.to_dict())
+
+
+def read_tokenizer(source: Path, configs: Configs) -> Any:
+    """The tokenizer of a base's first text encoder, from its folder; for a single file CLIP's."""
+    from transformers import CLIPTokenizer
+
+    encoder = configs["text_encoder"]
+    if source.is_dir():
+        return fitted(CLIPTokenizer.from_pretrained(source / "tokenizer"), encoder)
+    with tempfile.TemporaryDirectory() as place:
+        singlefile.write_clip_tokenizer(Path(place), encoder["vocab_size"] - 514)
+        return fitted(CLIPTokenizer.from_pretrained(place), encoder)
+
+
 def clip_ids(tokenizer: Any, captions: Sequence[str]) -> torch.Tensor:
-    """Token ids [N, L], padded and cut to the tokenizer's length as pipelines do."""
+    """Token ids [N, C·L]: C chunks of the tokenizer's length L, each with its own begin and end token.
+
+    C is what the longest caption takes, `CHUNKS` at most; the others are filled with the empty caption's, as
+    AUTOMATIC1111 does.
+    """
+    import torch
+
+    empty, *found = (_chunks(tokenizer, caption).input_ids[:CHUNKS] for caption in ("", *captions))
+    most = max(len(chunks) for chunks in found)
+    return torch.stack([torch.cat([*chunks, *empty.expand(most - len(chunks), -1)]) for chunks in found])
+
+
+def chunked(tokenizer: Any, caption: str) -> tuple[int, str]:
+    """How many chunks a caption is read in, and the rest of it that is cut, empty where nothing is."""
+    chunks = _chunks(tokenizer, caption, return_offsets_mapping=True)
+    if len(chunks.input_ids) <= CHUNKS:
+        return len(chunks.input_ids), ""
+    first_cut = int(chunks.offset_mapping[CHUNKS][1][0])
+    return CHUNKS, caption[first_cut:]
+
+
+def _chunks(tokenizer: Any, caption: str, **more: Any) -> Any:
     return tokenizer(
-        list(captions),
+        caption,
         padding="max_length",
         max_length=tokenizer.model_max_length,
         truncation=True,
+        return_overflowing_tokens=True,
         return_tensors="pt",
-    ).input_ids
+        **more,
+    )
+
+
+def by_chunk(ids: torch.Tensor, tokenizer: Any) -> torch.Tensor:
+    """Chunks [N·C, L] of token ids [N, C·L]: each is encoded by itself."""
+    return ids.reshape(-1, tokenizer.model_max_length)
+
+
+def side_by_side(encoded: torch.Tensor, count: int) -> torch.Tensor:
+    """What an encoder gives for the chunks of `count` captions, [N·C, L, D], as [N, C·L, D]."""
+    return encoded.reshape(count, -1, encoded.shape[-1])
 
 
 def encode(pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Mean and spread of a picture's latents as the UNet sees them, [2, C, H/f, W/f], fp32 on the CPU.
 
-    An autoencoder that overflows in half precision is asked again in fp32.
+    Reckoned in the autoencoder's own format.
     """
     import torch
 
     vae = pipeline.vae
-    with torch.inference_mode():
-        posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    mean = (posterior.mean.float() - _shift(vae)) * vae.config.scaling_factor
-    both = torch.cat([mean, posterior.std.float() * vae.config.scaling_factor]).cpu()
-    if both.isfinite().all():
-        return both
+
+    def both() -> torch.Tensor:
+        with torch.inference_mode():
+            posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+        mean = (posterior.mean.float() - _shift(vae)) * vae.config.scaling_factor
+        return torch.cat([mean, posterior.std.float() * vae.config.scaling_factor])
+
+    return _in_numbers(vae, both).cpu()
+
+
+def decode(vae: Any, latents: torch.Tensor) -> np.ndarray:
+    """The picture of latents [1, C, h, w], uint8 [H, W, 3]; reckoned in the autoencoder's own format.
+
+    Raises Mistake where the latents are no numbers, which would make a black picture.
+    """
+    import torch
+
+    if not latents.isfinite().all():
+        raise Mistake(
+            "The picture would be black, as numbers overflow in {format}; give the LoRA a smaller weight, "
+            "choose another LoRA or base, or in a training set precision=fp32.",
+            format=str(latents.dtype).removeprefix("torch."),
+        )
+
+    def picture() -> torch.Tensor:
+        with torch.inference_mode(), torch.autocast(latents.device.type, enabled=False):
+            scaled = latents.float() / vae.config.scaling_factor + _shift(vae)
+            return vae.decode(scaled.to(vae.dtype)).sample[0].float()
+
+    pixels = ((_in_numbers(vae, picture).clamp(-1, 1) + 1) * 127.5).round().byte()
+    return pixels.permute(1, 2, 0).cpu().numpy()
+
+
+def _in_numbers(vae: Any, reckon: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """What `reckon` makes with the autoencoder, and with it in fp32 where it overflows in half precision.
+
+    Raises Mistake where that gives no numbers either.
+    """
+    import torch
+
+    made = reckon()
+    if made.isfinite().all():
+        return made
     if vae.dtype == torch.float32:
         raise Mistake("The base model's autoencoder gives no numbers; get the base model again.")
     held = vae.dtype
     try:
         vae.float()
-        return encode(pipeline, pixels)
+        return _in_numbers(vae, reckon)
     finally:
         vae.to(held)  # half → float → half is exact: a picture's numbers don't depend on those before it
-
-
-def decode(vae: Any, latents: torch.Tensor) -> np.ndarray:
-    """The picture of latents [1, C, h, w], uint8 [H, W, 3]; reckoned in the autoencoder's own format."""
-    import torch
-
-    with torch.inference_mode(), torch.autocast(latents.device.type, enabled=False):
-        scaled = latents.float() / vae.config.scaling_factor + _shift(vae)
-        picture = vae.decode(scaled.to(vae.dtype)).sample[0].float()
-    pixels = ((picture.clamp(-1, 1) + 1) * 127.5).round().byte()
-    return pixels.permute(1, 2, 0).cpu().numpy()
 
 
 def _shift(vae: Any) -> float:

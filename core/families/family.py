@@ -131,7 +131,13 @@ class Family(Protocol):
         """The backbone's layers for a picture of `size` pixels, in the order of its forward pass."""
 
     def tokenize(self, pipeline: Any, captions: Sequence[str]) -> Tensors:
-        """Token ids [N, L] by the text encoder they go to."""
+        """Token ids [N, L] by the text encoder they go to; each as long as the longest caption takes."""
+
+    def read_tokenizer(self, source: Path, configs: Configs) -> Any:
+        """The tokenizer of a base's folder or single file that `chunked` takes; no weights are read."""
+
+    def chunked(self, tokenizer: Any, caption: str) -> tuple[int, str]:
+        """How many chunks a caption is encoded in, and the rest of it that is cut, mostly empty."""
 
     def embed(self, pipeline: Any, ids: Tensors) -> Tensors:
         """What the backbone is told, from the token ids of B captions; gradients reach the encoders."""

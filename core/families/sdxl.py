@@ -40,6 +40,7 @@ HEAD = 64  # width of an attention head
 
 side_unit, latents, blocks = diffusion.side_unit, diffusion.latents, diffusion.blocks
 encode = diffusion.encode
+read_tokenizer, chunked = diffusion.read_tokenizer, diffusion.chunked
 schedule, time = diffusion.schedule, diffusion.time
 
 
@@ -89,6 +90,7 @@ def make_ready(pipeline: Any, prediction: str) -> None:
     """Euler's method, SDXL's own; the autoencoder is kept from fp16, in which it overflows."""
     from diffusers import EulerDiscreteScheduler
 
+    diffusion.fit_tokenizers(pipeline, TEXT_ENCODERS)
     pipeline.scheduler = EulerDiscreteScheduler.from_config(
         pipeline.scheduler.config, **diffusion.predicts(pipeline, prediction)
     )
@@ -116,7 +118,7 @@ def text_layers(model: str, config: Mapping[str, Any]) -> list[str]:
 
 
 def tokenize(pipeline: Any, captions: Sequence[str]) -> Tensors:
-    """Token ids [N, 77] for each encoder; they are padded differently."""
+    """Token ids [N, C·77] for each encoder; they are padded differently."""
     return {
         "text_encoder": diffusion.clip_ids(pipeline.tokenizer, captions),
         "text_encoder_2": diffusion.clip_ids(pipeline.tokenizer_2, captions),
@@ -124,14 +126,22 @@ def tokenize(pipeline: Any, captions: Sequence[str]) -> Tensors:
 
 
 def embed(pipeline: Any, ids: Tensors) -> Tensors:
-    """Both encoders' last but one hidden states [B, 77, D1 + D2], and the second's pooled vector [B, D2]."""
+    """Both encoders' last but one hidden states [B, C·77, D1 + D2], and the second's pooled vector [B, D2].
+
+    The vector is that of the first chunk, as in AUTOMATIC1111.
+    """
     import torch
 
-    first = pipeline.text_encoder(ids["text_encoder"], output_hidden_states=True)
-    second = pipeline.text_encoder_2(ids["text_encoder_2"], output_hidden_states=True)
+    words, words_2 = ids["text_encoder"], ids["text_encoder_2"]
+    count = len(words)
+    first = pipeline.text_encoder(diffusion.by_chunk(words, pipeline.tokenizer), output_hidden_states=True)
+    second = pipeline.text_encoder_2(
+        diffusion.by_chunk(words_2, pipeline.tokenizer_2), output_hidden_states=True
+    )
+    both = (diffusion.side_by_side(told.hidden_states[-2], count) for told in (first, second))
     return {
-        "prompt_embeds": torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1),
-        "pooled_prompt_embeds": second.text_embeds,
+        "prompt_embeds": torch.cat(list(both), dim=-1),
+        "pooled_prompt_embeds": second.text_embeds.reshape(count, -1, second.text_embeds.shape[-1])[:, 0],
     }
 
 

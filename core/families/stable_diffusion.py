@@ -31,6 +31,7 @@ SD2_WIDTH = 1024  # of its text encoder's output; 1.x has 768
 
 side_unit, latents, blocks = diffusion.side_unit, diffusion.latents, diffusion.blocks
 encode, sample = diffusion.encode, diffusion.sample
+read_tokenizer, chunked = diffusion.read_tokenizer, diffusion.chunked
 schedule, time = diffusion.schedule, diffusion.time
 
 
@@ -67,6 +68,7 @@ def make_ready(pipeline: Any, prediction: str) -> None:
     """DPM-Solver++ (Lu 2022) needs the fewest steps."""
     from diffusers import DPMSolverMultistepScheduler
 
+    diffusion.fit_tokenizers(pipeline, TEXT_ENCODERS)
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
         pipeline.scheduler.config, **diffusion.predicts(pipeline, prediction)
     )
@@ -91,13 +93,15 @@ def text_layers(model: str, config: Mapping[str, Any]) -> list[str]:
 
 
 def tokenize(pipeline: Any, captions: Sequence[str]) -> Tensors:
-    """Token ids [N, 77]."""
+    """Token ids [N, C·77]."""
     return {"text_encoder": diffusion.clip_ids(pipeline.tokenizer, captions)}
 
 
 def embed(pipeline: Any, ids: Tensors) -> Tensors:
-    """The text encoder's output [B, 77, D]."""
-    return {"prompt_embeds": pipeline.text_encoder(ids["text_encoder"])[0]}
+    """The text encoder's output [B, C·77, D]."""
+    words = ids["text_encoder"]
+    told = pipeline.text_encoder(diffusion.by_chunk(words, pipeline.tokenizer))[0]
+    return {"prompt_embeds": diffusion.side_by_side(told, len(words))}
 
 
 def loss(pipeline: Any, schedule: Any, drawn: Drawn, text: Tensors, gamma: float) -> torch.Tensor:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from core.encodings import Decoded, decoded, json_values, shared, table, whole
 from core.images.importing import check_all, hopeless, natural, some_pictures
-from core.jobs import Mistake
+from core.jobs import Mistake, some
 from core.project import unused, write_atomic, write_captions
 
 METADATA = "metadata.csv"
@@ -28,7 +28,6 @@ FOCUS_COLUMN = "focus"
 MIDDLE = (0.5, 0.5)
 TEXT_COLUMNS = ("text", "caption", "prompt", "description", "tags", "label")
 CAPTION_FILES = (".txt", ".caption")
-SHOWN = 3
 
 # sd-scripts' folders `N_name`; a year is no number of repeats.
 _SD_SCRIPTS = re.compile(r"(\d{1,3})_(.+)")
@@ -324,8 +323,7 @@ def _spelling(name: str) -> str:
 
 def _names(paths: Sequence[Path]) -> str:
     """The first few names, and how many more: "a.png, b.png, c.png (+4)"."""
-    names = ", ".join(path.name for path in paths[:SHOWN])
-    return f"{names} (+{len(paths) - SHOWN})" if len(paths) > SHOWN else names
+    return some([path.name for path in paths])
 
 
 def beside(pictures: Iterable[Path], problems: list[Mistake]) -> dict[Path, str]:

@@ -16,6 +16,7 @@ from core.lora import formats, origin, proofpage, report, text_report
 from core.lora.train import next_path
 from core.project import file_hash, lineage, read_lineage, replacing, write_lineage
 from core.settings import ImageTraining, TextTraining, Training
+from core.texts import lorafolder
 
 
 def offered(lora: Path) -> tuple[report.Figures | text_report.Figures, Path] | None:
@@ -41,6 +42,8 @@ def take(lora: Path) -> Path:
     best, kept = found
     if isinstance(training, ImageTraining):
         formats.read(kept)
+    else:
+        lorafolder.read_weights(kept)
     for path in sorted(lora.parent.glob("lora_v*")):
         if _same(_weights(path), _weights(kept)):
             return path

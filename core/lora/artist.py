@@ -5,7 +5,7 @@ Works on prompts and seeds; gives pictures (uint8 [H, W, 3]). Knows nothing abou
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from core import basemodels, device, families
-from core.jobs import outcome, within
+from core.jobs import Sentence, outcome, within
 from core.lora import formats
 
 
@@ -71,6 +71,12 @@ class Artist:
         self.family = families.of(self.pipeline)
         self.unused = formats.load_into(self.pipeline, how.loras)
         self.pipeline.to(place)
+
+    def unread(self, prompts: Sequence[str]) -> Iterator[Sentence]:
+        """What is to be told of prompts that are too long for the base."""
+        for prompt in prompts:
+            if rest := self.family.chunked(self.pipeline.tokenizer, prompt)[1]:
+                yield Sentence("A prompt is too long; this of it is not drawn: {rest}", rest=rest)
 
     def draw(self, prompt: str, seed: int) -> np.ndarray:
         """One picture, uint8 [H, W, 3] at the sampling's size."""

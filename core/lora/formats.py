@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from core import families
+from core import families, weights
 from core.jobs import Mistake, Sentence
 from core.lora import spellings
 from core.lora.layers import Layer, build, merged
@@ -91,10 +92,9 @@ def legacy_hash(file: BinaryIO) -> str:
 def read(path: Path) -> LoraFile:
     """A LoRA file's layers and metadata.
 
-    Raises Mistake for a missing, damaged or pickled file, and for one that holds no LoRA this studio knows.
+    Raises Mistake for a missing, damaged or pickled file, one with numbers that are none, and one that holds
+    no LoRA this studio knows.
     """
-    from safetensors import SafetensorError, safe_open
-
     if path.suffix.lower() in PICKLED:
         raise Mistake(
             "{path} is a pickled file, which can run any program when it is opened; "
@@ -103,16 +103,9 @@ def read(path: Path) -> LoraFile:
         )
     if not path.is_file():
         raise Mistake("There is no LoRA {path}; check the name.", path=path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if path.name == PEFT and (beside := path.with_name("adapter_config.json")).is_file():
-            metadata.setdefault(spellings.ADAPTER, beside.read_text(encoding="utf-8"))
-    except (SafetensorError, OSError) as error:
-        raise Mistake(
-            "{path} can't be read as a LoRA ({reason}); get it again.", path=path, reason=error
-        ) from None
+    tensors, metadata = weights.read(path)
+    if path.name == PEFT and (beside := path.with_name("adapter_config.json")).is_file():
+        metadata.setdefault(spellings.ADAPTER, json.dumps(weights.read_json(beside)))
     layers, unread = _layers(tensors, metadata)
     if not layers:
         raise Mistake(

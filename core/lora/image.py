@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import device, families
 from core.families.family import Drawing, Drawn, Family, Tensors
-from core.jobs import within
+from core.jobs import Mistake, within
 from core.lora import adapter, changes, compiling, formats, fused, metadata, sample_plan, wordings
 from core.lora.layers import Layer
 from core.lora.pictures import HELD_OUT_EPOCH, Picture
@@ -111,7 +111,8 @@ class ImageRecipe:
         fused.take_off(self.backbone)
         batches = [batch for update in self.epoch(0, 1) for batch in update]
         shapes = {(self.pictures[self.numbers[batch[0]]].size, len(batch)) for batch in batches}
-        return compiling.start(self.backbone, len(shapes))
+        lengths = {tuple(map(len, told.values())) for told in self.words.values()}
+        return compiling.start(self.backbone, len(shapes) * len(lengths))
 
     def uncompile(self) -> bool:
         """Has the backbone run as it is written; False where it does already."""
@@ -154,7 +155,7 @@ class ImageRecipe:
 
     def _text(self, captions: Sequence[str]) -> Tensors:
         """What the backbone is told for captions: cached, or computed where the text encoders are trained."""
-        held = wordings.batch([self.words[caption] for caption in captions], self.device)
+        held = wordings.batch(self.words, captions, self.device)
         return self.family.embed(self.pipeline, held) if self.settings.train_text_encoder else held
 
     @property
@@ -278,7 +279,8 @@ class ImageRecipe:
         error = math.inf
         for dtype in (device.number_of("fp16"), device.number_of("fp32")):
             formats.write(path, self.layers(), said, dtype)
-            error = self._error(formats.read(path).layers)
+            with contextlib.suppress(Mistake):  # numbers too large for the format are none in it
+                error = self._error(formats.read(path).layers)
             if error < EXPORT_ERROR:
                 return error
         path.unlink()

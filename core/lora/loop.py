@@ -368,8 +368,11 @@ class Run:
         if not self.logs or not self.plan.count or (showings > 1 and not self.plan.early):
             return
         began = time.monotonic()
-        if (yield from device.steps_within_memory(self._samples(showings))) is None:
-            yield self._report(text=Sentence("Memory ran out: the samples of this step are left out"))
+        try:
+            if (yield from device.steps_within_memory(self._samples(showings))) is None:
+                yield self._report(text=Sentence("Memory ran out: the samples of this step are left out"))
+        except Mistake as mistake:  # no picture for now is no reason to end a training
+            yield self._report(text=mistake.sentence)
         self.sample_seconds += time.monotonic() - began
 
     def _samples(self, showings: int) -> Generator[Progress, None, bool]:

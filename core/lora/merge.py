@@ -17,7 +17,7 @@ from core.jobs import Mistake, Progress, Sentence
 from core.lora import peftfolder
 from core.project import lineage, unused, write_lineage
 from core.settings import MergeSettings
-from core.texts import template
+from core.texts import lorafolder, template
 
 if TYPE_CHECKING:
     import torch
@@ -87,16 +87,7 @@ def check_room(target: Path, size: int) -> None:
 
 def _merged(model: Any, lora: Path, base: str, ids: torch.Tensor) -> tuple[torch.Tensor, Any]:
     """Logits of base with LoRA, and the model with the LoRA's product added to its weights."""
-    from peft import PeftModel
-
-    try:
-        joined = PeftModel.from_pretrained(model, str(lora)).eval()
-    except (RuntimeError, ValueError, OSError) as error:
-        raise Mistake(
-            "The text LoRA {folder} doesn't fit the language model {base}; train it again on this one.",
-            folder=lora,
-            base=base,
-        ) from error
+    joined = lorafolder.put_on(model, lora, base)
     apart = _logits(joined, ids)
     return apart, joined.merge_and_unload()
 

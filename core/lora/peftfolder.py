@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels
-from core.jobs import Mistake
 from core.project import read_lineage, write_atomic
 from core.settings import TextTraining
+from core.texts.lorafolder import CONFIG, WEIGHTS, read_config
 from core.texts.template import FILE as TEMPLATE
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "README.md"
+CARD = "README.md"
 EMBEDDED_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what its --max-lora-rank may be
 
@@ -58,15 +58,6 @@ def config_of(settings: TextTraining) -> dict[str, Any]:
         "target_modules": sorted(settings.target_modules),
         "task_type": "CAUSAL_LM",
     } | ({"use_rslora": True} if settings.use_rslora else {})
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's adapter_config.json. Raises Mistake where it isn't a text LoRA."""
-    if not (folder / CONFIG).is_file():
-        raise Mistake(
-            "{folder} is not a text LoRA (it has no adapter_config.json); give a PEFT folder.", folder=folder
-        )
-    return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
 
 
 def scale(config: Mapping[str, Any]) -> float:

@@ -11,14 +11,14 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device, families
 from core.jobs import Sentence, together
-from core.lora import adapter, checkpoints, footprint, measured, pictures, sample_plan
+from core.lora import adapter, checkpoints, footprint, measured, pictures, sample_plan, wordings
 from core.lora.advisor import few
 from core.lora.unused import unused
 from core.settings import ImageTraining, TextTraining, Training
@@ -26,6 +26,8 @@ from core.texts import report
 
 if TYPE_CHECKING:
     import torch
+
+    from core.images.captions import CaptionedImage
 
 # Measured: a process that has torch, diffusers, transformers and peft loaded and has trained (Linux, x86).
 LIBRARIES_BYTES = 1_000_000_000
@@ -77,12 +79,14 @@ def needs(settings: Training, processes: int = 1) -> Needs:
         drawing, unit = families.FAMILIES[0].DRAWING, 64
     sizes = [  # of all pictures, the trained ones first
         pictures.fitted(size, settings.resolution, unit, drawing)
-        for size, _ in (*data.trained, *data.regular)
+        for _, size in (*data.trained, *data.regular)
     ]
-    repeats = [times for _, times in data.trained]
+    repeats = [image.repeats for image, _ in data.trained]
     held_out = pictures.kept_out(own, settings)
     numbers = pictures.seen(repeats, held_out, range(own, len(sizes)))
     counts = Counter(sizes[number] for number in numbers)
+    if base:
+        base = _chunked(settings, base, data)
     updates = updates_an_epoch(counts, settings, processes)
     steps = settings.max_steps or settings.epochs * updates
     key = step_key(settings, sizes, where)
@@ -286,6 +290,7 @@ def _besides(settings: Training, found: Needs) -> Iterator[Sentence]:
     """What else is to be said: settings that would change nothing, and too few samples."""
     yield from unused(settings, found.steps, found.samples, found.held_out)
     if isinstance(settings, ImageTraining):  # of texts their own report tells it
+        yield from _captions(settings)
         yield from few(settings, found.samples)
 
 
@@ -331,34 +336,62 @@ def _smaller(settings: Training) -> Iterator[dict[str, object]]:
 
 @dataclass(frozen=True)
 class _Data:
-    """(size in pixels, repeats) of each training and each regular picture."""
+    """Each training and each regular picture with its size in pixels."""
 
-    trained: tuple[tuple[tuple[int, int], int], ...]
-    regular: tuple[tuple[tuple[int, int], int], ...]
+    trained: tuple[tuple[CaptionedImage, tuple[int, int]], ...]
+    regular: tuple[tuple[CaptionedImage, tuple[int, int]], ...]
 
 
 def _data(settings: ImageTraining) -> _Data:
     others = settings.reg_data_dir
     return _Data(
-        _sizes(
+        _sized(
             settings.train_data_dir,
             settings.metadata_path,
             stamp(settings.train_data_dir, settings.metadata_path),
         ),
-        _sizes(others, None, stamp(others)) if others else (),
+        _sized(others, None, stamp(others)) if others else (),
     )
 
 
 @lru_cache(maxsize=8)
-def _sizes(
+def _sized(
     folder: Path, metadata: Path | None, stamp: tuple[object, ...]
-) -> tuple[tuple[tuple[int, int], int], ...]:
+) -> tuple[tuple[CaptionedImage, tuple[int, int]], ...]:
     """Opens the pictures once for each state of the folder, as a page asks at every change of a setting."""
     from core.images.captions import read_captions
     from core.images.importing import picture_size
 
-    found = read_captions(folder, metadata)
-    return tuple((picture_size(image.path), image.repeats) for image in found.images)
+    return tuple((image, picture_size(image.path)) for image in read_captions(folder, metadata).images)
+
+
+def _long(base: basemodels.Config, data: _Data) -> list[CaptionedImage]:
+    """Pictures whose captions may be longer than the base reads at once: no token is less than a byte."""
+    tokens = base.parts[base.family.TEXT_ENCODERS[0]]["max_position_embeddings"] - 2
+    pictures = [image for image, _ in (*data.trained, *data.regular)]
+    return [image for image in pictures if len(image.caption.encode()) > tokens]
+
+
+def _chunked(settings: ImageTraining, base: basemodels.Config, data: _Data) -> basemodels.Config:
+    """The base with text encoders as long as the longest caption's chunks, by which memory is counted."""
+    if not (long := _long(base, data)):
+        return base
+    tokenizer = basemodels.image_tokenizer(settings.base_model)
+    chunks = max(base.family.chunked(tokenizer, image.caption)[0] for image in long)
+    longer = {
+        name: {**said, "max_position_embeddings": chunks * said["max_position_embeddings"]}
+        for name, said in base.parts.items()
+        if name in base.family.TEXT_ENCODERS
+    }
+    return replace(base, parts={**base.parts, **longer})
+
+
+def _captions(settings: ImageTraining) -> Iterator[Sentence]:
+    """What is to be told of captions that are too long for the base."""
+    base = basemodels.image_config(settings.base_model)
+    if base and (long := _long(base, _data(settings))):
+        tokenizer = basemodels.image_tokenizer(settings.base_model)
+        yield from wordings.told_long(base.family, tokenizer, long)
 
 
 def stamp(*places: Path | None) -> tuple[object, ...]:

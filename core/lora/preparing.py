@@ -34,10 +34,15 @@ def prepare(settings: ImageTraining) -> Generator[Progress, None, ImageRecipe]:
     for _, found in sets:
         yield from (Progress("Reading the pictures", text=problem.sentence) for problem in found.problems)
     yield Progress("Loading the base model")
+    unknown = basemodels.image_config(settings.base_model) is None
     where = device.pick()
     dtype = device.dtype(settings.precision, where)
     pipeline = basemodels.load_pipeline(settings.base_model, dtype, settings.prediction)
     family = families.of(pipeline)
+    if unknown:  # else the pre-flight has told it
+        images = [image for _, found in sets for image in found.images]
+        long = wordings.told_long(family, pipeline.tokenizer, images)
+        yield from (Progress("Reading the pictures", text=line) for line in long)
     drawing = basemodels.drawing(settings.base_model)
     encoded = []
     for folder, found in sets:

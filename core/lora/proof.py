@@ -164,6 +164,7 @@ class _Work:
 
     def draw(self) -> Iterator[Progress]:
         """The base first, then each LoRA at each weight."""
+        yield from (Progress("Drawing", text=line) for line in self.artist.unread(self.subject.prompts))
         yield self.steps.report()
         yield from self._look(None, 0.0)
         for step, lora in self.subject.loras.items():

@@ -94,10 +94,10 @@ def quotient(metadata: Mapping[str, str], key: str, rank: int) -> float:
 def _adapter(text: str) -> dict[str, Any]:
     """Peft's configuration in a file's metadata, read once for all layers; what is none says nothing."""
     try:
-        said: dict[str, Any] = json.loads(text)
+        said = json.loads(text)
     except ValueError:
         return {}
-    return said
+    return said if isinstance(said, dict) else {}
 
 
 def kinds(names: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from core.lora.packing import Row, Tokens
 from core.lora.recipe import Group, Sample, answering, order
 from core.lora.sample_plan import Plan
 from core.settings import TextTraining
+from core.texts import lorafolder
 from core.texts import samples as chat
 from core.texts.template import answer, of_folder, render, thinking_tokens, turn_end
 from core.texts.writer import ends_of, written
@@ -346,24 +347,20 @@ def four_bit_hindrance(settings: TextTraining, place: torch.device) -> str:
 
 def _continue(model: Any, settings: TextTraining, folder: Path) -> None:
     """Puts an earlier LoRA's numbers into the new one. Raises Mistake where none of its layers fits."""
-    from safetensors.torch import load_file
-
-    file = folder / peftfolder.WEIGHTS
-    if not file.is_file():
-        raise Mistake("{path} is not a text LoRA (it has no adapter_model.safetensors).", path=folder)
-    said = peftfolder.read_config(folder)
+    said = lorafolder.read_config(folder)
     if said.get("use_dora"):
         raise Mistake("{path} can't be gone on from: it is a DoRA, and the new LoRA is plain.", path=folder)
-    tensors, found = load_file(file), 0
+    tensors, found = lorafolder.read_weights(folder), 0
     held = lora_parameters(model)
-    for name, down in held.items():
-        old = tensors.get(name.replace(".default.", "."))
-        if ".lora_A." not in name or old is None or old.shape[1:] != down.shape[1:]:
+    for name in filter(lambda name: ".lora_A." in name, held):
+        names = (name, name.replace(".lora_A.", ".lora_B."))
+        down, up = (held[one] for one in names)
+        old, old_up = (tensors.get(one.replace(".default.", ".")) for one in names)
+        if old is None or old_up is None or old.shape[1:] != down.shape[1:] or len(old_up) != len(up):
             continue
-        old_up = tensors[name.replace(".default.", ".").replace(".lora_A.", ".lora_B.")]
         new = refit(old, old_up, peftfolder.scale(said), settings.lora_rank, settings.scale)
         put(down, new[0])
-        put(held[name.replace(".lora_A.", ".lora_B.")], new[1])
+        put(up, new[1])
         found += 1
     if not found:
         raise Mistake(

@@ -6,13 +6,14 @@ Knows nothing about pictures; what a caption becomes for the base, its family sa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core import families
-from core.families.family import Tensors
-from core.jobs import Progress, Steps
+from core.families.family import Family, Tensors
+from core.images.captions import CaptionedImage
+from core.jobs import SHOWN, Progress, Sentence, Steps, some
 from core.lora import cache
 from core.lora.recipe import order
 from core.settings import ImageTraining
@@ -20,6 +21,7 @@ from core.settings import ImageTraining
 if TYPE_CHECKING:
     import torch
 
+SHOWN_LETTERS = 200  # of what is cut
 ORDERS = 8  # that a shuffled caption is seen in: each one's text is encoded once
 SHUFFLES = 2**32  # seeds of the orders lie past those of any epoch
 
@@ -44,10 +46,12 @@ def tag_counts(captions: Iterable[str]) -> dict[str, int]:
 
 
 def token_ids(pipeline: Any, captions: Iterable[str]) -> dict[str, Tensors]:
-    """Each caption's token ids [L], by the text encoder they go to."""
-    ordered = sorted(set(captions))
-    ids = families.of(pipeline).tokenize(pipeline, ordered)
-    return {caption: {name: rows[at] for name, rows in ids.items()} for at, caption in enumerate(ordered)}
+    """Each caption's token ids [L], by the text encoder they go to; a long one has more of them."""
+    family = families.of(pipeline)
+    return {
+        caption: {name: rows[0] for name, rows in family.tokenize(pipeline, [caption]).items()}
+        for caption in sorted(set(captions))
+    }
 
 
 def embedded(
@@ -62,7 +66,8 @@ def embedded(
     kept = cache.Cache(pipeline, family.TEXT_ENCODERS, where)
 
     def told(ids: Tensors) -> Tensors:
-        return {name: rows[0].cpu() for name, rows in family.embed(pipeline, batch([ids], where)).items()}
+        one = {name: row[None].to(where) for name, row in ids.items()}
+        return {name: rows[0].cpu() for name, rows in family.embed(pipeline, one).items()}
 
     made: dict[str, Tensors] = {}
     steps = Steps("Encoding the captions", len(words))
@@ -74,11 +79,43 @@ def embedded(
     return made
 
 
-def batch(samples: list[Tensors], where: torch.device) -> Tensors:
-    """Tensors of the same names, one after another along a new first axis."""
+def batch(words: Mapping[str, Tensors], captions: Sequence[str], where: torch.device) -> Tensors:
+    """What is known of each caption, one after another along a new first axis.
+
+    Those in fewer chunks than others are filled with the empty caption's, as AUTOMATIC1111 does.
+    """
     import torch
 
-    return {
-        name: torch.stack([sample[name] for sample in samples]).to(where, non_blocking=True)
-        for name in samples[0]
-    }
+    whole = {}
+    for name in words[captions[0]]:
+        rows = [words[caption][name] for caption in captions]
+        longest = max(map(len, rows))
+        for at, row in enumerate(rows):
+            if missing := longest - len(row):
+                empty = words[""][name]
+                rows[at] = torch.cat([row, *[empty] * (missing // len(empty))])
+        whole[name] = torch.stack(rows).to(where, non_blocking=True)
+    return whole
+
+
+def told_long(family: Family, tokenizer: Any, images: Iterable[CaptionedImage]) -> Iterator[Sentence]:
+    """What is to be told of captions that the base doesn't read at once, and what of them is cut."""
+    found = [(image.path.name, *family.chunked(tokenizer, image.caption)) for image in images]
+    if long := [name for name, chunks, _ in found if chunks > 1]:
+        yield Sentence(
+            "{count} captions are longer than the {tokens} tokens that the base reads at once; they are read "
+            "in up to {chunks} chunks, as AUTOMATIC1111 does: {names}",
+            count=len(long),
+            tokens=tokenizer.model_max_length - 2,
+            chunks=max(chunks for _, chunks, _ in found),
+            names=some(long),
+        )
+    cut = [(name, rest) for name, _, rest in found if rest]
+    for name, rest in cut[:SHOWN]:
+        yield Sentence(
+            "The caption of {name} is too long; this of it is not learnt: {rest}",
+            name=name,
+            rest=rest if len(rest) <= SHOWN_LETTERS else f"{rest[:SHOWN_LETTERS]} …",
+        )
+    if more := [name for name, _ in cut[SHOWN:]]:
+        yield Sentence("Also too long and cut: {names}", names=some(more))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from core import basemodels
+from core import basemodels, weights
 from core.jobs import Mistake, Sentence
 from core.settings import TextsSettings, TextTraining
 from core.texts import findings
@@ -116,7 +116,10 @@ def counter(base_model: str) -> Callable[[str], int] | None:
 def _counter(file: Path, stamp: int) -> Callable[[str], int]:
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(file))
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception:  # tokenizers has no class of its own
+        raise weights.unreadable(file) from None
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 

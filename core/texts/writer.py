@@ -19,7 +19,7 @@ import numpy as np
 
 from core import basemodels, device
 from core.jobs import Mistake, outcome, within
-from core.texts import speech
+from core.texts import lorafolder, speech
 from core.texts.overlap import dense
 from core.texts.template import answer, of_folder, render, thinking_tokens, turn_end
 
@@ -75,27 +75,10 @@ class Writer:
             self.tokenizer.chat_template = before
 
     def _load(self, folder: Path) -> str:
-        from peft import PeftModel
-
         if folder in self._loras:
             return self._loras[folder]
-        if not (folder / "adapter_config.json").is_file():
-            raise Mistake(
-                "{folder} is not a text LoRA (it has no adapter_config.json); give a PEFT folder.",
-                folder=folder,
-            )
         name = f"lora{len(self._loras)}"
-        try:
-            if self._loras:
-                self.model.load_adapter(str(folder), adapter_name=name)
-            else:
-                self.model = PeftModel.from_pretrained(self.model, str(folder), adapter_name=name).eval()
-        except (RuntimeError, ValueError, OSError) as error:
-            raise Mistake(
-                "The text LoRA {folder} doesn't fit the language model {base}; train it again on this one.",
-                folder=folder,
-                base=self.base,
-            ) from error
+        self.model = lorafolder.put_on(self.model, folder, self.base, name)
         self._loras[folder] = name
         self._templates[name] = of_folder(folder) or self._templates[None]
         return name
@@ -354,6 +337,11 @@ def _draw(
     if temperature == 0:
         return tokens[:, 0].tolist()
     shares = torch.softmax(values / temperature, -1).cpu().numpy().astype(np.float64)
+    if np.isnan(shares).any():
+        raise Mistake(
+            "The language model gives no numbers; it overflows in this machine's number format, so choose "
+            "another."
+        )
     before = shares.cumsum(1) - shares
     shares[before >= top_p] = 0
     totals = (shares / shares.sum(1, keepdims=True)).cumsum(1)

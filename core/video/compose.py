@@ -72,6 +72,8 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     style = load_style(settings.style)
     script.check_topic(settings.topic, settings.text_base, settings.voice)
     loras = chosen_loras(settings, style)
+    for path, _ in loras:
+        formats.read(path)  # what is wrong with one is said before the script is written
     how = sampling(
         settings.image_base,
         loras,
@@ -157,10 +159,12 @@ def draw(
     yield Progress("Loading the picture model")
     camera = frames.Camera(how)
     made: list[frames.Take] = []
+    asked = prompts(board, how, style)
     drawing = Steps("Drawing", camera.steps * len(board.scenes))
     yield drawing.report()
-    yield from (Progress("Drawing", text=line) for line in camera.artist.unused)
-    for scene, prompt in zip(board.scenes, prompts(board, how, style), strict=True):
+    for line in (*camera.artist.unused, *camera.artist.unread(asked)):
+        yield Progress("Drawing", text=line)
+    for scene, prompt in zip(board.scenes, asked, strict=True):
         take = camera.take(prompt, scene.seed, {"object": scene.thing, "setting": scene.setting})
         made.append((yield from drawing.counted(take, camera.steps)))
         path = save_picture(made[-1].picture, folder / f"{scene.number:02}.png")

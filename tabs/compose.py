@@ -101,7 +101,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
 
     def make_video(
         page: Page, project: str, topic: str, image: str, weight: float, text: str, size: str, **values: Any
-    ) -> None:
+    ) -> str:
         mine = studio.open(project)
         width, height = videos.SIZES[size]
         loras = (f"{image}:{weight:g}",) if image else ()
@@ -109,7 +109,8 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         asked = {"topic": topic, "lora": loras, "text_lora": voices, "width": width, "height": height}
         settings = make(ComposeSettings, values | asked, page.say("Compose"))
         output = mine.new_video(topic) / "video.mp4"
-        work.submit(studio, "compose", settings.topic, settings.model_copy(update={"output": output}))
+        settings = settings.model_copy(update={"output": output})
+        return work.submit(studio, "compose", settings.topic, settings)
 
     here = {"project": frame.project}
     watch(studio, [*frame.arrivals, *frame.after("image", "text")], offer, inputs=here, outputs=[image, text])
@@ -117,5 +118,6 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     watch(studio, frame.arrivals, suggest, inputs=here | {"topic": topic}, outputs=[topic])
     asked = {"topic": topic, "style": style, "seconds": seconds, "size": size}
     used = {"image": image, "weight": weight, "text": text}
-    connect(studio, [start.click, topic.submit], make_video, inputs=here | asked | used | bases | fine)
+    inputs = here | asked | used | bases | fine
+    connect(studio, [start.click, topic.submit], make_video, inputs=inputs, outputs=[frame.news])
     return [panel]

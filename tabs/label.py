@@ -98,10 +98,10 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         count = pictures.save(studio.open(project), rows)
         return page.say("{count} captions saved at {time}", count=count, time=time.strftime("%H:%M:%S"))
 
-    def label(page: Page, project: str, **chosen: Any) -> None:
+    def label(page: Page, project: str, **chosen: Any) -> str:
         folder = studio.open(project).images()
         settings = make(LabelSettings, {"pictures": folder, **chosen}, page.say("Details"))
-        work.submit(studio, "label", page.say("Labelling {project}", project=project), settings)
+        return work.submit(studio, "label", page.say("Labelling {project}", project=project), settings)
 
     here = {"project": frame.project}
     shown = [grid, table, saved, left_out]
@@ -110,7 +110,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     connect(studio, [drop.upload], add, inputs=here | {"files": drop}, outputs=[drop, *shown])
     watch(studio, [table.input], save, inputs=here | {"rows": table}, outputs=[saved])
     chosen = {"trigger": trigger, "tags": tags, "threshold": threshold}
-    connect(studio, [start.click, trigger.submit], label, inputs=here | chosen)
+    connect(studio, [start.click, trigger.submit], label, inputs=here | chosen, outputs=[frame.news])
     return [panel]
 
 

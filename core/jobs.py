@@ -10,7 +10,6 @@ Only the standard library; knows nothing about pictures, texts, models or the wi
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import functools
 import json
@@ -246,7 +245,8 @@ class Runner:
         self._states: dict[str, JobState] = {}
         self._stops: dict[str, threading.Event] = {}
         self._queue: queue.Queue[tuple[str | Future[Any], Callable[[], Any]]] = queue.Queue()
-        self._lock = threading.Lock()
+        self.changes = 0  # how often a state has changed: a page asks for the states when this is another
+        self._changed = threading.Condition()
         self._written = 0.0
         self.before: list[Callable[[], None]] = []  # called before each job: makes room on the device
         for path in sorted(folder.glob("*.json")):
@@ -265,9 +265,8 @@ class Runner:
         state = JobState(
             id=f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}", kind=kind, title=title
         )
-        with self._lock:
-            self._states[state.id] = state
-            self._stops[state.id] = threading.Event()
+        self._stops[state.id] = threading.Event()
+        self._set(state)
         self._write(state)
         self._queue.put((state.id, job))
         return state.id
@@ -296,12 +295,11 @@ class Runner:
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobState:
         """Blocks until the job has ended; raises TimeoutError after `timeout` seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while (state := self._states[job_id]).active:
-            if end is not None and time.monotonic() > end:
-                raise TimeoutError(f"job {job_id} still {state.status} after {timeout} s")
-            time.sleep(0.02)
-        return state
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._states[job_id].active, timeout):
+                status = self._states[job_id].status
+                raise TimeoutError(f"job {job_id} still {status} after {timeout} s")
+            return self._states[job_id]
 
     def between(self, work: Callable[[], T]) -> T:
         """What a moment's work gives, such as a token, done by the jobs' thread between jobs.
@@ -311,20 +309,24 @@ class Runner:
         Raises Mistake while a job waits or works: it goes first.
         """
         made: Future[T] = Future()
+        made.add_done_callback(lambda _: self._tell())
         active = self.active()
         if not active:
             self._queue.put((made, work))
-            while not made.done():
-                concurrent.futures.wait([made], timeout=0.05)
+            with self._changed:
+                self._changed.wait_for(lambda: made.done() or self.active())
                 active = self.active()
-                if active and made.cancel():  # it hadn't been begun when the job came
-                    break
-            else:
+            if made.done() or not made.cancel():  # a job that came after it was begun waits for it
                 return made.result()
         raise Mistake(
             "{title} is at work and has the machine to itself; try again when it is done.",
             title=active[0].title,
         )
+
+    def _tell(self) -> None:
+        """Wakes those who wait for a job, or between jobs."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self, timeout: float = 60.0) -> None:
         """Stops every job and waits until the running one has saved, `timeout` seconds at most."""
@@ -389,11 +391,18 @@ class Runner:
         self._change(job_id, progress=progress, log=log, result=progress.result or state.result, **curves)
 
     def _change(self, job_id: str, **changes: Any) -> None:
-        with self._lock:
-            state = replace(self._states[job_id], **changes)
-            self._states[job_id] = state
-        if not state.active or time.monotonic() - self._written > 1.0:
-            self._write(state)
+        state = replace(self._states[job_id], **changes)
+        try:
+            if not state.active or time.monotonic() - self._written > 1.0:
+                self._write(state)
+        finally:  # last, as who waits for a job's end may end the process
+            self._set(state)
+
+    def _set(self, state: JobState) -> None:
+        with self._changed:
+            self._states[state.id] = state
+            self.changes += 1
+            self._changed.notify_all()
 
     def _write(self, state: JobState) -> None:
         self._written = time.monotonic()

@@ -112,10 +112,10 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         asked = {"topic": topic, "lora": loras, "text_lora": voices, "width": width, "height": height}
         return make(ComposeSettings, values | asked, page.say("Compose"))
 
-    def make_video(page: Page, project: str, topic: str, **chosen: Any) -> None:
+    def make_video(page: Page, project: str, topic: str, **chosen: Any) -> str:
         made = settings(page, topic, **chosen)
         output = studio.open(project).new_video(topic) / "video.mp4"
-        work.submit(studio, "compose", made.topic, made.model_copy(update={"output": output}))
+        return work.submit(studio, "compose", made.topic, made.model_copy(update={"output": output}))
 
     def told(page: Page, **chosen: Any) -> str:
         taken = work.film_time(lambda: settings(page, **chosen))
@@ -128,7 +128,7 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     asked = {"topic": topic, "style": style, "seconds": seconds, "size": size}
     used = {"image": image, "weight": weight, "text": text}
     chosen = asked | used | bases | fine
-    connect(studio, [start.click, topic.submit], make_video, inputs=here | chosen)
+    connect(studio, [start.click, topic.submit], make_video, inputs=here | chosen, outputs=[frame.news])
     counted = [seconds, size, text, *bases.values(), *(fine[name] for name in COUNTED)]
     changed = [*frame.after("compose"), *(box.change for box in counted)]
     watch(studio, [*frame.arrivals, *changed], told, inputs=chosen, outputs=[takes])

@@ -25,13 +25,15 @@ class Frame:
 
     `project` is the chosen project's name, `arrivals` fire when a page or another project opens, `shown` when
     this tab is turned to, `ended[kind]` changes when a job of that kind has ended, or when what it makes came
-    into the library in another way.
+    into the library in another way. `news` changes when a job was started or has got on; who starts one gives
+    it the job's id, so that its panel shows it at once.
     """
 
     project: gr.Dropdown
     arrivals: tuple[Any, ...]
     shown: tuple[Any, ...]
     ended: dict[str, gr.State]
+    news: gr.Textbox
 
     def after(self, *kinds: str) -> tuple[Any, ...]:
         """Fires when a job of one of the kinds has ended, or something of its kind was added."""
@@ -70,7 +72,7 @@ def build(studio: Studio, page: gr.Blocks) -> Frame:
         make = gr.Button(static("Make project"), variant="primary", elem_id="make-project", scale=1)
     last = gr.BrowserState("", storage_key="studio-project", secret="studio")
     ended = {kind: gr.State("") for kind in work.KINDS}
-    frame = Frame(project, (page.load, project.change), (), ended)
+    frame = Frame(project, (page.load, project.change), (), ended, news=gr.Textbox(visible="hidden"))
 
     def arrive(page: Page, last: str) -> Any:
         names = studio.project_names()

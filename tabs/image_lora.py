@@ -75,5 +75,5 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
     ]
     watch(studio, [*frame.arrivals, *changed], show, inputs=asked, outputs=[seen, shelf])
     watch(studio, [*frame.arrivals, *frame.after("label")], word, inputs=here, outputs=[controls.trigger])
-    training.starts(studio, controls, "Image LoRA {name}", settings, asked)
+    training.starts(studio, frame, controls, "Image LoRA {name}", settings, asked)
     return [panel, proving]

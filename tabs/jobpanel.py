@@ -1,7 +1,7 @@
 """The panel that shows a tab's newest job: bar, time left, loss curve, log, newest sample, Stop, Continue.
 
-It asks the runner once a second for all tabs together, so a reloaded page, or a second person, finds a
-running job again. What has not changed is not sent. Knows nothing about what a job does.
+A page asks the runner every other second whether there is news, so a reloaded page, or a second person, finds
+a running job again. What has not changed is not sent. Knows nothing about what a job does.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tabs.wiring import Page, Studio, connect, watch
 from tabs.words import static
 
 LOG_LINES = 40
+QUIET_S, BUSY_S = 2, 1  # between a page's questions whether there is news
 NEWS_S = 60  # a page may have read its lists this long before its first look at the jobs
 STATUS = {
     QUEUED: "Waiting",
@@ -111,23 +112,27 @@ def build(studio: Studio, frame: Frame, kind: str, title: str, about: str, onwar
     def again(page: Page) -> Any:
         found = work.changed(studio, kind)
         if found:
-            return question.ask(page, found)
-        work.resume(studio, kind)
-        return question.answered()
+            return [*question.ask(page, found), gr.skip()]
+        return [*question.answered(), work.resume(studio, kind)]
 
     def answer(page: Page, how: str) -> Any:
-        work.resume(studio, kind, how)
-        return question.answered()
+        return [*question.answered(), work.resume(studio, kind, how)]
 
-    connect(studio, [resume.click], again, outputs=asked.outputs)
+    outputs = [*asked.outputs, frame.news]
+    connect(studio, [resume.click], again, outputs=outputs)
     for button, how in ((asked.go_on, "always"), (asked.anew, "never")):
-        connect(studio, [button.click], partial(answer, how=how), outputs=asked.outputs)
+        connect(studio, [button.click], partial(answer, how=how), outputs=outputs)
     return panel
 
 
-def keep_watch(studio: Studio, panels: Sequence[Panel], triggers: Sequence[Any]) -> None:
-    """Refreshes all panels on each trigger (a timer's tick, the page's load) in one request."""
+def keep_watch(studio: Studio, frame: Frame, panels: Sequence[Panel], load: Any) -> None:
+    """Refreshes all panels in one request: when the page has loaded, and at each of the runner's changes.
+
+    A page asks every `QUIET_S` seconds, or `BUSY_S` while a job is at work, whether there was one. That is
+    one number past the queue; a refresh costs ten times as much even where nothing has changed.
+    """
     shown = gr.State({panel.kind: Shown() for panel in panels})
+    timer = gr.Timer(QUIET_S)
 
     def refresh(page: Page, before: dict[str, Shown]) -> Any:
         now = dict(before)
@@ -135,10 +140,17 @@ def keep_watch(studio: Studio, panels: Sequence[Panel], triggers: Sequence[Any])
         for panel in panels:
             now[panel.kind], changed = _changes(studio, panel, page, before[panel.kind])
             changes |= changed
+        if _busy(now) != _busy(before):
+            changes[timer] = gr.Timer(BUSY_S if _busy(now) else QUIET_S)
         return {shown: now, **changes} if changes else gr.skip()
 
-    outputs = [shown, *(part for panel in panels for part in panel.outputs)]
-    watch(studio, triggers, refresh, inputs={"before": shown}, outputs=outputs)
+    outputs = [shown, timer, *(part for panel in panels for part in panel.outputs)]
+    watch(studio, [timer.tick], lambda page: str(studio.runner.changes), outputs=[frame.news], queue=False)
+    watch(studio, [frame.news.change, load], refresh, inputs={"before": shown}, outputs=outputs)
+
+
+def _busy(shown: dict[str, Shown]) -> bool:
+    return any(one.status.endswith((QUEUED, RUNNING)) for one in shown.values())
 
 
 def _changes(studio: Studio, panel: Panel, page: Page, before: Shown) -> tuple[Shown, dict[Any, Any]]:

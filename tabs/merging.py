@@ -32,12 +32,12 @@ def build(studio: Studio, frame: Frame) -> jobpanel.Panel:
     def offer(page: Page, project: str) -> Any:
         return offers(studio.open(project))
 
-    def merge(page: Page, project: str, lora: str | None) -> None:
+    def merge(page: Page, project: str, lora: str | None) -> str:
         path = one_of(studio.open(project), lora)
         title = page.say("Full model of {name}", name=path.name)
-        work.submit(studio, "merge", title, MergeSettings(lora=path))
+        return work.submit(studio, "merge", title, MergeSettings(lora=path))
 
     here = {"project": frame.project}
     watch(studio, [*frame.arrivals, *frame.after("text")], offer, inputs=here, outputs=[chosen, part])
-    connect(studio, [start.click], merge, inputs=here | {"lora": chosen})
+    connect(studio, [start.click], merge, inputs=here | {"lora": chosen}, outputs=[frame.news])
     return panel

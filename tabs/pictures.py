@@ -10,15 +10,29 @@ from pathlib import Path
 
 from core.images import captions
 from core.images.importing import Imported, import_pictures, open_picture, picture_files
+from core.images.kinds import Unreadable
+from core.jobs import Mistake
 from core.project import Home, Project, replacing
 
 THUMBNAIL_PX = 320
 
 
-def listed(project: Project) -> tuple[captions.CaptionedImage, ...]:
+def read(project: Project) -> captions.CaptionedSet:
     """The project's pictures with their captions; none for a project without pictures."""
     folder = project.images()
-    return captions.read_captions(folder, everything=True).images if picture_files(folder) else ()
+    if not picture_files(folder):
+        return captions.CaptionedSet((), ())
+    return captions.read_captions(folder, everything=True)
+
+
+def listed(project: Project) -> tuple[captions.CaptionedImage, ...]:
+    """The project's pictures that can be used, with their captions."""
+    return read(project).images
+
+
+def left_out(project: Project) -> list[Mistake]:
+    """Why files in the project's folder of pictures can't be used."""
+    return [problem for problem in read(project).problems if isinstance(problem, Unreadable)]
 
 
 def gallery(project: Project) -> list[tuple[Path, str]]:
@@ -56,11 +70,8 @@ def save(project: Project, rows: Sequence[Sequence[str]]) -> int:
 
 
 def add(project: Project, files: Sequence[str]) -> Imported:
-    """Copies dropped pictures into the project. Raises the first one's reason where none can be used."""
-    done = import_pictures([Path(file) for file in files], project.images())
-    if done.set_aside and not done.added and not done.known:
-        raise done.set_aside[0].reason
-    return done
+    """Copies dropped pictures into the project; what can't be used is set aside with its reason."""
+    return import_pictures([Path(file) for file in files], project.images())
 
 
 def others(home: Home, project: str) -> list[tuple[str, str]]:

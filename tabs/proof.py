@@ -63,11 +63,11 @@ def build(
         other = path is not None and advised.offered(path) is not None
         return proof(page, path) if path else "", gr.update(visible=other)
 
-    def prove(page: Page, project: str, lora: str | None, **given: Any) -> None:
+    def prove(page: Page, project: str, lora: str | None, **given: Any) -> str:
         path = one_of(studio.open(project), lora)
         chosen = {name: value for name, value in given.items() if value not in ("", None)}
         asked = proving({"lora": path} | chosen, page.say("Details"))
-        work.submit(studio, kind, page.say("Proof of {name}", name=path.stem), asked)
+        return work.submit(studio, kind, page.say("Proof of {name}", name=path.stem), asked)
 
     def put(page: Page, project: str, lora: str | None) -> str:
         made = advised.take(one_of(studio.open(project), lora))
@@ -79,7 +79,7 @@ def build(
     watch(studio, [*frame.arrivals, *frame.after(trained)], offer, inputs=here, outputs=[chosen, part])
     one = here | {"lora": chosen}
     watch(studio, [chosen.change, *frame.after(trained, kind)], show, inputs=one, outputs=[shown, take])
-    connect(studio, [start.click], prove, inputs=one | given)
+    connect(studio, [start.click], prove, inputs=one | given, outputs=[frame.news])
     connect(studio, [take.click], put, inputs=one, outputs=[frame.ended[trained]])
     return panel
 

@@ -66,5 +66,5 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
         *controls.counted,
     ]
     watch(studio, [*frame.arrivals, *changed], show, inputs=asked, outputs=[seen, shelf])
-    training.starts(studio, controls, "Text LoRA {name}", settings, asked)
+    training.starts(studio, frame, controls, "Text LoRA {name}", settings, asked)
     return [panel, topics, proving, full]

@@ -163,9 +163,9 @@ def build(studio: Studio, frame: Frame, source: Source, controls: Controls) -> t
         count = scripts.mend(studio.open(project), what)
         return show(page, project, task), said(page, "{count} texts changed", count)
 
-    def topics(page: Page, project: str, **chosen: Any) -> None:
+    def topics(page: Page, project: str, **chosen: Any) -> str:
         settings = TopicsSettings(texts=studio.open(project).texts(), **chosen)
-        work.submit(studio, "topics", page.say("Topics of {project}", project=project), settings)
+        return work.submit(studio, "topics", page.say("Topics of {project}", project=project), settings)
 
     here = {"project": frame.project}
     shown, changed = here | {"task": source.task}, [table, saved]
@@ -209,7 +209,8 @@ def build(studio: Studio, frame: Frame, source: Source, controls: Controls) -> t
             inputs=shown,
             outputs=changed,
         )
-    connect(studio, [start.click], topics, inputs=shown | {"base_model": controls.chosen["base_model"]})
+    asked = shown | {"base_model": controls.chosen["base_model"]}
+    connect(studio, [start.click], topics, inputs=asked, outputs=[frame.news])
     return panel, saved
 
 

@@ -235,7 +235,12 @@ def pictures_box(
 
 
 def starts(
-    studio: Studio, controls: Controls, title: str, make: Callable[..., Any], inputs: dict[str, Any]
+    studio: Studio,
+    frame: Frame,
+    controls: Controls,
+    title: str,
+    make: Callable[..., Any],
+    inputs: dict[str, Any],
 ) -> None:
     """Wires the main button: it trains, or asks first where a stopped run of the project could go on.
 
@@ -244,15 +249,15 @@ def starts(
     kind = controls.cls.model_fields["kind"].default
 
     def submit(page: Page, settings: Any) -> Any:
-        work.submit(studio, kind, page.say(title, name=settings.name), settings)
-        return question.answered()
+        job_id = work.submit(studio, kind, page.say(title, name=settings.name), settings)
+        return [*question.answered(), job_id]
 
     def begin(page: Page, **given: Any) -> Any:
         run = work.unfinished(studio, kind, given["project"])
         found = work.waiting(make(page, run, **given)) if run else None
         if found is None:
             return submit(page, make(page, None, **given))
-        return question.ask(page, found)
+        return [*question.ask(page, found), gr.skip()]
 
     def go_on(page: Page, **given: Any) -> Any:
         run = work.unfinished(studio, kind, given["project"])
@@ -264,7 +269,7 @@ def starts(
 
     asked = controls.asked
     for button, run in ((controls.start, begin), (asked.go_on, go_on), (asked.anew, anew)):
-        connect(studio, [button.click], run, inputs=inputs, outputs=asked.outputs)
+        connect(studio, [button.click], run, inputs=inputs, outputs=[*asked.outputs, frame.news])
 
 
 def recipe_names(kind: str) -> list[str]:

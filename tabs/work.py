@@ -109,15 +109,18 @@ def settings_of(studio: Studio, state: JobState) -> Any:
     return load(KINDS[state.kind].settings, _settings_file(studio, state.id))
 
 
-def resume(studio: Studio, kind: str, how: str = "auto") -> None:
-    """Submits the newest job of a kind again; training goes on from its last checkpoint, as `how` says."""
+def resume(studio: Studio, kind: str, how: str = "auto") -> str:
+    """Submits the newest job of a kind again; training goes on from its last checkpoint, as `how` says.
+
+    Returns the new job's id.
+    """
     state = studio.runner.newest(kind)
     if state is None or not can_continue(studio, state):
         raise Mistake("There is nothing to continue here; press the main button instead.")
     settings = settings_of(studio, state)
     if isinstance(settings, Training):
         settings = settings.model_copy(update={"resume": how})
-    submit(studio, kind, state.title, settings)
+    return submit(studio, kind, state.title, settings)
 
 
 def changed(studio: Studio, kind: str) -> Any:

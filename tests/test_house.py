@@ -80,6 +80,18 @@ def test_number_formats_are_decided_in_device_alone(path: Path) -> None:
     assert not casts & {"torch.autocast", "torch.amp.autocast"} or path.name == "diffusion.py"
 
 
+def test_pictures_are_opened_in_one_place() -> None:
+    """By a list of formats; `Image.open` without one hands PostScript to Ghostscript."""
+    openers = {("Image", "open"), ("cv2", "imread"), ("iio", "imread"), ("imageio", "imread")}
+    found = [
+        "/".join(room(path))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and (getattr(node.value, "id", ""), node.attr) in openers
+    ]
+    assert found == ["core/images/importing"]
+
+
 def test_job_machinery_is_standard_library_alone() -> None:
     import sys
 

@@ -157,7 +157,7 @@ def _table_rows(path: Path, text: str, problems: list[Mistake]) -> list[tuple[st
     header = [cell.strip().casefold() for cell in rows[0]]
     name_at = _column(header, NAME_COLUMNS)
     text_at = _column(header, TEXT_COLUMNS)
-    if name_at is None and len(header) > 1 and re.search(r"\.\w{3,4}$", header[0]):
+    if name_at is None and len(header) > 1 and _names_a_file(rows[0][0].strip(), path):
         name_at, text_at = 0, 1  # no header line: the first row is a picture already
     elif name_at is None or text_at is None:
         raise Mistake(
@@ -175,6 +175,11 @@ def _table_rows(path: Path, text: str, problems: list[Mistake]) -> list[tuple[st
         if name:
             found.append((_plain(name), _plain(one_line(caption))))
     return found
+
+
+def _names_a_file(cell: str, metadata: Path) -> bool:
+    """Whether a cell is a picture's name by its ending, or the name of a file beside the metadata file."""
+    return bool(re.search(r"\.\w{3,12}$", cell)) or (bool(cell) and (metadata.parent / cell).is_file())
 
 
 def _json_rows(path: Path, text: str) -> list[tuple[str, str]]:

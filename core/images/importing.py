@@ -1,7 +1,8 @@
 """Pictures from a disk as the studio uses them: 8-bit sRGB, upright, on white, checked to be whole.
 
-Works on any file that a person may drop in, and says in one sentence why one can't be used. Originals are
-read, never changed or moved. Knows nothing about captions, tags or training.
+Works on any file that a person may drop in: what it is, its content tells, never its name; and one that can't
+be used is named with the reason in one sentence. Originals are read, never changed or moved. Knows nothing
+about captions, tags or training.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import io
 import os
 import re
 import shutil
+import stat
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +21,18 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
+from core.images import kinds
+from core.images.kinds import Unreadable
 from core.jobs import Mistake
 from core.project import file_hash, replacing, unused
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".gif", ".tif", ".tiff")
-OTHER_PICTURES = (".heic", ".heif", ".jxl", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+# Kept beside pictures on purpose, by people, by the studio and by other programs.
+COMPANIONS = (
+    ".txt", ".caption", ".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".md",
+    ".npz", ".npy", ".pt", ".safetensors", ".db", ".ini",
+)  # fmt: skip
 MAX_PIXELS = 80_000_000
 MIN_SIDE = 16
 
@@ -42,17 +50,17 @@ _UPRIGHT = {
 }
 
 
-class Unreadable(Mistake):
-    """A picture that can't be used, with the reason as a sentence."""
-
-
 @dataclass(frozen=True)
 class Picture:
-    """A picture that opens; width and height in pixels as it is seen (EXIF rotation applied)."""
+    """A picture that opens; width and height in pixels as it is seen (EXIF rotation applied).
+
+    `ending`: the usual one of its format, whatever the file is called.
+    """
 
     path: Path
     width: int
     height: int
+    ending: str
 
 
 @dataclass(frozen=True)
@@ -86,27 +94,37 @@ def open_picture(path: Path, least: int = 0) -> Image.Image:
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels as seen, from the header alone. Raises Unreadable."""
     with _opened(path) as image:
-        width, height = image.size
-        return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
+        return _size_seen(image)
+
+
+def _size_seen(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
 
 
 def _opened(path: Path) -> Image.Image:
+    """The picture with only its header read: the one place where the studio opens pictures."""
     try:
-        if path.stat().st_size == 0:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a folder, or a pipe, which would wait for ever
+            raise kinds.unknown(path, b"")
+        if found.st_size == 0:
             raise Unreadable("{name} is empty (0 bytes); copy it again from its source.", name=path.name)
-        image = Image.open(path)
+        image = Image.open(path, formats=kinds.FORMATS)
+        if isinstance(image, TiffImageFile) and kinds.is_raw(image, _head(path)):
+            raise kinds.unread(path, "RAW")
     except FileNotFoundError:
         raise Unreadable("There is no picture {path}; check the name.", path=path) from None
+    except PermissionError:
+        raise Unreadable("{name} may not be read; change its permissions.", name=path.name) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unreadable(
             "{name} has more than {limit} megapixels; make it smaller first.",
             name=path.name,
             limit=MAX_PIXELS // 1_000_000,
         ) from None
-    except (UnidentifiedImageError, IsADirectoryError):
-        raise Unreadable(
-            "{name} is not a picture, whatever its ending says; save it as PNG or JPEG.", name=path.name
-        ) from None
+    except UnidentifiedImageError:
+        raise kinds.unknown(path, _head(path)) from None
     except Unreadable:
         raise
     except Exception as error:  # a damaged header makes Pillow's plugins raise errors of many kinds
@@ -129,6 +147,11 @@ def _opened(path: Path) -> Image.Image:
             least=MIN_SIDE,
         )
     return image
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(kinds.HEAD_BYTES)
 
 
 def _decoded(path: Path, image: Image.Image, corner: int = 0) -> Image.Image:
@@ -214,9 +237,11 @@ def natural(path: Path) -> list[tuple[bool, int, str]]:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """All files under `folder` that are named like pictures, in natural order; hidden ones are passed over.
+    """All files under `folder` that may be pictures, in natural order.
 
-    Raises Mistake where the folder isn't there or can't be listed.
+    Passed over are hidden ones and what stands beside pictures (`COMPANIONS`: captions, tables, caches);
+    whether another is a picture, `check` tells. Raises Mistake where the folder isn't there or can't be
+    listed.
     """
     if not folder.is_dir():
         raise Mistake("There is no folder {path}; check the name.", path=folder)
@@ -228,7 +253,7 @@ def picture_files(folder: Path) -> list[Path]:
         found += [
             Path(place, name)
             for name in names
-            if not name.startswith(".") and name.lower().endswith(EXTENSIONS + OTHER_PICTURES)
+            if not name.startswith(".") and not name.lower().endswith(COMPANIONS)
         ]
     return sorted(found, key=natural)
 
@@ -242,9 +267,9 @@ def some_pictures(folder: Path) -> list[Path]:
 
 
 def hopeless(folder: Path, set_aside: Sequence[SetAside]) -> Mistake:
-    """The mistake of a folder whose pictures all had to be set aside."""
+    """The mistake of a folder whose files all had to be set aside."""
     return Mistake(
-        "None of the {count} pictures in {path} can be used; the first: {reason}",
+        "None of the {count} files in {path} can be used as a picture; the first: {reason}",
         count=len(set_aside),
         path=folder,
         reason=set_aside[0].reason,
@@ -262,19 +287,14 @@ def check(path: Path) -> Picture | SetAside:
 
 @lru_cache(maxsize=20_000)
 def _checked(path: Path, changed_ns: int, size_bytes: int) -> Picture | SetAside:
-    if path.suffix.lower() in OTHER_PICTURES:
-        reason = Unreadable(
-            "{name} is of a kind that the studio can't open; save it as PNG or JPEG.", name=path.name
-        )
-        return SetAside(path, reason)
     try:
-        size = picture_size(path)
         with _opened(path) as image:
+            size, kind = _size_seen(image), str(image.format)
             image.draft(image.mode, (64, 64))
             _decoded(path, image, corner=64)
     except Unreadable as reason:
         return SetAside(path, reason)
-    return Picture(path, *size)
+    return Picture(path, *size, kinds.ending(kind))
 
 
 def check_all(paths: Iterable[Path]) -> PictureSet:
@@ -288,7 +308,7 @@ def check_all(paths: Iterable[Path]) -> PictureSet:
 
 
 def read_folder(folder: Path) -> PictureSet:
-    """The pictures of a folder and of the folders in it; unreadable ones set aside with their reason.
+    """The pictures of a folder and of the folders in it; what can't be used is set aside with its reason.
 
     Raises Mistake where the folder is missing, holds no pictures, or only unreadable ones.
     """
@@ -311,7 +331,8 @@ class Imported:
 def import_pictures(sources: Iterable[Path], folder: Path) -> Imported:
     """Copies pictures (files, or folders of them) into `folder`; the originals stay as they are.
 
-    A picture whose bytes are there already is not copied again; a name, or a name up to its ending, that is
+    A copy gets its format's own ending, whatever the source is called, so that every program knows it. A
+    picture whose bytes are there already is not copied again; a name, or a name up to its ending, that is
     taken gets a number, because `1.png` and `1.jpg` would share one caption file. Raises Mistake where a
     source doesn't exist.
     """
@@ -334,7 +355,7 @@ def import_pictures(sources: Iterable[Path], folder: Path) -> Imported:
         if digest in hashes:
             known.append(picture.path)
             continue
-        target = _free(folder, picture.path, stems)
+        target = _free(folder, picture, stems)
         with replacing(target) as part:
             shutil.copyfile(picture.path, part)
         hashes.add(digest)
@@ -343,9 +364,11 @@ def import_pictures(sources: Iterable[Path], folder: Path) -> Imported:
     return Imported(tuple(added), tuple(known), found.set_aside)
 
 
-def _free(folder: Path, source: Path, stems: set[str]) -> Path:
-    stem, number = source.stem, 2
+def _free(folder: Path, picture: Picture, stems: set[str]) -> Path:
+    """A name for the copy that is not taken; of a source's name only what can be an ending is dropped."""
+    own = re.sub(r"\.\w{1,12}$", "", picture.path.name) or picture.path.name
+    stem, number = own, 2
     while stem.casefold() in stems:
-        stem = f"{source.stem}-{number}"
+        stem = f"{own}-{number}"
         number += 1
-    return unused(folder / f"{stem}{source.suffix.lower()}")
+    return unused(folder / f"{stem}{picture.ending}")

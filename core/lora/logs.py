@@ -7,6 +7,7 @@ import math
 import time
 from pathlib import Path
 
+from core.images.importing import open_picture
 from core.lora.recipe import Sample
 
 
@@ -34,11 +35,9 @@ class Logs:
         """Notes a sample as a picture or a text."""
         if sample.picture:
             import numpy as np
-            from PIL import Image
 
-            self.board.add_image(
-                f"sample {number}", np.asarray(Image.open(sample.picture)), step, dataformats="HWC"
-            )
+            shown = np.asarray(open_picture(sample.picture))
+            self.board.add_image(f"sample {number}", shown, step, dataformats="HWC")
         if sample.text:
             self.board.add_text(f"sample {number}", f"{sample.asked}\n\n{sample.text}", step)
 

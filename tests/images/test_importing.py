@@ -58,7 +58,7 @@ def test_zero_bytes(tmp_path):
 def test_text_named_png(tmp_path):
     path = tmp_path / "notes.png"
     path.write_text("shopping list")
-    assert reason(path) == "notes.png is not a picture, whatever its ending says; save it as PNG or JPEG."
+    assert reason(path) == "notes.png is not a picture that the studio knows; save it as PNG or JPEG."
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "gif", "tif"])
@@ -221,7 +221,7 @@ def test_folder_sets_aside_with_reasons(tmp_path):
     (tmp_path / "sub").mkdir()
     painted().save(tmp_path / "sub" / "deep.jpg")
     (tmp_path / "empty.png").touch()
-    (tmp_path / "phone.heic").write_bytes(b"ftypheic")
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
     (tmp_path / "readme.txt").write_text("not a picture and not named like one")
     (tmp_path / "._good.png").write_bytes(b"macOS leaves these")
     (tmp_path / ".history").mkdir()
@@ -231,7 +231,7 @@ def test_folder_sets_aside_with_reasons(tmp_path):
     assert (found.pictures[0].width, found.pictures[0].height) == (64, 48)
     assert [str(one.reason) for one in found.set_aside] == [
         "empty.png is empty (0 bytes); copy it again from its source.",
-        "phone.heic is of a kind that the studio can't open; save it as PNG or JPEG.",
+        "phone.heic is of the kind HEIC, which the studio can't open; save it as PNG or JPEG.",
     ]
     assert found.set_aside[0].reason.template.startswith("{name} is empty")
 
@@ -244,7 +244,7 @@ def test_empty_missing_and_hopeless_folders(tmp_path):
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").write_text("x")
     with pytest.raises(
-        Mistake, match=r"None of the 2 pictures in .* can be used; the first: a\.png is empty"
+        Mistake, match=r"None of the 2 files in .* can be used as a picture; the first: a\.png is empty"
     ):
         read_folder(tmp_path)
 

@@ -98,7 +98,7 @@ def test_bad_pictures_are_set_aside_and_faults_are_told(folder):
     (folder / "twin.jpg").write_bytes((folder / "0 .png").read_bytes())
     lines = [report.text for report in run(folder) if report.text]
     assert "empty.png is empty (0 bytes); copy it again from its source." in lines
-    assert "text.png is not a picture, whatever its ending says; save it as PNG or JPEG." in lines
+    assert "text.png is not a picture that the studio knows; save it as PNG or JPEG." in lines
     assert "twin.jpg looks almost the same as 0 .png; keep one, or it counts twice." in lines
     assert len(captions(folder)) == 25
 
@@ -126,7 +126,7 @@ def test_mistakes(folder, tmp_path):
     with pytest.raises(Mistake, match=r"give the name of a \.csv file"):
         run(folder, output=tmp_path / "list.txt")
     (tmp_path / "none" / "a.png").touch()
-    with pytest.raises(Mistake, match="None of the 1 pictures in"):
+    with pytest.raises(Mistake, match="None of the 1 files in"):
         run(tmp_path / "none")
     assert not (tmp_path / "none" / "metadata.csv").exists()
     (tmp_path / "file").touch()

@@ -8,6 +8,8 @@ from PIL import Image
 from core.jobs import Mistake
 from core.texts import editing
 from tabs import pictures, scripts
+from tabs.label import reasons
+from tabs.wiring import Page
 
 
 def test_captions_are_saved_and_foreign_names_passed_over(studio):
@@ -35,11 +37,19 @@ def test_thumbnails_are_small_and_made_once(studio):
     assert len(pictures.table(studio.project)) == 6
 
 
-def test_only_broken_pictures_is_a_mistake(studio, tmp_path):
-    broken = tmp_path / "broken.png"
-    broken.write_text("no picture")
-    with pytest.raises(Mistake, match="broken"):
-        pictures.add(studio.project, [str(broken)])
+def test_added_pictures_appear_and_all_others_are_named(studio, tmp_path):
+    kept, names = tmp_path / "photo.jfif", [f"broken {number}.png" for number in range(5)]
+    Image.new("RGB", (64, 64), "teal").save(kept, "JPEG")
+    for name in names:
+        (tmp_path / name).write_text("no picture")
+    done = pictures.add(studio.project, [str(kept), *(str(tmp_path / name) for name in names)])
+    assert [path.name for path in done.added] == ["photo.jpg"]
+    assert ["photo.jpg", ""] in pictures.table(studio.project) and len(pictures.table(studio.project)) == 7
+    said = reasons(Page("en"), [one.reason for one in done.set_aside])
+    assert all(name in said for name in names) and said.count("<li>") == 5
+    (studio.project.images() / "put here by hand <b>.png").write_text("no picture")
+    (reason,) = pictures.left_out(studio.project)
+    assert "put here by hand &lt;b&gt;.png" in reasons(Page("zh"), [reason])
 
 
 def test_texts_are_edited_and_added(studio, tmp_path):

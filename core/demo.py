@@ -28,11 +28,11 @@ def demo(home: Home, topic: str, seed: int) -> Iterator[Progress]:
     project = home.sample_project(SAMPLE)
     started = time.monotonic()
     yield from part(1, "Label", label(LabelSettings(pictures=project.images(), trigger=TRIGGER)))
-    look = quick_training(
+    look = preset_training(
         project, "image-quick", "ink_wash", seed, train_data_dir=project.images(), trigger=TRIGGER
     )
     image_lora = yield from part(2, "Image LoRA", train(look))
-    voice = quick_training(project, "text-quick", "river_voice", seed, train_data_path=project.texts())
+    voice = preset_training(project, "text-many", "river_voice", seed, train_data_path=project.texts())
     text_lora = yield from part(3, "Text LoRA", train(voice))
     video = yield from part(
         4,
@@ -70,8 +70,8 @@ def part(number: int, title: str, job: Job, last: bool = False) -> Generator[Pro
     return made
 
 
-def quick_training(project: Project, preset: str, name: str, seed: int, **data: object) -> Training:
-    """A quick preset on the project's own data, kept in the project under `name`."""
+def preset_training(project: Project, preset: str, name: str, seed: int, **data: object) -> Training:
+    """A preset on the project's own data, kept in the project under `name`."""
     values = settings.read_yaml(settings.preset("training", preset))
     places = {"output_dir": project.new_run(name.replace("_", "-")), "lora_dir": project.loras()}
     return settings.training({**values, **places, **data, "name": name, "seed": seed})

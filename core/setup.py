@@ -7,14 +7,16 @@ written last, stands in the environment and fits requirements.txt; whatever was 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.metadata
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -196,10 +198,12 @@ def torch_index(card: bool) -> list[str]:
 
 
 def reachable(host: str, seconds: float = 3.0) -> bool:
-    """Whether a secure connection to `host` opens within `seconds`."""
+    """Whether `host` answers a secure request within `seconds`, by the proxy where one is set."""
     try:
-        socket.create_connection((host, 443), timeout=seconds).close()
-    except OSError:
+        urllib.request.build_opener().open(f"https://{host}/", timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return True  # it answered
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     return True
 

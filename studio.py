@@ -18,10 +18,8 @@ import socket
 import threading
 import webbrowser
 
-from core import setup
+from core import proxies, setup
 from core.jobs import Mistake, Runner
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main() -> int:
@@ -36,6 +34,11 @@ def main() -> int:
         return 130
     from core import commands, terminal
 
+    for left_out in proxies.spare():
+        print(
+            f"studio: {left_out} is no HTTP proxy, so the studio goes without it (or: pip install socksio)",
+            file=sys.stderr,
+        )
     terminal.interrupt_once()
     return terminal.run(lambda: commands.run(sys.argv[1:], open_window))
 
@@ -45,11 +48,16 @@ def open_window(options: argparse.Namespace) -> int:
     from core.demo import SAMPLE
     from core.project import Home
     from tabs import window
+    from tabs.guard import host_name
     from tabs.wiring import Studio
 
+    names = tuple(map(host_name, options.allow_host))
+    root = options.root_path.rstrip("/")
+    root = root if "://" in root or root.startswith("/") or not root else f"/{root}"
     home = Home.default()
     project = home.sample_project(SAMPLE)
-    guarded = options.share or options.host not in LOOPBACK
+    proxies.spare(options.host)
+    guarded = bool(options.share or names or root or options.host not in proxies.LOOPBACK)
     studio = Studio(home, project, Runner(home.folder / "jobs"), login=guarded)
     password = secrets.token_urlsafe(9)
 
@@ -66,6 +74,8 @@ def open_window(options: argparse.Namespace) -> int:
                 share=options.share,
                 auth=login if guarded else None,
                 allowed=(str(home.folder.resolve()),),
+                names=names,
+                root=root,
             ),
         )
     print(f"LoRA Studio is open at {address}  (Ctrl-C ends it)")

@@ -54,6 +54,19 @@ def parser(window: Command) -> argparse.ArgumentParser:
     main.add_argument("--host", default="127.0.0.1", help="address the window listens on")
     main.add_argument("--port", type=int, default=7860, help="port of the window; the next free one if taken")
     main.add_argument("--share", action="store_true", help="a link for a collaborator, behind a password")
+    main.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name of a proxy or a rented machine, *.NAME for all below it; behind a password",
+    )
+    main.add_argument(
+        "--root-path",
+        default="",
+        metavar="/PATH",
+        help="path at which a proxy serves the window, or its whole address; behind a password",
+    )
     main.add_argument("--no-browser", action="store_true", help="do not open the browser")
     main.add_argument("--home", default="", help="folder of projects and models; default: ./studio-home")
     subcommands = main.add_subparsers(title="commands", metavar="")

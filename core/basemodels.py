@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core import families, singlefile
 from core.families.family import Configs, Drawing, Family
 from core.jobs import Mistake
-from core.project import Home
+from core.project import Home, at_home
 from core.settings import ROOT
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Labeller:
 def cache_folder() -> Path:
     """Where converted models are kept: STUDIO_CACHE, or the user's cache folder."""
     named = os.environ.get("STUDIO_CACHE")
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(named) if named else root / "lora-studio"
+    root = at_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    folder = at_home(named) if named else root / "lora-studio"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -389,7 +389,7 @@ def _local(name: str, kind: str) -> Path | None:
 
     Raises Mistake for what is clearly a path and doesn't exist.
     """
-    for path in (Path(name).expanduser(), Home.default().folder / "models" / kind / name):
+    for path in (at_home(name), Home.default().folder / "models" / kind / name):
         if path.exists():
             return path
     looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1

@@ -67,6 +67,11 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def at_home(typed: str | Path) -> Path:
+    """A path as a person types it: `~` is their home folder."""
+    return Path(os.path.expanduser(typed))
+
+
 def safe_name(text: str) -> str:
     """A folder name from what a person typed: letters of any script, digits, `-` and `_`.
 
@@ -179,7 +184,7 @@ class Home:
     @staticmethod
     def default() -> Home:
         """STUDIO_HOME, or ./studio-home."""
-        return Home(Path(os.environ.get("STUDIO_HOME") or "studio-home"))
+        return Home(at_home(os.environ.get("STUDIO_HOME") or "studio-home"))
 
     def models(self, kind: str) -> Path:
         """Folder for dropped-in models: Stable-diffusion, LLM, Lora or Voice."""

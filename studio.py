@@ -18,7 +18,7 @@ import socket
 import threading
 import webbrowser
 
-from core import proxies, setup
+from core import disk, proxies, setup
 from core.jobs import Mistake, Runner
 
 
@@ -26,8 +26,8 @@ def main() -> int:
     """Sets up, then runs the command; returns the exit status."""
     try:
         setup.ensure(dev="test" in sys.argv[1:2])
-    except Mistake as mistake:
-        print(f"studio: {mistake}", file=sys.stderr)
+    except (Mistake, OSError) as error:
+        print(f"studio: {disk.mistake(error) or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("studio: set-up stopped; start again to complete it.", file=sys.stderr)
@@ -40,6 +40,7 @@ def main() -> int:
             file=sys.stderr,
         )
     terminal.interrupt_once()
+    terminal.quiet_threads()
     return terminal.run(lambda: commands.run(sys.argv[1:], open_window))
 
 

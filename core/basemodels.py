@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core import families, singlefile
 from core.families.family import Configs, Drawing, Family
 from core.jobs import Mistake
-from core.project import Home, at_home
+from core.project import Home, at_home, replacing
 from core.settings import ROOT
 
 if TYPE_CHECKING:
@@ -445,16 +445,14 @@ def _smollm2() -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = smollm2_file()
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(part)
     model = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
         dtype=torch.bfloat16,
         **_dequantized(),
     )
-    model.save_pretrained(part)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(part, folder)
+    with replacing(folder) as part:
+        AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(part)
+        model.save_pretrained(part)
+        shutil.rmtree(folder, ignore_errors=True)
     return folder

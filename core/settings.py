@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -203,13 +203,15 @@ class Training(Settings):
     @classmethod
     def _switched(cls, value: Any) -> Any:
         """Yes and no are words for it too."""
-        return {True: "on", False: "off"}.get(truth(value), value)
+        meant = truth(value)
+        return value if meant is None else ("on" if meant else "off")
 
     @field_validator("resume", mode="before")
     @classmethod
     def _resumed(cls, value: Any) -> Any:
         """Yes and no, as earlier files have it."""
-        return {True: "auto", False: "never"}.get(truth(value), value)
+        meant = truth(value)
+        return value if meant is None else ("auto" if meant else "never")
 
     @property
     def alpha(self) -> float:
@@ -466,10 +468,11 @@ class _AsTyped(yaml.SafeLoader):
     A name may be 2024, a trigger word yes. Only null, no value and the merge sign are what they are in YAML.
     """
 
-    yaml_implicit_resolvers: ClassVar = {
-        first: [rule for rule in rules if rule[0].endswith((":null", ":merge"))]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+
+_AsTyped.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0].endswith((":null", ":merge"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def read_settings(path: Path) -> dict[str, Any]:

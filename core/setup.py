@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from core import disk
 from core.jobs import Mistake
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,7 +157,7 @@ def make_venv() -> None:
     result = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
     if result.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
-        raise Mistake(
+        raise disk.mistake(OSError(result.stderr), VENV) or Mistake(
             "Python can't make a virtual environment here; install its venv module (on Debian or Ubuntu: "
             "apt install python3-venv) and start again."
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.images import captions
 from core.images.importing import Imported, import_pictures, open_picture, picture_files
+from core.jobs import Mistake
 from core.project import Home, Project, replacing
 
 THUMBNAIL_PX = 320
@@ -33,8 +34,11 @@ def thumbnail(project: Project, path: Path) -> Path:
     if not small.is_file():
         picture = open_picture(path, least=THUMBNAIL_PX)
         picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-        with replacing(small) as part:
-            picture.save(part, quality=85)
+        try:
+            with replacing(small) as part:
+                picture.save(part, quality=85)
+        except Mistake:  # a full or read-only disk: it can be looked at all the same
+            return path
     return small
 
 

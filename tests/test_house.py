@@ -29,6 +29,7 @@ GROUND = {
     "singlefile",
     "encodings",
     "proxies",
+    "disk",
 }
 FEATURES = {"images": 0, "texts": 0, "lora": 1, "video": 2}  # a feature may use those below it
 FILES = sorted(path for place in ("core", "tabs") for path in (ROOT / place).rglob("*.py"))
@@ -69,7 +70,7 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_job_machinery_is_standard_library_alone() -> None:
     import sys
 
-    for name in ("jobs", "setup", "proxies"):
+    for name in ("jobs", "setup", "proxies", "disk"):
         used = {n.split(".")[0] for n in imports(ROOT / "core" / f"{name}.py")} - {"core"}
         assert used <= set(sys.stdlib_module_names), used
 

@@ -6,6 +6,7 @@ base, size and what else decides it. Knows nothing about models.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core import basemodels
-from core.jobs import Progress
+from core.jobs import Mistake, Progress
 from core.lora.recipe import looks_every
 from core.project import write_atomic
 from core.settings import Training
@@ -44,7 +45,13 @@ def note(key: str, seconds_a_step: list[float], samples_a_step: float) -> None:
     """Remembers a run's median step; too few steps say nothing."""
     if len(seconds_a_step) >= ENOUGH_STEPS:
         measured = statistics.median(seconds_a_step) / samples_a_step
-        write_atomic(file(), json.dumps(_all() | {key: measured}, ensure_ascii=False, indent=1))
+        _remember({key: measured})
+
+
+def _remember(figures: dict[str, float]) -> None:
+    """Adds to the figures; a full or read-only disk costs only the next run's estimate."""
+    with contextlib.suppress(Mistake):
+        write_atomic(file(), json.dumps(_all() | figures, ensure_ascii=False, indent=1))
 
 
 def _all() -> dict[str, float]:
@@ -95,8 +102,7 @@ def note_besides(key: str, seconds: Mapping[str, Sequence[float]], judged: int, 
         each[PROVING] = sum(seconds[PROVING]) / tried
     if ENCODING in each:  # in a later run most are known
         each[ENCODING] = max(each[ENCODING], known(f"{key} | {ENCODING}") or 0.0)
-    kept = {f"{key} | {message}": each[message] for message in BESIDES if message in each}
-    write_atomic(file(), json.dumps(_all() | kept, ensure_ascii=False, indent=1))
+    _remember({f"{key} | {message}": each[message] for message in BESIDES if message in each})
 
 
 def besides(key: str, counts: Mapping[str, int]) -> float:

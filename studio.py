@@ -18,25 +18,29 @@ import socket
 import threading
 import webbrowser
 
-from core import setup
+from core import disk, proxies, setup
 from core.jobs import Mistake, Runner
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main() -> int:
     """Sets up, then runs the command; returns the exit status."""
     try:
         setup.ensure(dev="test" in sys.argv[1:2])
-    except Mistake as mistake:
-        print(f"studio: {mistake}", file=sys.stderr)
+    except (Mistake, OSError) as error:
+        print(f"studio: {disk.mistake(error) or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("studio: set-up stopped; start again to complete it.", file=sys.stderr)
         return 130
     from core import commands, terminal
 
+    for left_out in proxies.spare():
+        print(
+            f"studio: {left_out} is no HTTP proxy, so the studio goes without it (or: pip install socksio)",
+            file=sys.stderr,
+        )
     terminal.interrupt_once()
+    terminal.quiet_threads()
     return terminal.run(lambda: commands.run(sys.argv[1:], open_window))
 
 
@@ -45,11 +49,16 @@ def open_window(options: argparse.Namespace) -> int:
     from core.demo import SAMPLE
     from core.project import Home
     from tabs import window
+    from tabs.guard import host_name
     from tabs.wiring import Studio
 
+    names = tuple(map(host_name, options.allow_host))
+    root = options.root_path.rstrip("/")
+    root = root if "://" in root or root.startswith("/") or not root else f"/{root}"
     home = Home.default()
     project = home.sample_project(SAMPLE)
-    guarded = options.share or options.host not in LOOPBACK
+    proxies.spare(options.host)
+    guarded = bool(options.share or names or root or options.host not in proxies.LOOPBACK)
     studio = Studio(home, project, Runner(home.folder / "jobs"), login=guarded)
     password = secrets.token_urlsafe(9)
 
@@ -66,6 +75,8 @@ def open_window(options: argparse.Namespace) -> int:
                 share=options.share,
                 auth=login if guarded else None,
                 allowed=(str(home.folder.resolve()),),
+                names=names,
+                root=root,
             ),
         )
     print(f"LoRA Studio is open at {address}  (Ctrl-C ends it)")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core import device, families, singlefile, weights
 from core.families.family import Configs, Drawing, Family
 from core.jobs import Mistake, Sentence
-from core.project import Home
+from core.project import Home, at_home, replacing
 from core.settings import ROOT
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Labeller:
 def cache_folder() -> Path:
     """Where converted models are kept: STUDIO_CACHE, or the user's cache folder."""
     named = os.environ.get("STUDIO_CACHE")
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(named) if named else root / "lora-studio"
+    root = at_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    folder = at_home(named) if named else root / "lora-studio"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -460,7 +460,7 @@ def _local(name: str, kind: str) -> Path | None:
 
     Raises Mistake for what is clearly a path and doesn't exist.
     """
-    for path in (Path(name).expanduser(), Home.default().folder / "models" / kind / name):
+    for path in (at_home(name), Home.default().folder / "models" / kind / name):
         if path.exists():
             return path
     looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1
@@ -530,16 +530,14 @@ def _smollm2() -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = smollm2_file()
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(part)
     model = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
         dtype=device.number_of("bf16"),
         **_dequantized(),
     )
-    model.save_pretrained(part)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(part, folder)
+    with replacing(folder) as part:
+        AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(part)
+        model.save_pretrained(part)
+        shutil.rmtree(folder, ignore_errors=True)
     return folder

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from core import settings, terminal
 from core.jobs import Job
-from core.project import Home, unused
+from core.project import Home, at_home, unused
 from core.settings import (
     ROOT,
     ChatSettings,
@@ -43,7 +43,7 @@ def run(arguments: list[str], window: Command) -> int:
     """Parses the arguments and runs the command; returns its exit status."""
     options = parser(window).parse_args(arguments)
     if options.home:
-        os.environ["STUDIO_HOME"] = str(Path(options.home).expanduser().resolve())
+        os.environ["STUDIO_HOME"] = str(at_home(options.home).resolve())
     return options.command(options)
 
 
@@ -54,6 +54,19 @@ def parser(window: Command) -> argparse.ArgumentParser:
     main.add_argument("--host", default="127.0.0.1", help="address the window listens on")
     main.add_argument("--port", type=int, default=7860, help="port of the window; the next free one if taken")
     main.add_argument("--share", action="store_true", help="a link for a collaborator, behind a password")
+    main.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name of a proxy or a rented machine, *.NAME for all below it; behind a password",
+    )
+    main.add_argument(
+        "--root-path",
+        default="",
+        metavar="/PATH",
+        help="path at which a proxy serves the window, or its whole address; behind a password",
+    )
     main.add_argument("--no-browser", action="store_true", help="do not open the browser")
     main.add_argument("--home", default="", help="folder of projects and models; default: ./studio-home")
     subcommands = main.add_subparsers(title="commands", metavar="")
@@ -71,13 +84,13 @@ def parser(window: Command) -> argparse.ArgumentParser:
     label.add_argument("pictures", metavar="DIR", help="folder of pictures")
     add_fields(label, LabelSettings, leave_out={"pictures"})
     texts = add("texts", run_texts, "clean past texts, say what is in them, and write train.jsonl")
-    texts.add_argument("texts", metavar="PATH", type=Path, help="file or folder of past texts")
+    texts.add_argument("texts", metavar="PATH", help="file or folder of past texts")
     add_fields(texts, TextsSettings, leave_out={"texts"})
     topics = add("topics", run_topics, "find topics for texts that have none, by the language model")
-    topics.add_argument("texts", metavar="PATH", type=Path, help="file or folder of past texts")
+    topics.add_argument("texts", metavar="PATH", help="file or folder of past texts")
     add_fields(topics, TopicsSettings, leave_out={"texts"})
     train = add("train", run_train, "train an image or a text LoRA")
-    train.add_argument("--config", type=Path, required=True, help="YAML file of settings")
+    train.add_argument("--config", type=at_home, required=True, help="YAML file of settings")
     train.add_argument("--preset", default="", help="a preset under presets/training that the file changes")
     train.add_argument(
         "--preflight",
@@ -96,7 +109,7 @@ def parser(window: Command) -> argparse.ArgumentParser:
     merge.add_argument("lora", metavar="DIR", help="the text LoRA: a PEFT folder")
     add_fields(merge, MergeSettings, leave_out={"lora"})
     export = add("export", run_export, "write an image LoRA in another program's format")
-    export.add_argument("lora", metavar="LORA", type=Path, help="an image LoRA's file, of any program")
+    export.add_argument("lora", metavar="LORA", help="an image LoRA's file, of any program")
     add_fields(export, ExportSettings, leave_out={"lora"})
     chat = add("chat", run_chat, "try a text LoRA: its base and it answer the same topics")
     chat.add_argument("lora", metavar="LORA", help="the text LoRA: a PEFT folder")
@@ -108,7 +121,7 @@ def parser(window: Command) -> argparse.ArgumentParser:
     add_fields(write, WriteSettings)
     write.add_argument(
         "--output",
-        type=Path,
+        type=at_home,
         metavar="FILE",
         help="storyboard to write, YAML; default: none, it is only shown",
     )
@@ -189,9 +202,9 @@ def run_train(options: argparse.Namespace) -> int:
     """`train`: a LoRA from a YAML file; the preset goes under the file, the changes over it."""
     from core.lora.train import train
 
-    values = settings.read_yaml(options.config)
+    values = settings.read_settings(options.config)
     if options.preset:
-        values = {**settings.read_yaml(settings.preset("training", options.preset)), **values}
+        values = {**settings.read_settings(settings.preset("training", options.preset)), **values}
     chosen = settings.training({**values, **settings.parse_changes(options.changes)}, options.config)
     if options.preflight:
         from core.lora import preflight

@@ -257,17 +257,21 @@ class Runner:
                 finished = state.result is not None and state.result.exists()
                 state = replace(state, status=DONE if finished else INTERRUPTED, ended=time.time())
             self._states[state.id] = state
-            self._write(state)
+            with contextlib.suppress(Mistake):  # of a full disk the window shows what is there
+                self._write(state)
         threading.Thread(target=self._work, name="jobs", daemon=True).start()
 
     def submit(self, kind: str, title: str, job: Callable[[], Job]) -> str:
-        """Queues `job()` and returns its id. `kind` names the tab that shows it, `title` is for people."""
+        """Queues `job()` and returns its id. `kind` names the tab that shows it, `title` is for people.
+
+        Raises Mistake where its state can't be written.
+        """
         state = JobState(
             id=f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}", kind=kind, title=title
         )
+        self._write(state)
         self._stops[state.id] = threading.Event()
         self._set(state)
-        self._write(state)
         self._queue.put((state.id, job))
         return state.id
 
@@ -342,14 +346,14 @@ class Runner:
             if isinstance(asked, Future):
                 _answer(asked, work)
             elif self._stops[asked].is_set():
-                self._change(asked, status=STOPPED, ended=time.time())
+                self._end(asked, status=STOPPED)
             else:
                 self._run(asked, work)
 
     def _run(self, job_id: str, job: Callable[[], Job]) -> None:
-        self._change(job_id, status=RUNNING)
         status, changes = DONE, {}
         try:
+            self._change(job_id, status=RUNNING)
             for make_room in self.before:
                 make_room()
             steps = job()
@@ -363,15 +367,26 @@ class Runner:
                 close = getattr(steps, "close", None)
                 if close is not None:
                     close()
-        except Mistake as mistake:
-            status = FAILED
+        except Exception as error:  # the worker must outlive any job
+            status, changes = FAILED, self._failure(job_id, error)
+        self._end(job_id, status=status, **changes)
+
+    def _failure(self, job_id: str, error: Exception) -> dict[str, Any]:
+        """What a failed job's state says; the trace of what isn't a person's to mend goes to the log file."""
+        from core import disk
+
+        mistake = error if isinstance(error, Mistake) else disk.mistake(error)
+        if mistake is not None:
             values = {name: str(value) for name, value in mistake.values.items()}
-            changes = {"error": str(mistake), "error_template": mistake.template, "error_values": values}
-        except Exception as error:  # the worker must outlive any job; the trace goes to the log file
-            status = FAILED
+            return {"error": str(mistake), "error_template": mistake.template, "error_values": values}
+        with contextlib.suppress(OSError):
             (self.folder / f"{job_id}.log").write_text(traceback.format_exc(), encoding="utf-8")
-            changes = {"error": f"{type(error).__name__}: {error}"}
-        self._change(job_id, status=status, ended=time.time(), **changes)
+        return {"error": f"{type(error).__name__}: {error}"}
+
+    def _end(self, job_id: str, **changes: Any) -> None:
+        """A job's last state. On a full disk it is only shown: a later process finds the job interrupted."""
+        with contextlib.suppress(Mistake):
+            self._change(job_id, ended=time.time(), **changes)
 
     def _note(self, job_id: str, progress: Progress) -> None:
         state = self._states[job_id]
@@ -405,13 +420,20 @@ class Runner:
             self._changed.notify_all()
 
     def _write(self, state: JobState) -> None:
+        from core import disk
+
         self._written = time.monotonic()
         target = self.folder / f"{state.id}.json"
         part = target.with_suffix(".part")
         values = asdict(state) | {"log": as_plain(state.log)}
         values["progress"]["text"] = as_plain(state.progress.text or "")
-        part.write_text(json.dumps(values, default=str, ensure_ascii=False), encoding="utf-8")
-        os.replace(part, target)
+        try:
+            part.write_text(json.dumps(values, default=str, ensure_ascii=False), encoding="utf-8")
+            os.replace(part, target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise disk.mistake(error, target) or error from error
 
 
 def _answer(asked: Future[Any], work: Callable[[], Any]) -> None:

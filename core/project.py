@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from core import disk
 from core.jobs import Mistake
 
 MAX_NAME = 60
@@ -41,12 +42,12 @@ def replacing(path: Path, flush: bool = False) -> Iterator[Path]:
 
     The temporary name keeps the suffix, because encoders and libraries choose the format by it. `flush`: the
     file is on the disk before it gets its name, and its name before this ends, so that a power cut can't
-    leave half of it.
+    leave half of it. Raises Mistake where the disk is full, read-only, forbidden or gone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     own = f"{os.getpid()}-{threading.get_ident()}"  # two threads may save the same file at once
     part = path.with_name(f".{path.stem}.{own}.part{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         if flush:
             _flush(part)
@@ -54,8 +55,14 @@ def replacing(path: Path, flush: bool = False) -> Iterator[Path]:
         if flush:
             with contextlib.suppress(OSError):  # Windows and some network drives know no such thing
                 _flush(path.parent)
+    except Exception as error:
+        told = disk.while_writing(error, path, part)
+        if told is None:
+            raise
+        raise told from error
     finally:
-        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a disk that is gone nothing can be removed
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
@@ -65,6 +72,11 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def at_home(typed: str | Path) -> Path:
+    """A path as a person types it: `~` is their home folder."""
+    return Path(os.path.expanduser(typed))
 
 
 def safe_name(text: str) -> str:
@@ -179,7 +191,7 @@ class Home:
     @staticmethod
     def default() -> Home:
         """STUDIO_HOME, or ./studio-home."""
-        return Home(Path(os.environ.get("STUDIO_HOME") or "studio-home"))
+        return Home(at_home(os.environ.get("STUDIO_HOME") or "studio-home"))
 
     def models(self, kind: str) -> Path:
         """Folder for dropped-in models: Stable-diffusion, LLM, Lora or Voice."""

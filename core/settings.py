@@ -7,8 +7,11 @@ person changed. Knows nothing about how a job is done.
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -21,9 +24,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from core.encodings import whole
-from core.jobs import Mistake
+from core.jobs import Mistake, Sentence
+from core.project import at_home
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ROOT / "presets"
@@ -42,7 +47,7 @@ PREDICTION = "what the image base predicts, the noise or the velocity; auto: as 
 class Settings(BaseModel):
     """The base of all settings: unknown names are refused, values are fixed once made."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
     @field_validator("*")
     @classmethod
@@ -50,17 +55,15 @@ class Settings(BaseModel):
         """Words without half characters, as of a cut emoji: no file and no model takes those."""
         return whole(value) if isinstance(value, str) else value
 
-    @field_validator(
-        "target_modules", "sample_prompts", "sample_topics", "prompts", "weights", mode="before",
-        check_fields=False,
-    )  # fmt: skip
+    @field_validator("*", mode="before")
     @classmethod
-    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
-        """One text for a list: names of layers and weights stand with commas between, prompts on lines."""
-        if not isinstance(value, str):
-            return value
-        parts = value.split(LIST_SIGNS.get(info.field_name or "", "\n"))
-        return [part.strip() for part in parts if part.strip()]
+    def _typed(cls, value: Any, info: ValidationInfo) -> Any:
+        """What was typed, as the field's type reads it."""
+        name = info.field_name or ""
+        kinds = kinds_of(cls.model_fields[name])
+        if tuple not in kinds:
+            return _read(value, kinds)
+        return [_read(part, kinds) for part in _parts(value, LIST_SIGNS.get(name, "\n"))]
 
 
 class LabelSettings(Settings):
@@ -203,25 +206,19 @@ class Training(Settings):
         description="continue the run in output_dir; auto: if nothing changed; always: with new settings too",
     )
 
-    @field_validator("reg_data_dir", mode="before", check_fields=False)
-    @classmethod
-    def _given(cls, value: Any) -> Any:
-        """An empty text names no folder; `~` is the person's own."""
-        if not isinstance(value, str):
-            return value
-        return Path(value.strip()).expanduser() if value.strip() else None
-
     @field_validator("gradient_checkpointing", "compile", mode="before", check_fields=False)
     @classmethod
     def _switched(cls, value: Any) -> Any:
-        """YAML reads a bare `on` or `off` as a truth value."""
-        return ("on" if value else "off") if isinstance(value, bool) else value
+        """Yes and no are words for it too."""
+        meant = truth(value)
+        return value if meant is None else ("on" if meant else "off")
 
     @field_validator("resume", mode="before")
     @classmethod
     def _resumed(cls, value: Any) -> Any:
         """Yes and no, as earlier files have it."""
-        return ("auto" if value else "never") if isinstance(value, bool) else value
+        meant = truth(value)
+        return value if meant is None else ("auto" if meant else "never")
 
     @property
     def alpha(self) -> float:
@@ -440,12 +437,6 @@ class WriteSettings(Settings):
         "hibari", pattern="^(hibari|none)$", description="who speaks: hibari, or none for silence"
     )
 
-    @field_validator("text_lora", mode="before")
-    @classmethod
-    def _one_or_more(cls, given: object) -> object:
-        """One text LoRA may stand alone."""
-        return (given,) if isinstance(given, str | Path) else given or ()
-
     @model_validator(mode="after")
     def _topic_fits(self) -> WriteSettings:
         if not self.topic.strip():
@@ -484,10 +475,28 @@ TrainingT = TypeVar("TrainingT", bound=Training)
 TRAINING: dict[str, type[Training]] = {"image": ImageTraining, "text": TextTraining}
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+class _AsTyped(yaml.SafeLoader):
+    """YAML whose plain values stay the text that was typed, so that each setting reads it as its own type.
+
+    A name may be 2024, a trigger word yes. Only null, no value and the merge sign are what they are in YAML.
+    """
+
+
+_AsTyped.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0].endswith((":null", ":merge"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file, their values as the text that was typed. Raises Mistake as `read_yaml`."""
+    return read_yaml(path, _AsTyped)
+
+
+def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> dict[str, Any]:
     """The mapping in a YAML file; an empty file is an empty mapping. Raises Mistake where it isn't one."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        values = yaml.load(path.read_text(encoding="utf-8-sig"), loader)
     except FileNotFoundError:
         raise Mistake("There is no file {path}; check the name.", path=path) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -510,21 +519,25 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def make(cls: type[SettingsT], values: dict[str, Any], where: object = "the settings") -> SettingsT:
-    """Settings of class `cls` from plain values; the first wrong one becomes a Mistake that names it."""
+    """Settings of class `cls` from plain values; the first wrong one becomes a Mistake that names it.
+
+    No value, or an empty text where there is a default, means the default.
+    """
+    given = {str(name): value for name, value in values.items() if not _is_unsaid(cls, name, value)}
     try:
-        return cls(**values)
+        return cls.model_validate(given)
     except ValidationError as error:
         raise _mistake(cls, error, where) from None
 
 
 def load(cls: type[SettingsT], path: Path, changes: dict[str, Any] | None = None) -> SettingsT:
     """Settings from a YAML file, with `changes` laid over it."""
-    return make(cls, {**read_yaml(path), **(changes or {})}, path)
+    return make(cls, {**read_settings(path), **(changes or {})}, path)
 
 
 def training(values: dict[str, Any], where: object = "the settings") -> Training:
     """Image or text training settings; `kind` says which, image where it doesn't."""
-    kind = values.get("kind", "image")
+    kind = str(values.get("kind") or "image")
     if kind not in TRAINING:
         raise Mistake("kind in {where} is {kind}; it must be image or text.", where=where, kind=kind)
     return make(TRAINING[kind], values, where)
@@ -532,20 +545,17 @@ def training(values: dict[str, Any], where: object = "the settings") -> Training
 
 def proving(values: dict[str, Any], where: object = "the settings") -> Proving:
     """Settings of a proof; what stands at `lora` says which: a folder is a text LoRA."""
-    return make(TextProofSettings if Path(values["lora"]).is_dir() else ProofSettings, values, where)
+    return make(TextProofSettings if at_home(values["lora"]).is_dir() else ProofSettings, values, where)
 
 
 def parse_changes(pairs: list[str]) -> dict[str, Any]:
-    """`["epochs=3", "flip=false"]` from a command line as values, each read the way YAML reads it."""
+    """`["epochs=3", "trigger=yes"]` from a command line as the texts that were typed; None for null."""
     changes: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise Mistake("{pair} is not of the form name=value.", pair=pair)
-        try:
-            changes[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            changes[name.strip()] = value
+        changes[name.strip()] = None if value.strip() in ("", "null") else value.strip()
     return changes
 
 
@@ -559,7 +569,7 @@ def preset(folder: str, name: str) -> Path:
 
     Raises Mistake with the names there are.
     """
-    path = Path(name)
+    path = at_home(name)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
     names = preset_names(folder)
@@ -583,10 +593,112 @@ def load_style(name: str) -> Style:
     return load(Style, preset("styles", name))
 
 
+def truth(value: object) -> bool | None:
+    """What yes, no, on, off, true and false mean; None for anything else."""
+    words = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
+    return words.get(str(value).strip().lower())
+
+
+def kinds_of(field: FieldInfo) -> set[Any]:
+    """The types in a field's annotation: `tuple[Path, ...]` gives tuple and Path."""
+    found, ahead = set(), [field.annotation]
+    while ahead:
+        one = ahead.pop()
+        found.add(get_origin(one) or one)
+        ahead += () if get_origin(one) is Literal else get_args(one)
+    return found
+
+
+def rule(field: FieldInfo, name: str) -> Any:
+    """A constraint of a field, None where it has none of that name."""
+    found = (getattr(one, name, None) for one in field.metadata)
+    return next((value for value in found if value is not None), None)
+
+
+def choices(field: FieldInfo) -> list[str]:
+    """The words a field may be: of a Literal, or of a pattern like `^(one|other)$`; else none."""
+    if get_origin(field.annotation) is Literal:
+        return [str(choice) for choice in get_args(field.annotation)]
+    match = re.fullmatch(r"\^\(([\w|-]+)\)\$", rule(field, "pattern") or "")
+    return match[1].split("|") if match else []
+
+
+def _parts(value: Any, sign: str) -> list[Any]:
+    """A list's parts: of one text those between the signs, or those in YAML's brackets."""
+    if not isinstance(value, str):
+        return list(value) if isinstance(value, list | tuple) else [value]
+    if value.startswith("[") and value.endswith("]"):
+        with contextlib.suppress(yaml.YAMLError):
+            return list(yaml.load(value, _AsTyped))
+    return [part.strip() for part in value.split(sign) if part.strip()]
+
+
+def _read(value: Any, kinds: set[Any]) -> Any:
+    """One value as one of these types reads it; what none can read stays as it is."""
+    if isinstance(value, dict) and len(value) == 1 and str in kinds and dict not in kinds:
+        return ": ".join(str(part) for pair in value.items() for part in pair)  # YAML's `- in ink: a cat`
+    if isinstance(value, str | Path) and Path in kinds:
+        return at_home(value) if str(value).strip() else None
+    if isinstance(value, str) and int in kinds:
+        with contextlib.suppress(ValueError):
+            number = float(value)
+            return int(number) if number.is_integer() else value  # 1e3 is a whole number
+    return value
+
+
+def _expected(field: FieldInfo) -> Sentence:
+    """What a field takes, as the end of a sentence."""
+    kinds = kinds_of(field)
+    if words := choices(field):
+        return Sentence("one of {choices}", choices=", ".join(words))
+    if tuple in kinds:
+        part = _expected(FieldInfo.from_annotation(get_args(field.annotation)[0]))
+        most = rule(field, "max_length")
+        if most is None:
+            return Sentence("a list, each part {part}", part=part)
+        return Sentence("a list of at most {most}, each part {part}", most=most, part=part)
+    if bool in kinds:
+        return Sentence("yes or no")
+    if kinds & {int, float}:
+        return _expected_number(field, kinds)
+    if Path in kinds:
+        return Sentence("the name of a file or folder")
+    if dict in kinds:
+        return Sentence("a text for each language, en and zh")
+    if rule(field, "pattern"):
+        return Sentence("a colour such as #ffd166")
+    longest = rule(field, "max_length")
+    return Sentence("a text of at most {most} characters", most=longest) if longest else Sentence("a text")
+
+
+def _expected_number(field: FieldInfo, kinds: set[Any]) -> Sentence:
+    above, least, most = (_plain(rule(field, name)) for name in ("gt", "ge", "le"))
+    kind = Sentence("a whole number") if int in kinds else Sentence("a number")
+    if (step := rule(field, "multiple_of")) is not None:
+        kind = Sentence("a multiple of {step}", step=step)
+    if above is None:
+        return Sentence("{kind} from {least} to {most}", kind=kind, least=least, most=most)
+    return Sentence("{kind} above {least}, at most {most}", kind=kind, least=above, most=most)
+
+
+def _plain(bound: Any) -> Any:
+    return f"{bound:g}" if isinstance(bound, float) else bound
+
+
+def _shown(value: Any) -> str:
+    """What was given, short enough for a sentence."""
+    if value is None:
+        return "empty"
+    if isinstance(value, dict | list | tuple):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    text = " ".join(str(value).split())
+    return (text if len(text) <= 60 else f"{text[:60]}…") or "empty"
+
+
 def _mistake(cls: type[BaseModel], error: ValidationError, where: object) -> Mistake:
     """The first error of pydantic's as one sentence in the person's terms."""
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"]) or cls.__name__
+    name = str(first["loc"][0]) if first["loc"] else cls.__name__
     kind, given = first["type"], first.get("input")
     if kind == "extra_forbidden":
         near = _nearest(name, list(cls.model_fields))
@@ -598,10 +710,29 @@ def _mistake(cls: type[BaseModel], error: ValidationError, where: object) -> Mis
         return Mistake(
             "In {where}, {problem}.", where=where, problem=first["msg"].removeprefix("Value error, ")
         )
-    problem = first["msg"][:1].lower() + first["msg"][1:]
+    field = _field(cls, name)
+    assert field is not None, error  # what is no field's is said above
     return Mistake(
-        "{name} in {where} is {given!r}, but {problem}.", name=name, where=where, given=given, problem=problem
+        "{name} in {where} is {given}; it must be {expected}.",
+        name=name,
+        where=where,
+        given=_shown(given),
+        expected=_expected(field),
     )
+
+
+def _is_unsaid(cls: type[BaseModel], name: str, value: Any) -> bool:
+    field = _field(cls, name)
+    return field is not None and (value is None or (value == "" and not field.is_required()))
+
+
+def _field(cls: type[BaseModel], name: str) -> FieldInfo | None:
+    """The field of that name, or that other programs call so; None where there is none."""
+    for known, field in cls.model_fields.items():
+        alias = field.validation_alias
+        if name == known or (isinstance(alias, AliasChoices) and name in alias.choices):
+            return field
+    return None
 
 
 def _nearest(name: str, names: list[str]) -> str | None:

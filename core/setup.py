@@ -7,17 +7,20 @@ written last, stands in the environment and fits requirements.txt; whatever was 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.metadata
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from core import disk
 from core.jobs import Mistake
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,7 +157,7 @@ def make_venv() -> None:
     result = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
     if result.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
-        raise Mistake(
+        raise disk.mistake(OSError(result.stderr), VENV) or Mistake(
             "Python can't make a virtual environment here; install its venv module (on Debian or Ubuntu: "
             "apt install python3-venv) and start again."
         )
@@ -196,10 +199,12 @@ def torch_index(card: bool) -> list[str]:
 
 
 def reachable(host: str, seconds: float = 3.0) -> bool:
-    """Whether a secure connection to `host` opens within `seconds`."""
+    """Whether `host` answers a secure request within `seconds`, by the proxy where one is set."""
     try:
-        socket.create_connection((host, 443), timeout=seconds).close()
-    except OSError:
+        urllib.request.build_opener().open(f"https://{host}/", timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return True  # it answered
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     return True
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
+from core import disk
 from core.jobs import Job, Mistake, Progress
 
 MENDABLE, INTERRUPTED = 2, 130
@@ -118,13 +120,29 @@ def run(command: Callable[[], int]) -> int:
     A second Ctrl-C while the job saves is ignored, so that what was made is kept.
     """
     try:
-        return command()
-    except Mistake as mistake:
-        print(f"studio: {mistake}", file=sys.stderr)
-        return MENDABLE
+        status = command()
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print("studio: stopped; what was finished is kept.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        mistake = error if isinstance(error, Mistake) else disk.mistake(error)
+        if mistake is None:
+            raise
+        print(f"studio: {mistake}", file=sys.stderr)
+        return MENDABLE
+
+
+def quiet_threads() -> None:
+    """A library's thread that ended by what the disk did leaves no trace: who waits for it says it."""
+    shown = threading.excepthook
+
+    def quiet(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_value is None or disk.mistake(ended.exc_value) is None:
+            shown(ended)
+
+    threading.excepthook = quiet
 
 
 def interrupt_once() -> None:

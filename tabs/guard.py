@@ -8,11 +8,13 @@ studio's own, so that no foreign page can use a visitor's browser to work it, an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import re
 import socket
 import time
+from collections.abc import Sequence
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.jobs import Mistake
 from core.settings import ROOT
 from tabs.words import COOKIE, LANGUAGES
 
@@ -35,11 +38,20 @@ class Guard:
     """Refuses unknown Host names and foreign Origins for every method; slows repeated failed logins.
 
     A bare IP address is a known host: a hostile page can point a name of its own at this machine, never an
-    address. Behind a share link all visitors come from one address, so failed logins are counted together.
+    address. `allowed` are further names, as `host_name` gives them. `root` is the path or address at which a
+    proxy serves the window, whether or not it takes the path off what it passes on. Behind a share link or a
+    proxy all visitors come from one address, so failed logins are counted together.
     """
 
-    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", share: bool = False) -> None:
-        self.app, self.share = app, share
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str = "127.0.0.1",
+        share: bool = False,
+        allowed: Sequence[str] = (),
+        root: str = "",
+    ) -> None:
+        self.app, self.share, self.allowed, self.prefix = app, share, allowed, urlsplit(root).path
         self.names = {"localhost", host.lower(), socket.gethostname().lower()}
         self.failures: list[float] = []
         self.login = asyncio.Lock()
@@ -49,6 +61,8 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        if self.prefix and f"{scope['path']}/".startswith(f"{self.prefix}/"):
+            scope = {**scope, "path": scope["path"][len(self.prefix) :] or "/"}
         reason = self.refusal(Headers(scope=scope), scope["path"])
         if reason:
             await PlainTextResponse(reason, status_code=403)(scope, receive, send)
@@ -60,11 +74,17 @@ class Guard:
     def refusal(self, headers: Headers, path: str) -> str:
         """Why a request is refused; empty where it isn't."""
         host = headers.get("host", "").lower()
-        if not self.known(urlsplit(f"//{host}").hostname or ""):
-            return "This host name is not the studio's own."
+        name = _name(f"//{host}")
+        if not self.known(name):
+            return (
+                f"The host name {name} is not the studio's own. If it is yours, as of a proxy or a rented "
+                f"machine, start the studio with --allow-host {name}"
+            )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin.lower()).netloc != host:
-            return "Another site may not ask the studio."
+        if origin is not None and not self.is_own(origin.lower(), host):
+            return (
+                "Another site may not ask the studio. If it is yours, start the studio with --allow-host NAME"
+            )
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             return "Another site may not ask the studio."
         if re.search(r"/(file|proxy)=https?:", path):
@@ -72,12 +92,28 @@ class Guard:
         return ""
 
     def known(self, name: str) -> bool:
-        """True for this machine's own names, any IP address, and the share link's while sharing."""
+        """True for this machine's own and allowed names, any IP address, the share link's while sharing."""
         try:
             ipaddress.ip_address(name)
             return True
         except ValueError:
-            return name.removesuffix(".local") in self.names or (self.share and name.endswith(SHARE_DOMAIN))
+            own = name.removesuffix(".local") in self.names or self.allows(name)
+            return own or (self.share and name.endswith(SHARE_DOMAIN))
+
+    def allows(self, name: str) -> bool:
+        """Whether a name was allowed, by itself or as one below `*.`."""
+        return any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in self.allowed)
+
+    def is_own(self, origin: str, host: str) -> bool:
+        """Whether a page of `origin` is the studio's own, which was asked for by the name `host`.
+
+        A proxy may change an allowed name's port, or put this machine's address in its place. Where it leaves
+        the name, another one is foreign: below `*.` may stand other people's pages.
+        """
+        asking, asked = _name(origin), _name(f"//{host}")
+        if self.allows(asked):
+            return asking == asked
+        return self.allows(asking) or origin.partition("//")[2] == host
 
     def delay(self, now: float) -> float:
         """Seconds that the next login waits: none for the first tries, then doubling."""
@@ -96,6 +132,29 @@ class Guard:
         async with self.login:
             await asyncio.sleep(self.delay(time.monotonic()))
             await self.app(scope, receive, counted)
+
+
+def host_name(given: str) -> str:
+    """A name to allow, from what a person typed: lower case, without scheme and port; `*.` before it is kept.
+
+    Raises Mistake where it is no name.
+    """
+    name = _name(given.lower() if "//" in given else f"//{given.lower()}")
+    with contextlib.suppress(UnicodeError):  # a browser asks for 例子.com by this spelling
+        name = name.encode("idna").decode()
+    if not re.fullmatch(r"(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f:]+", name, re.ASCII):
+        raise Mistake(
+            "--allow-host takes a name such as studio.example.org or *.example.org, not {given}.", given=given
+        )
+    return name
+
+
+def _name(address: str) -> str:
+    """The host in `scheme://host:port` or `//host:port`; empty where there is none."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 class FrontPage:

@@ -47,8 +47,11 @@ def thumbnail(project: Project, path: Path) -> Path:
     if not small.is_file():
         picture = open_picture(path, least=THUMBNAIL_PX)
         picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-        with replacing(small) as part:
-            picture.save(part, quality=85)
+        try:
+            with replacing(small) as part:
+                picture.save(part, quality=85)
+        except Mistake:  # a full or read-only disk: it can be looked at all the same
+            return path
     return small
 
 

@@ -5,16 +5,14 @@ One declaration in core/settings.py, so a slider can't allow what the command li
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_origin
 from urllib.parse import quote
 
 import gradio as gr
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from core.settings import LIST_SIGNS
+from core.settings import LIST_SIGNS, choices, rule
 from tabs.words import label, static
 
 SLIDER_STEPS = 1000
@@ -23,8 +21,8 @@ SLIDER_STEPS = 1000
 def limits(cls: type[BaseModel], name: str) -> tuple[Any, Any]:
     """Lowest and highest value of a field; an open bound counts as its value, None where there is none."""
     info = cls.model_fields[name]
-    low = _rule(info, "ge")
-    return _rule(info, "gt") if low is None else low, _rule(info, "le")
+    low = rule(info, "ge")
+    return rule(info, "gt") if low is None else low, rule(info, "le")
 
 
 def tip(cls: type[BaseModel], name: str) -> str:
@@ -45,13 +43,13 @@ def field(cls: type[BaseModel], name: str, value: Any = None, **how: Any) -> Any
     texts = {"label": static(label(name)), "info": static(tip(cls, name))} | how
     if info.annotation is bool:
         return gr.Checkbox(value, **texts)
-    if choices := _choices(info):
-        return gr.Dropdown([(static(choice), choice) for choice in choices], value=value, **texts)
+    if words := choices(info):
+        return gr.Dropdown([(static(word), word) for word in words], value=value, **texts)
     if info.annotation in (int, float):
         return _number(info.annotation, low, high, value, texts)
     if get_origin(info.annotation) is tuple:
         return gr.Textbox(shown(name, value), lines=1 if name in LIST_SIGNS else 2, **texts)
-    longest = _rule(info, "max_length")
+    longest = rule(info, "max_length")
     return gr.Textbox("" if value is None else str(value), max_length=longest, **texts)
 
 
@@ -61,21 +59,6 @@ def shown(name: str, value: Any) -> Any:
         return value
     parts = [f"{part:g}" if isinstance(part, float) else str(part) for part in value]
     return f"{LIST_SIGNS[name]} ".join(parts) if name in LIST_SIGNS else "\n".join(parts)
-
-
-def _choices(info: FieldInfo) -> list[str]:
-    """The words a field may be: of a Literal, or of a pattern like `^(one|other)$`."""
-    if get_origin(info.annotation) is Literal:
-        return [str(choice) for choice in get_args(info.annotation)]
-    match = re.fullmatch(r"\^\(([\w|-]+)\)\$", _rule(info, "pattern") or "")
-    return match[1].split("|") if match else []
-
-
-def _rule(info: FieldInfo, name: str) -> Any:
-    """A constraint of a field, None where it has none of that name."""
-    return next(
-        (getattr(rule, name) for rule in info.metadata if getattr(rule, name, None) is not None), None
-    )
 
 
 def _number(kind: Any, low: float | None, high: float | None, value: Any, texts: dict[str, Any]) -> Any:

@@ -62,17 +62,22 @@ def launch_arguments(
     share: bool = False,
     auth: Callable[[str, str], bool] | None = None,
     allowed: tuple[str, ...] = (),
+    names: tuple[str, ...] = (),
+    root: str = "",
 ) -> dict[str, Any]:
     """Keyword arguments for `build(studio).launch(...)`; `allowed` folders may be shown (the home folder).
 
-    `auth(user, password)` is asked at login; `share=True` without it is a programming error.
+    `names` (see `guard.host_name`) are those by which a proxy is asked for the window, `root` is the path or
+    whole address at which it serves it. `auth(user, password)` is asked at login; `share=True`, names or a
+    root without it is a programming error.
     """
-    assert auth is not None or not share, "a shared window needs a login"
+    assert auth is not None or not (share or names or root), "a shared window needs a login"
     return {
         "server_name": host,
         "server_port": port,
         "share": share,
         "auth": auth,
+        "root_path": root or None,
         "allowed_paths": list(allowed),
         "theme": look.theme(),
         "css": look.css(),
@@ -92,7 +97,10 @@ def launch_arguments(
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,
-            "middleware": [Middleware(Guard, host=host, share=share), Middleware(FrontPage)],
+            "middleware": [
+                Middleware(Guard, host=host, share=share, allowed=names, root=root),
+                Middleware(FrontPage),
+            ],
         },
     }
 

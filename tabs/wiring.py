@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 
+from core import disk
 from core.jobs import Mistake, Runner, Sentence
 from core.project import Home, Project
 from tabs.words import language_of, say
@@ -122,13 +123,16 @@ def stream(
 
 @contextmanager
 def _answering(studio: Studio, request: gr.Request) -> Iterator[Page]:
-    """Lets in who may ask, and says a Mistake in the page's language."""
+    """Lets in who may ask; says a Mistake, or what the disk did, in the page's language."""
     page = page_of(request)
     if studio.login and not page.user:
         raise gr.Error(page.say("Please log in first."), print_exception=False)
     try:
         yield page
-    except Mistake as mistake:
+    except Exception as error:
+        mistake = error if isinstance(error, Mistake) else disk.mistake(error)
+        if mistake is None:
+            raise
         raise gr.Error(
             page.sentence(mistake), title=page.say("Please check"), duration=15, print_exception=False
         ) from None

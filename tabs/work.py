@@ -93,7 +93,11 @@ def submit(studio: Studio, kind: str, title: str, settings: Settings) -> str:
     if newest is not None and newest.active:
         raise Mistake("{title} is still at work; wait for it or stop it first.", title=newest.title)
     job_id = studio.runner.submit(kind, title, lambda: KINDS[kind].run(settings))
-    write_atomic(_settings_file(studio, job_id), dump(settings))
+    try:
+        write_atomic(_settings_file(studio, job_id), dump(settings))
+    except Mistake:
+        studio.runner.stop(job_id)
+        raise
     return job_id
 
 

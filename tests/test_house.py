@@ -29,6 +29,8 @@ GROUND = {
     "singlefile",
     "encodings",
     "weights",
+    "proxies",
+    "disk",
 }
 FEATURES = {"images": 0, "texts": 0, "lora": 1, "video": 2}  # a feature may use those below it
 FILES = sorted(path for place in ("core", "tabs") for path in (ROOT / place).rglob("*.py"))
@@ -95,7 +97,7 @@ def test_pictures_are_opened_in_one_place() -> None:
 def test_job_machinery_is_standard_library_alone() -> None:
     import sys
 
-    for name in ("jobs", "setup"):
+    for name in ("jobs", "setup", "proxies", "disk"):
         used = {n.split(".")[0] for n in imports(ROOT / "core" / f"{name}.py")} - {"core"}
         assert used <= set(sys.stdlib_module_names), used
 

@@ -168,12 +168,5 @@ class _Work:
             if name not in self.now.captions and names.get(name) == text:
                 self.now.captions[name] = text
                 self.now.tags[name] = self.before.tags.get(name, [])
-        try:
-            captions.write(self.output, names)
-            write_atomic(memory_file(self.output), json.dumps(vars(self.now), ensure_ascii=False, indent=1))
-        except OSError as error:
-            raise Mistake(
-                "{path} can't be written ({reason}); choose another place for the captions.",
-                path=self.output,
-                reason=error.strerror,
-            ) from None
+        captions.write(self.output, names)
+        write_atomic(memory_file(self.output), json.dumps(vars(self.now), ensure_ascii=False, indent=1))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import basemodels
 from core.families.family import Tensors
+from core.jobs import Mistake
 from core.project import replacing
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _write(path: Path, tensors: Tensors) -> None:
     from safetensors.torch import save_file
 
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    with contextlib.suppress(OSError, SafetensorError), replacing(path) as part:
+    with contextlib.suppress(Mistake, OSError, SafetensorError), replacing(path) as part:
         save_file(whole, part, metadata={"sha256": _digest(whole)})
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from core import disk
 from core.images.importing import open_picture
+from core.jobs import Mistake
 from core.lora.recipe import Sample
 
 
@@ -17,34 +21,48 @@ class Logs:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "metrics.jsonl"
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step] if step else []
-        path.write_text("".join(kept), encoding="utf-8")
-        self.file = path.open("a", encoding="utf-8", buffering=1)
-        self.board = SummaryWriter(str(folder / "logs"), purge_step=step + 1 if step else None)
+        self.path, self.refused = folder / "metrics.jsonl", False
+        with self._writing():
+            folder.mkdir(parents=True, exist_ok=True)
+            kept = [line for line in _lines(self.path) if json.loads(line)["step"] <= step] if step else []
+            self.path.write_text("".join(kept), encoding="utf-8")
+            self.file = self.path.open("a", encoding="utf-8", buffering=1)
+            self.board = SummaryWriter(str(folder / "logs"), purge_step=step + 1 if step else None)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What the disk refuses is told once, as a Mistake; then the run can still save its checkpoint."""
+        try:
+            with disk.writing(self.path):
+                yield
+        except Mistake:
+            if not self.refused:
+                self.refused = True
+                raise
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Notes the values of a step; not-a-number becomes null."""
-        for name, value in values.items():
-            self.board.add_scalar(name, value, step)
         plain = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        self.file.write(json.dumps({"step": step, **plain, "time": round(time.time(), 3)}) + "\n")
+        with self._writing():
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
+            self.file.write(json.dumps({"step": step, **plain, "time": round(time.time(), 3)}) + "\n")
 
     def sample(self, step: int, number: int, sample: Sample) -> None:
         """Notes a sample as a picture or a text."""
-        if sample.picture:
-            import numpy as np
+        with self._writing():
+            if sample.picture:
+                import numpy as np
 
-            shown = np.asarray(open_picture(sample.picture))
-            self.board.add_image(f"sample {number}", shown, step, dataformats="HWC")
-        if sample.text:
-            self.board.add_text(f"sample {number}", f"{sample.asked}\n\n{sample.text}", step)
+                shown = np.asarray(open_picture(sample.picture))
+                self.board.add_image(f"sample {number}", shown, step, dataformats="HWC")
+            if sample.text:
+                self.board.add_text(f"sample {number}", f"{sample.asked}\n\n{sample.text}", step)
 
     def close(self) -> None:
         """Flushes and closes both."""
-        self.board.close()
-        self.file.close()
+        with self._writing(), self.file:
+            self.board.close()
 
 
 def curves(folder: Path) -> tuple[list[float], list[tuple[int, float]]]:

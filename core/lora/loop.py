@@ -216,9 +216,9 @@ class Run:
         """Saves where a run was stopped, and closes the logs."""
         if self.stepper.whole:
             self._save()
+        self.accelerator.free_memory()
         if self.logs:
             self.logs.close()
-        self.accelerator.free_memory()
 
     def _updates(self) -> Iterator[tuple[int, list[Any]]]:
         for epoch in itertools.count():  # the run's length in steps ends it

@@ -6,6 +6,7 @@ base, size and what else decides it. Knows nothing about models.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core import basemodels
-from core.jobs import Progress
+from core.jobs import Mistake, Progress
 from core.lora import sample_plan
 from core.lora.recipe import looks_every
 from core.lora.sample_plan import Plan
@@ -48,8 +49,9 @@ def note(key: str, seconds_a_step: list[float], samples_a_step: float) -> None:
 
 
 def keep(figures: Mapping[str, float]) -> None:
-    """Puts figures beside those that stand."""
-    write_atomic(file(), json.dumps(_all() | dict(figures), ensure_ascii=False, indent=1))
+    """Puts figures beside those that stand; a full or read-only disk costs only the next run's estimate."""
+    with contextlib.suppress(Mistake):
+        write_atomic(file(), json.dumps(_all() | dict(figures), ensure_ascii=False, indent=1))
 
 
 def _all() -> dict[str, float]:
@@ -98,8 +100,7 @@ def note_besides(key: str, seconds: Mapping[str, Sequence[float]], tried: int) -
         each[PROVING] = sum(seconds[PROVING]) / tried
     if ENCODING in each:  # in a later run most are known
         each[ENCODING] = max(each[ENCODING], known(f"{key} | {ENCODING}") or 0.0)
-    kept = {f"{key} | {message}": each[message] for message in BESIDES if message in each}
-    keep(kept)
+    keep({f"{key} | {message}": each[message] for message in BESIDES if message in each})
 
 
 def whole(

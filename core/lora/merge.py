@@ -5,17 +5,15 @@ Works on a PEFT folder and the base it was trained on; in the number format of t
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import basemodels, device
 from core.jobs import Mistake, Progress, Sentence
 from core.lora import peftfolder
-from core.project import lineage, unused, write_lineage
+from core.project import lineage, replacing, unused, write_lineage
 from core.settings import MergeSettings
 from core.texts import lorafolder, template
 
@@ -45,7 +43,7 @@ def merge(settings: MergeSettings) -> Iterator[Progress]:
     ids = tokenizer(PROBE, return_tensors="pt")["input_ids"]
     apart, merged = _merged(model, lora, base, ids)
     yield Progress("Writing the full model")
-    with _new_folder(target) as part:
+    with replacing(target) as part:
         merged.save_pretrained(part)
         tokenizer.save_pretrained(part)
         made = lineage(base_model=base, lora=str(lora), made_with="LoRA Studio")
@@ -102,16 +100,3 @@ def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
 def difference(one: torch.Tensor, other: torch.Tensor) -> float:
     """How far logits are apart, as a share of their spread."""
     return float((one - other).norm() / (one - one.mean(-1, keepdim=True)).norm())
-
-
-@contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
-    """Gives a folder beside `target`; renames it on success, removes it on failure."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        os.replace(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

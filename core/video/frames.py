@@ -17,6 +17,7 @@ from PIL import Image
 from core import basemodels
 from core.jobs import Mistake
 from core.lora.artist import Artist, Sampling
+from core.project import at_home
 
 
 def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
@@ -25,9 +26,9 @@ def parse_loras(specs: Sequence[str]) -> list[tuple[Path, float]]:
     for spec in specs:
         name, _, number = spec.rpartition(":")
         try:
-            path, weight = (Path(name), float(number)) if name else (Path(spec), 1.0)
+            path, weight = (at_home(name), float(number)) if name else (at_home(spec), 1.0)
         except ValueError:  # a colon of the path itself, as in C:\loras\ink.safetensors
-            path, weight = Path(spec), 1.0
+            path, weight = at_home(spec), 1.0
         if not path.is_file():
             raise Mistake("There is no LoRA {path}; check the name.", path=path)
         if not -2 <= weight <= 2:

@@ -128,7 +128,7 @@ def render(film: Film, target: Path) -> Generator[Progress, None, None]:
     failures: list[BaseException] = []
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.TemporaryDirectory(prefix=".render-", dir=target.parent)
-    with replacing(target) as part, temporary as folder:
+    with temporary as folder, replacing(target) as part:
         writer = threading.Thread(
             target=_write,
             args=(film, part, Path(folder), reports, stop, failures),

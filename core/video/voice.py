@@ -6,6 +6,7 @@ music or pictures. The embedded voice is hibari: English, one female speaker.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -77,7 +78,7 @@ def speak(
             return Speech(text, file["samples"], words)
     speech = _hibari().speak(text, speed, pitch)
     if kept:
-        with replacing(kept) as part, part.open("wb") as file:
+        with contextlib.suppress(Mistake), replacing(kept) as part, part.open("wb") as file:
             np.savez(file, samples=speech.samples, times=[(word.start, word.end) for word in speech.words])
     return speech
 

@@ -8,6 +8,7 @@ import pytest
 
 from core import basemodels
 from core.jobs import Mistake
+from core.project import Home
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,22 @@ def test_a_model_dropped_into_the_home_is_found_by_its_name(
     (place / "mine").symlink_to(tiny_base, target_is_directory=True)
     assert basemodels.image_base("mine") == place / "mine"
     assert basemodels.image_base("someone/model") == "someone/model"
+
+
+def test_a_tilde_is_the_persons_home(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tiny_base.parent))
+    assert basemodels.image_base(f"~/{tiny_base.name}") == tiny_base
+    with pytest.raises(Mistake, match=r"There is no base model ~nobody-here/x; check the path"):
+        basemodels.image_base("~nobody-here/x")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("STUDIO_CACHE", "~/cache 1")
+    monkeypatch.setenv("STUDIO_HOME", "~/home 1")
+    assert basemodels.cache_folder() == tmp_path / "cache 1"
+    assert Home.default().folder == tmp_path / "home 1"
 
 
 def test_a_hub_id_without_a_network_is_one_sentence() -> None:

@@ -92,7 +92,10 @@ def test_alone_it_opens_the_window() -> None:
         (["compose", "--topic", "宁静的水乡早晨"], "Chinese"),
         (["write", "--topic", "宁静的水乡早晨"], "Chinese"),
         (["compose", "--topic", "rain", "--style", "oil"], "ink-wash"),
-        (["compose", "--topic", "rain", "--scenes", "0"], "greater than or equal to 1"),
+        (
+            ["compose", "--topic", "rain", "--scenes", "0"],
+            "scenes in the command line is 0; it must be a whole number from 1 to 20",
+        ),
     ],
 )
 def test_bad_input_is_status_2_and_one_sentence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,12 @@ def test_what_is_dumped_loads_to_the_same(tmp_path: Path) -> None:
     ("text", "parts"),
     [
         ("lora_ranks: 8", ["unknown setting lora_ranks", "did you mean lora_rank?"]),
-        ("lora_rank: many", ["lora_rank", "'many'", "valid integer"]),
-        ("lora_rank: 0", ["lora_rank", "greater than or equal to 1"]),
+        ("lora_rank: many", ["lora_rank", "is many", "it must be a whole number from 1 to 256"]),
+        ("lora_rank: 0", ["lora_rank", "is 0;", "it must be a whole number from 1 to 256"]),
+        ("lora_dropout: 2", ["lora_dropout", "is 2;", "a number from 0 to 0.9"]),
+        ("kind: [image]", ["kind", "image or text"]),
+        ("lora_ranks:", ["unknown setting lora_ranks"]),
+        ("null: 3", ["unknown setting"]),
         ("kind: sound", ["kind", "sound", "image or text"]),
         ("- a\n- b", ["name: value"]),
         ("lora_rank: [1", ["not valid YAML at line"]),
@@ -64,6 +69,113 @@ def test_a_wrong_yaml_is_one_sentence(tmp_path: Path, text: str, parts: list[str
     said = str(caught.value)
     assert all(part in said for part in parts), said
     assert "\n" not in said and str(path) in said
+
+
+TYPED = {"name": "2024", "trigger": "yes", "output_dir": "~/on", "metadata_path": "2024-01-01",
+         "sample_prompts": ("zz style: a cat", "no", "007"), "max_steps": 1000, "learning_rate": 2e-4,
+         "flip": False, "gradient_checkpointing": "on", "compile": "off", "resume": "never",
+         "lora_dir": None, "base_model": "1.5", "target_modules": ("to_q", "to_v")}  # fmt: skip
+AS_YAML = """
+name: 2024
+trigger: yes
+output_dir: ~/on
+metadata_path: 2024-01-01
+sample_prompts:
+- zz style: a cat
+- no
+- 007
+max_steps: 1e3
+learning_rate: 2e-4
+flip: off
+gradient_checkpointing: on
+compile: no
+resume: false
+lora_dir: null
+seed:
+base_model: 1.5
+target_modules: [to_q, to_v]
+"""
+AS_PAIRS = ["name=2024", "trigger=yes", "output_dir=~/on", "metadata_path=2024-01-01",
+            "sample_prompts=[zz style: a cat, no, 007]", "max_steps=1e3", "learning_rate=2e-4", "flip=off",
+            "gradient_checkpointing=on", "compile=no", "resume=false", "lora_dir=null", "seed=",
+            "base_model=1.5", "target_modules=to_q, to_v"]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["file", "command line", "dumped"])
+def test_values_are_the_text_that_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """No 2024 that is no text, no trigger word True, no prompt that is a mapping."""
+    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("USERPROFILE", "/home/anna")
+    if way == "command line":
+        chosen = settings.make(ImageTraining, settings.parse_changes(AS_PAIRS))
+    else:
+        chosen = settings.load(ImageTraining, written(tmp_path, AS_YAML))
+    if way == "dumped":
+        chosen = settings.load(ImageTraining, written(tmp_path, settings.dump(chosen)))
+    expected = TYPED | {"output_dir": Path("/home/anna/on"), "metadata_path": Path("2024-01-01")}
+    assert {name: getattr(chosen, name) for name in expected} == expected and chosen.seed == 42
+
+
+def test_a_prompt_with_a_colon_stands_on_the_command_line() -> None:
+    changes = settings.parse_changes(["sample_prompts=zz style: a cat", "trigger=a: b"])
+    chosen = settings.make(ImageTraining, changes)
+    assert chosen.sample_prompts == ("zz style: a cat",) and chosen.trigger == "a: b"
+
+
+CLASSES = [
+    one for one in vars(settings).values() if isinstance(one, type) and issubclass(one, settings.Settings)
+]
+FIELDS = [(cls, name) for cls in CLASSES for name in cls.model_fields]
+WRONG = ["many", "1e3", "nan", "-5", "1e99", "9" * 5000, "x" * 5000, "yes", "2024-01-01", "[1", "", None,
+         True, 3.5, b"x", ["a", "b"], ["x"] * 30,
+         {"a": 1}, {"a": 1, "b": 2}, [{"a": 1, "b": [2]}]]  # fmt: skip
+EXPECTED = ("a whole number", "a number", "a multiple of", "yes or no", "one of", "a text", "a list",
+            "a colour", "the name of a file or folder")  # fmt: skip
+
+
+def required(cls: type[settings.Settings]) -> dict[str, object]:
+    fields = cls.model_fields
+    return {
+        n: {"en": "x"} if dict in settings.kinds_of(f) else "x" for n, f in fields.items() if f.is_required()
+    }
+
+
+@pytest.mark.parametrize(("cls", "name"), FIELDS, ids=lambda one: getattr(one, "__name__", one))
+def test_any_wrong_value_is_told_in_plain_words(cls: type[settings.Settings], name: str) -> None:
+    """Which setting, what was given, what is expected; never a validator's own words."""
+    refused = 0
+    for value in WRONG:
+        try:
+            settings.make(cls, {**required(cls), name: value}, "run.yaml")
+        except Mistake as mistake:
+            refused += 1
+            said = str(mistake)
+            assert "\n" not in said and len(said) < 300, said
+            assert name in said and "run.yaml" in said, said
+            if mistake.template.startswith("{name} in"):
+                given = mistake.values["given"]
+                assert given and str(mistake.values["expected"]).startswith(EXPECTED), said
+            else:
+                assert "lacks the setting" in said or name == "topic", said
+            assert not re.search(r"\bvalid |[Ii]nput|should|parse|pydantic|type=", said), said
+    assert refused
+
+
+def paths() -> list[tuple[type[settings.Settings], str]]:
+    return [(cls, name) for cls, name in FIELDS if Path in settings.kinds_of(cls.model_fields[name])]
+
+
+@pytest.mark.parametrize(("cls", "name"), paths(), ids=lambda one: getattr(one, "__name__", one))
+def test_a_tilde_is_the_persons_home_in_every_path(
+    cls: type[settings.Settings], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("USERPROFILE", "/home/anna")
+    for typed in ("~/a b", Path("~/a b")):
+        made = getattr(settings.make(cls, {**required(cls), name: typed}), name)
+        assert made in (Path("/home/anna/a b"), (Path("/home/anna/a b"),))
 
 
 def test_a_missing_or_binary_yaml_is_one_sentence(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,20 @@ def test_an_unreachable_index_is_passed_over_at_once(monkeypatch: pytest.MonkeyP
     assert not setup.reachable("host.invalid", 1)
     monkeypatch.setattr(setup, "PYTORCH_HOST", "host.invalid")
     assert setup.torch_index(card=False) == []
+
+
+def test_an_index_is_looked_for_by_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind one nothing else answers, and the ordinary build takes gigabytes more."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy, ThreadPoolExecutor() as thread:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "")
+        proxy.settimeout(60)
+        looked = thread.submit(setup.reachable, "index.invalid", 60)
+        asked = proxy.accept()[0]
+        with asked, asked.makefile("rwb") as stream:
+            assert stream.readline().startswith(b"CONNECT index.invalid:443 ")
+            stream.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        assert looked.result(60) is False
 
 
 def test_pip_lines_become_phrases() -> None:

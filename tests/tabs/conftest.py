@@ -126,7 +126,12 @@ def browser() -> Iterator:
     expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--disable-background-networking",
+                "--host-resolver-rules=MAP *.test 127.0.0.1",
+            ],
         )
         yield made
         made.close()

@@ -22,8 +22,11 @@ def lora(tmp_path: Path) -> Path:
     return path
 
 
-def test_loras_are_named_with_and_without_weights(lora: Path) -> None:
+def test_loras_are_named_with_and_without_weights(lora: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert frames.parse_loras([str(lora), f"{lora}:0.6"]) == [(lora, 1.0), (lora, 0.6)]
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(lora.parent))
+    assert frames.parse_loras([f"~/{lora.name}", f"~/{lora.name}:0.6"]) == [(lora, 1.0), (lora, 0.6)]
     with pytest.raises(Mistake, match="There is no LoRA"):
         frames.parse_loras(["C:\\nowhere\\ink.safetensors"])
     with pytest.raises(Mistake, match="between -2 and 2"):

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from core import basemodels, device
-from core.jobs import Clock, Progress
+from core.jobs import Clock, Progress, Sentence
 from core.lora import formats
 from core.lora.artist import Sampling, sampling
 from core.project import file_hash, lineage, replacing, unused, write_atomic
@@ -25,6 +25,7 @@ from core.video import check, cover, frames, motion, music, script, sound, story
 from core.video.captions import Captions, Look, Phrase, phrases, shifted, srt
 from core.video.render import Film, aigc, render, shots_for
 from core.video.storyboard import Storyboard
+from core.video.typesetting import missing
 from core.video.write import LEAD, TAIL, write
 
 MOST_STRETCH = 0.9  # seconds by which a pause may grow to reach the length asked for
@@ -105,6 +106,7 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
     pictures = yield from enlarged([take.picture for take in takes], settings, style)
     notes.done("upscaling")
     yield Progress("Mixing the sound")
+    yield from (Progress("Mixing the sound", text=line) for line in unshown(board, settings, style))
     film, shown = assemble(board, speeches, pictures, settings, style)
     notes.done("sound")
     yield from render(film, places.video)
@@ -214,6 +216,20 @@ def assemble(
         metadata={"title": board.topic, **aigc("LoRA Studio", f"{board.seed}")},
     )
     return film, shown
+
+
+def unshown(board: Storyboard, settings: ComposeSettings, style: Style) -> Iterator[Sentence]:
+    """What of the texts the film and its cover can't show."""
+    how, narration = look(style), " ".join(scene.narration for scene in board.scenes)
+    if signs := missing(f"{board.topic} {narration if settings.captions else ''}", how.font):
+        yield Sentence("No font here has these signs, so the film leaves them out: {signs}", signs=signs)
+    _, _, whole = cover.title_lines(board.topic, how, settings.width, settings.height)
+    if not whole:
+        yield Sentence(
+            "The topic is too long for a cover of {width}×{height} pixels, so its end is left out there",
+            width=settings.width,
+            height=settings.height,
+        )
 
 
 def timeline(speech: Sequence[float], wanted: float, pause: float) -> Timeline:

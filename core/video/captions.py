@@ -1,8 +1,8 @@
 """Captions: which words stand together, where they stand, how they are drawn, and the .srt beside the film.
 
 Works on timed words and on frames (uint8 [H, W, 3], RGB). Knows nothing about voices, scenes or encoders.
-Text is drawn with Pillow from font files by their path, so a machine's own fonts never matter, and stays
-inside the area that the platforms' own buttons leave free (`safe_area`).
+Text is drawn with Pillow and stays inside the area that the platforms' own buttons leave free (`safe_area`);
+where its lines are broken stands in core.video.typesetting.
 """
 
 from __future__ import annotations
@@ -14,13 +14,27 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
-from core.settings import ROOT
+from core.video.typesetting import (
+    LEADING,
+    MARKS,
+    SHRINK,
+    STEP,
+    fitted,
+    joined,
+    least_size,
+    letter_size,
+    line_width,
+    load_font,
+    metrics,
+    parts,
+    runs,
+)
 from core.video.voice import CJK, Word
 
-FONTS = ROOT / "assets" / "fonts"
 MOST_LINES = 2
+KEPT_WHOLE = 20  # letters up to which a word is drawn smaller before it is broken
 FADE = 0.12  # seconds in which a phrase appears
 HOLD = 0.35  # seconds a phrase stays after its last word, where nothing follows
 GAP = 0.8  # seconds of silence up to which a phrase stays until the next one
@@ -117,17 +131,19 @@ def phrases(words: Sequence[Word], look: Look, width: int, height: int) -> tuple
     """One scene's words as phrases of at most two lines that fit `caption_area`, broken where one breathes.
 
     The breaks are the cheapest of all: length near `PHRASE_CHARACTERS`, ends at punctuation, not after a
-    weak word such as "the".
+    weak word such as "the" nor within a word. A word too wide for a line is drawn a little smaller where it
+    is short and that is enough, else it comes in parts.
     """
-    if not words:
-        return ()
-    size = look.size * min(width, height) / 1080
+    size = letter_size(look.size, width, height)
+    least = max(least_size(width, height), SHRINK * size)
     room = caption_area(width, height).width - 2 * padding(look, size)
+    words = [part for word in words for part in _parts(word, look.font, size, room, least)]
     best: list[tuple[float, int]] = [(0.0, 0)]
     for end in range(1, len(words) + 1):
         options: list[tuple[float, int]] = []
         for start in range(max(0, end - 24), end):
-            if end - start > 1 and _lines(words[start:end], look.font, size, room) is None:
+            texts = [word.text for word in words[start:end]]
+            if end - start > 1 and fitted(texts, look.font, size, room, MOST_LINES) is None:
                 continue
             options.append((best[start][0] + _cost(words[start:end], end == len(words)), start))
         best.append(min(options))
@@ -135,7 +151,9 @@ def phrases(words: Sequence[Word], look: Look, width: int, height: int) -> tuple
     while cuts[-1]:
         cuts.append(best[cuts[-1]][1])
     cuts.reverse()
-    made = [_phrase(words[start:end], look.font, size, room) for start, end in itertools.pairwise(cuts)]
+    made = [
+        _phrase(words[start:end], look.font, size, room, least) for start, end in itertools.pairwise(cuts)
+    ]
     return tuple(
         replace(phrase, end=_shown_until(phrase, made[at + 1] if at + 1 < len(made) else None))
         for at, phrase in enumerate(made)
@@ -177,9 +195,11 @@ class Captions:
         words = self.shown[at].words
         spoken = max((index for index, word in enumerate(words) if word.start <= seconds), default=-1)
         strength = min(1.0, (seconds - self.shown[at].start) / FADE + 0.25)
-        blend(frame, self._drawn(at, spoken), strength)
+        text = self._drawn(at, spoken)
+        if text is not None:
+            blend(frame, text, strength)
 
-    def _draw(self, at: int, spoken: int) -> Lettering:
+    def _draw(self, at: int, spoken: int) -> Lettering | None:
         phrase, look = self.shown[at], self.look
         numbers = itertools.count()
         lines = [
@@ -201,15 +221,20 @@ def blend(frame: np.ndarray, text: Lettering, strength: float = 1.0) -> None:
 
 def lettering(
     lines: Sequence[Sequence[tuple[str, str]]], look: Look, area: Area, anchor: float, align: str = "center"
-) -> Lettering:
+) -> Lettering | None:
     """Lines of (word, colour) drawn for a place inside `area`; nothing reaches out of it.
 
     `look.size` is in pixels of the film. `anchor` puts the block at the area's top (0) to its bottom (1).
-    Each line gets the room of its font's ascent and descent, and the backing's.
+    Each line gets the room of its font's ascent and descent, and the backing's. None where nothing can be
+    drawn, such as emoji alone.
     """
+    drawn = [[pair for pair in line if runs(pair[0].rstrip(MARKS), look.font)] for line in lines]
+    lines = [line for line in drawn if line]
+    if not lines:
+        return None
     size, pad = look.size, padding(look, look.size)
     ascent, descent = metrics(look.font, size, any(CJK.search(word) for line in lines for word, _ in line))
-    step = round((ascent + descent) * 1.08)
+    step = round((ascent + descent) * LEADING)
     widths = [line_width([word for word, _ in line], look.font, size) for line in lines]
     width = int(np.ceil(max(widths))) + 2 * pad
     height = step * (len(lines) - 1) + ascent + descent + 2 * pad
@@ -243,54 +268,6 @@ def padding(look: Look, size: float) -> int:
     return round(size * (0.32 if look.back == "box" else 0.22))
 
 
-def wrapped(text: str, font: str, size: float, width: float, most: int) -> tuple[list[list[str]], float]:
-    """A text's words in at most `most` lines of even length, and the size at which they fit `width`."""
-    from core.video.voice import split_words
-
-    words = split_words(text)
-    while size > 1:
-        for count in range(1, most + 1):
-            lines = _balanced(words, font, size, count)
-            if max(line_width(line, font, size) for line in lines) <= width:
-                break
-        else:
-            size *= 0.94
-            continue
-        break
-    return lines, size
-
-
-def joined(words: Sequence[str]) -> str:
-    """Words as one text: spaces between them, none next to Chinese."""
-    text = words[0] if words else ""
-    for before, word in itertools.pairwise(words):
-        text += word if CJK.search(before[-1:] + before[:1]) or CJK.search(word[:1]) else f" {word}"
-    return text
-
-
-@functools.lru_cache(maxsize=32)
-def load_font(name: str, size: float, wide: bool) -> ImageFont.FreeTypeFont:
-    """The font of that name (sans, serif, hand) at a size in pixels; `wide`: its Chinese companion."""
-    file = f"{'serif' if name == 'serif' else 'sans'}-zh.woff2" if wide else f"{name}.ttf"
-    return ImageFont.truetype(FONTS / file, max(1.0, size))
-
-
-def metrics(name: str, size: float, wide: bool) -> tuple[int, int]:
-    """Ascent and descent in pixels, the larger ones where Chinese stands in the line."""
-    pairs = [load_font(name, size, kind).getmetrics() for kind in {False, wide}]
-    return max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
-
-
-def line_width(words: Sequence[str], font: str, size: float) -> float:
-    """A line's width in pixels."""
-    return _text_width(joined(words), font, size)
-
-
-@functools.lru_cache(maxsize=4096)
-def _text_width(text: str, font: str, size: float) -> float:
-    return sum(load_font(font, size, wide).getlength(run) for run, wide in _runs(text, font))
-
-
 def _draw_line(
     draw: ImageDraw.ImageDraw,
     line: Sequence[tuple[str, str]],
@@ -305,57 +282,20 @@ def _draw_line(
     words = [word for word, _ in line]
     for index, (word, color) in enumerate(line):
         left = x + line_width([*words[:index], word], font, size) - line_width([word], font, size)
-        for run, wide in _runs(word, font):
+        text = joined([word]) if index == len(line) - 1 else word.rstrip(MARKS)
+        for run, wide in runs(text, font):
             face = load_font(font, size, wide)
             draw.text((left, y), run, ink or color, face, anchor="ls", stroke_width=stroke)
             left += face.getlength(run)
 
 
-@functools.lru_cache(maxsize=4096)
-def _runs(text: str, font: str) -> tuple[tuple[str, bool], ...]:
-    """A text cut where the font changes between Latin and Chinese; signs in neither font are left out."""
-    known = [(sign, _is_wide(sign)) for sign in text if _has(font, sign)]
-    groups = itertools.groupby(known, key=lambda pair: pair[1])
-    return tuple(("".join(sign for sign, _ in pairs), wide) for wide, pairs in groups)
-
-
-def _is_wide(sign: str) -> bool:
-    return bool(CJK.match(sign)) or "\u3000" <= sign <= "\u303f" or "\uff00" <= sign <= "\uffef"
-
-
-@functools.lru_cache(maxsize=4096)
-def _has(font: str, sign: str) -> bool:
-    """Whether the font can draw a sign: its picture differs from that of a code that no font holds."""
-    if sign.isspace():
-        return True
-    face = load_font(font, 32, _is_wide(sign))
-    return bytes(face.getmask(sign)) != bytes(face.getmask("\U0010fffe"))
-
-
-def _lines(words: Sequence[Word], font: str, size: float, room: float) -> list[list[str]] | None:
-    """The words in as few even lines as fit `room`, None where two are not enough."""
-    texts = [word.text for word in words]
-    for count in range(1, MOST_LINES + 1):
-        lines = _balanced(texts, font, size, count)
-        if max(line_width(line, font, size) for line in lines) <= room:
-            return lines
-    return None
-
-
-def _balanced(words: list[str], font: str, size: float, count: int) -> list[list[str]]:
-    """Words in `count` lines (fewer for few words) whose longest is as short as can be."""
-    reach = [line_width(words[:end], font, size) for end in range(len(words) + 1)]
-    count = min(count, len(words))
-    best: list[tuple[float, tuple[int, ...]]] = [(width, (end,)) for end, width in enumerate(reach)]
-    for _ in range(count - 1):
-        best = [
-            min(
-                ((max(best[cut][0], reach[end] - reach[cut]), (*best[cut][1], end)) for cut in range(1, end)),
-                default=best[end],
-            )
-            for end in range(len(words) + 1)
-        ]
-    return [words[start:end] for start, end in itertools.pairwise((0, *best[-1][1]))]
+def _parts(word: Word, font: str, size: float, room: float, least: float) -> list[Word]:
+    """The word where it is short and letters of `least` fit, else its parts, each said for its share."""
+    fits = len(word.text) <= KEPT_WHOLE and line_width([word.text], font, least) <= room
+    texts = [word.text] if fits else parts(word.text, font, size, room)
+    reach = [0, *itertools.accumulate(len(text) for text in texts)]
+    times = [word.start + (word.end - word.start) * letters / reach[-1] for letters in reach]
+    return [Word(text, *when) for text, when in zip(texts, itertools.pairwise(times), strict=True)]
 
 
 def _cost(words: Sequence[Word], last: bool) -> float:
@@ -373,21 +313,19 @@ def _cost(words: Sequence[Word], last: bool) -> float:
     inner = [word.text.rstrip("\"'”’)」』")[-1:] for word in words[:-1]]
     cost += 1.2 * sum(mark != "" and mark in STOPS for mark in inner)
     cost += 0.25 * sum(mark != "" and mark in PAUSES for mark in inner)
+    cost += 0.6 if end.endswith(tuple(MARKS)) else 0.0
     return cost + (0.5 if len(words) == 1 and not wide else 0.0)
 
 
-def _phrase(words: Sequence[Word], font: str, size: float, room: float) -> Phrase:
-    """Words as a phrase; a single word too wide for the room is drawn smaller."""
-    lines = _lines(words, font, size, room)
-    while lines is None and size > 1:
-        size *= 0.94
-        lines = _lines(words, font, size, room)
-    at = 0
-    rows: list[tuple[Word, ...]] = []
-    for line in lines or [[word.text for word in words]]:
-        rows.append(tuple(words[at : at + len(line)]))
-        at += len(line)
-    return Phrase(tuple(rows), max(0.0, words[0].start - LEAD), words[-1].end, size)
+def _phrase(words: Sequence[Word], font: str, size: float, room: float, least: float) -> Phrase:
+    """Words as a phrase; a single word too wide for the room is drawn smaller, down to `least`."""
+    texts = [word.text for word in words]
+    while (lines := fitted(texts, font, size, room, MOST_LINES)) is None and size > least:
+        size = max(size * STEP, least)
+    assert lines is not None, "a word that doesn't fit came in parts"
+    ends = itertools.accumulate((len(line) for line in lines), initial=0)
+    rows = tuple(tuple(words[start:end]) for start, end in itertools.pairwise(ends))
+    return Phrase(rows, max(0.0, words[0].start - LEAD), words[-1].end, size)
 
 
 def _shown_until(phrase: Phrase, following: Phrase | None) -> float:

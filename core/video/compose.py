@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from core import basemodels, device
-from core.jobs import Progress, Steps
+from core.jobs import Progress, Sentence, Steps
 from core.lora import formats
 from core.lora.artist import Sampling, sampling
 from core.project import file_hash, lineage, replacing, unused, write_atomic
@@ -26,6 +26,7 @@ from core.video.enlarge import enlarge
 from core.video.render import Film, aigc, render, shots_for
 from core.video.storyboard import Storyboard
 from core.video.timing import Course
+from core.video.typesetting import missing
 from core.video.write import LEAD, TAIL, write
 
 MOST_STRETCH = 0.9  # seconds by which a pause may grow to reach the length asked for
@@ -205,6 +206,7 @@ def assemble(
 ) -> Generator[Progress, None, tuple[Film, tuple[Phrase, ...]]]:
     """Everything in its place and time: the film, and the phrases that its captions show."""
     yield Progress("Mixing the sound")
+    yield from (Progress("Mixing the sound", text=line) for line in unshown(board, settings, style))
     when = timeline([speech.seconds for speech in speeches], settings.seconds, style.pause)
     shown = tuple(
         shifted(phrase, at)
@@ -227,6 +229,20 @@ def assemble(
         metadata={"title": board.topic, **aigc("LoRA Studio", f"{board.seed}")},
     )
     return film, shown
+
+
+def unshown(board: Storyboard, settings: ComposeSettings, style: Style) -> Iterator[Sentence]:
+    """What of the texts the film and its cover can't show."""
+    how, narration = look(style), " ".join(scene.narration for scene in board.scenes)
+    if signs := missing(f"{board.topic} {narration if settings.captions else ''}", how.font):
+        yield Sentence("No font here has these signs, so the film leaves them out: {signs}", signs=signs)
+    _, _, whole = cover.title_lines(board.topic, how, settings.width, settings.height)
+    if not whole:
+        yield Sentence(
+            "The topic is too long for a cover of {width}×{height} pixels, so its end is left out there",
+            width=settings.width,
+            height=settings.height,
+        )
 
 
 def timeline(speech: Sequence[float], wanted: float, pause: float) -> Timeline:

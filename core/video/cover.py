@@ -8,24 +8,35 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from core.video.captions import Area, Look, blend, caption_area, lettering, wrapped
+from core.video.captions import Area, Look, blend, caption_area, lettering
 from core.video.motion import covering
+from core.video.typesetting import least_size, letter_size, wrapped
+from core.video.voice import split_words
 
 MOST_LINES = 5
+LARGE = 104  # pixels at 1080 wide
 
 
 def cover(picture: np.ndarray, title: str, look: Look, width: int, height: int) -> np.ndarray:
     """The cover, uint8 [height, width, 3]: the title large in the safe area's upper part, a line under it."""
     page = _dimmed(covering(picture, width, height))
     area = caption_area(width, height)
-    short = min(width, height) / 1080
-    lines, size = wrapped(title_case(title), look.font, 104 * short, area.width * 0.94, MOST_LINES)
+    lines, size, _ = title_lines(title, look, width, height)
     large = Look(look.font, size, look.color, look.accent, "none" if look.back == "none" else "outline")
-    colored = [[(word, look.color) for word in line] for line in lines]
-    block = lettering(colored, large, area, anchor=0.04)
-    blend(page, block)
-    _rule(page, block.top + block.color.shape[0] + round(18 * short), area, look.accent, short)
+    block = lettering([[(word, look.color) for word in line] for line in lines], large, area, anchor=0.04)
+    if block is not None:
+        blend(page, block)
+        scale = min(width, height) / 1080
+        _rule(page, block.top + block.color.shape[0] + round(18 * scale), area, look.accent, scale)
     return page
+
+
+def title_lines(title: str, look: Look, width: int, height: int) -> tuple[list[list[str]], float, bool]:
+    """The title's lines of words, the size of their letters in pixels, and whether all of it has room."""
+    area = caption_area(width, height)
+    size, least = letter_size(LARGE, width, height), least_size(width, height)
+    room = (area.width * 0.94, 0.9 * (area.bottom - area.top))
+    return wrapped(split_words(title_case(title)), look.font, size, room, MOST_LINES, least)
 
 
 def title_case(title: str) -> str:

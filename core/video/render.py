@@ -19,11 +19,13 @@ import numpy as np
 
 from core.jobs import Clock, Progress
 from core.project import replacing
-from core.video.captions import Captions, Lettering, Look, blend, lettering, safe_area
+from core.video.captions import Captions, Lettering, Look, blend, lettering, padding, safe_area
 from core.video.motion import Move, view
 from core.video.sound import write_wav
+from core.video.typesetting import least_size, wrapped
 
 LABEL_SECONDS = 2.5
+LABEL_LINES = 3
 # Frames come as RGB; without the conversion ffmpeg's own default (BT.601) would shift the colours.
 COLOUR = (
     "scale=in_range=pc:out_range=tv:out_color_matrix=bt709:flags=bicubic,format=yuv420p,"
@@ -83,10 +85,10 @@ class Frames:
                 other = self._view(low if high == at else high, seconds)
                 one, other = (other, frame) if high == at else (frame, other)
                 frame = cv2.addWeighted(one, 1 - share, other, share, 0)
-        if self.film.captions is not None:
-            self.film.captions.blend(frame, seconds)
         if self.label is not None and seconds < LABEL_SECONDS:
             blend(frame, self.label, min(1.0, (LABEL_SECONDS - seconds) / 0.3))
+        if self.film.captions is not None:
+            self.film.captions.blend(frame, seconds)
         return frame
 
     def _view(self, at: int, seconds: float) -> np.ndarray:
@@ -97,10 +99,14 @@ class Frames:
         return view(self.pictures[at], shot.path, share, self.film.width, self.film.height)
 
 
-def ai_label(text: str, width: int, height: int) -> Lettering:
+def ai_label(text: str, width: int, height: int) -> Lettering | None:
     """The visible note that a film is generated, at the safe area's top; 5 % of the short side (GB 45438)."""
-    look = Look(size=0.052 * min(width, height), back="box")
-    return lettering([[(text, look.color)]], look, safe_area(width, height), anchor=0.0, align="left")
+    size = max(0.052 * min(width, height), least_size(width, height))
+    look, area = Look(size=size, back="box"), safe_area(width, height)
+    room = (area.width - 2 * padding(look, size), float(height))
+    lines, _, _ = wrapped([text], look.font, size, room, LABEL_LINES, least=size)
+    colored = [[(word, look.color) for word in line] for line in lines]
+    return lettering(colored, look, area, anchor=0.0, align="left")
 
 
 def aigc(producer: str, produced: str) -> dict[str, str]:

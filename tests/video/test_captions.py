@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.video.captions import Captions, Look, joined, phrases, safe_area, shifted, srt
+from core.video.captions import Captions, Look, phrases, safe_area, shifted, srt
+from core.video.typesetting import joined
 from core.video.voice import CJK, silent
 
 LONG = "In the quiet river town, mist rises slowly over the old stone bridges, and nobody minds at all."

@@ -88,7 +88,8 @@ def build(studio: Studio, frame: Frame) -> list[jobpanel.Panel]:
 
     def add(page: Page, project: str, files: list[str]) -> Any:
         done = pictures.add(studio.open(project), files or [])
-        page.note("{added} added, {known} known already", added=len(done.added), known=len(done.known))
+        if done.added or done.known:
+            page.note("{added} added, {known} known already", added=len(done.added), known=len(done.known))
         refused = [one.reason for one in done.set_aside]
         for reason in refused[:TOASTS]:
             page.warn(reason)

@@ -625,6 +625,8 @@ def choices(field: FieldInfo) -> list[str]:
 
 def _parts(value: Any, sign: str) -> list[Any]:
     """A list's parts: of one text those between the signs, or those in YAML's brackets."""
+    if value is None:
+        return []
     if not isinstance(value, str):
         return list(value) if isinstance(value, list | tuple) else [value]
     if value.startswith("[") and value.endswith("]"):

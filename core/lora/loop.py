@@ -44,7 +44,7 @@ FIGURES = {  # what a recipe's `validate` gives, in words
 
 
 # Writes the LoRA as it stands, with the figures of its held-out samples; its reports, and its path.
-Finish = Callable[[Mapping[str, float]], Generator[Progress, None, Path]]
+Finish = Callable[[Mapping[str, float], bool], Generator[Progress, None, Path]]
 
 
 @dataclass
@@ -189,10 +189,11 @@ class Run:
             if self._due(self.settings.sample_steps):
                 yield from self._show(self._showings())
         self._save()
-        result = yield from self._finish()
-        if self.recipe.judged and self.looked_at < self.state.step:
+        looked = not self.recipe.judged or self.looked_at == self.state.step
+        result = yield from self._finish(looked)
+        if not looked:
             yield from _named(result, self._look())
-            yield from _named(result, self._finish())
+            yield from _named(result, self._finish(True))
         yield from _named(result, self._show(1))
 
     def _update(self, epoch: int, batches: list[Any]) -> None:
@@ -205,12 +206,12 @@ class Run:
         self.updates += 1
         self.update_seconds += time.monotonic() - began
 
-    def _finish(self) -> Generator[Progress, None, Path | None]:
-        """Chooses the weights and writes the result; its path."""
+    def _finish(self, last: bool) -> Generator[Progress, None, Path | None]:
+        """Chooses the weights and writes the result; its path. last: all looks at held-out samples are done."""
         figures = yield from self._choose()
         if self.finish is None or not self.logs:
             return None
-        return (yield from self.finish(figures))
+        return (yield from self.finish(figures, last))
 
     def end(self) -> None:
         """Saves where a run was stopped, and closes the logs."""

@@ -132,8 +132,11 @@ class _Result:
         """Its place, named by the passes that were begun."""
         return _truly_named(self.planned, math.ceil(self.recipe.facts["steps"] / self.epoch_steps))
 
-    def write(self, figures: Mapping[str, float]) -> Generator[Progress, None, Path]:
-        """Writes LoRA and lineage, and lets the checkpoints go; `figures`: of its held-out samples."""
+    def write(self, figures: Mapping[str, float], last: bool) -> Generator[Progress, None, Path]:
+        """Writes LoRA and lineage, and lets the checkpoints go; `figures`: of its held-out samples.
+
+        What is advised is told at the `last` time, with all figures at hand.
+        """
         yield Progress("Saving the LoRA")
         recipe, settings, path, step = self.recipe, self.settings, self.path, self.recipe.facts["kept_step"]
         advice = _advice(recipe, settings)
@@ -153,7 +156,8 @@ class _Result:
         self.keeper.clear()
         self.written = step
         yield Progress("Saving the LoRA", result=path)
-        yield from (Progress("Saving the LoRA", text=line, result=path) for line in advice)
+        if last:
+            yield from (Progress("Saving the LoRA", text=line, result=path) for line in advice)
         return path
 
 

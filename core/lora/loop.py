@@ -207,7 +207,7 @@ class Run:
         self.update_seconds += time.monotonic() - began
 
     def _finish(self, last: bool) -> Generator[Progress, None, Path | None]:
-        """Chooses the weights and writes the result; its path. last: all looks at held-out samples are done."""
+        """Chooses the weights and writes the result; its path. last: no look at held-out samples is due."""
         figures = yield from self._choose()
         if self.finish is None or not self.logs:
             return None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core import families, singlefile
+from core import disk, families, singlefile
 from core.families.family import Configs, Drawing, Family
 from core.jobs import Mistake
 from core.project import Home, at_home, replacing
@@ -410,6 +410,8 @@ def _hub_id(name: str, folder: str) -> str:
 
 
 def _not_loaded(name: str, source: Path | str, error: Exception) -> Mistake:
+    if isinstance(error, OSError) and error.errno in disk.NO_ROOM | disk.FORBIDDEN:
+        return disk.mistake(error) or Mistake(str(error))
     if isinstance(source, str):
         return Mistake(
             "The hub model {name} could not be fetched; check the name and the network, or use embedded.",

@@ -1,7 +1,7 @@
 """A disk that is full, closed or gone, in every command that writes: one sentence, and nothing half-written.
 
-What is full is a real limit of the system on a file's size. It is raised, for a training until it gets through,
-so that each of its files is once the one that has no room.
+What is full is a real limit of the system on a file's size. It is raised, for a training until it gets
+through, so that each of its files is once the one that has no room.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core import device, families, singlefile, weights
+from core import device, disk, families, singlefile, weights
 from core.families.family import Configs, Drawing, Family
 from core.jobs import Mistake, Sentence
 from core.project import Home, at_home, replacing
@@ -481,6 +481,8 @@ def _hub_id(name: str, folder: str) -> str:
 
 
 def _not_loaded(name: str, source: Path | str, error: Exception) -> Mistake:
+    if isinstance(error, OSError) and error.errno in disk.NO_ROOM | disk.FORBIDDEN:
+        return disk.mistake(error) or Mistake(str(error))
     if "trust_remote_code" in str(error):
         return Mistake(
             "{name} brings program code of its own, which the studio doesn't run; choose a model that "

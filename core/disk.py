@@ -101,12 +101,12 @@ def _named(error: BaseException) -> Path | None:
 
 
 def _code(error: BaseException) -> int | None:
-    """The system's number for an error, also where a library tells of it only in words (Rust's, ffmpeg's)."""
+    """The system's number for an error, also where it is told in words (Rust, ffmpeg, a Python)."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     said = str(error)
-    if number := re.search(r"\bos error (\d+)\b|\bcode: (\d+), kind:", said):
-        return int(number[1] or number[2])
+    if number := re.search(r"\bos error (\d+)\)|\bOs { code: (\d+),|\[Errno (\d+)\]", said):
+        return int(next(filter(None, number.groups())))
     return next((code for code in (*NO_ROOM, errno.EROFS) if os.strerror(code) in said), None)
 
 

@@ -5,6 +5,8 @@ Everything but a command's result goes to stderr, so that its last line on stdou
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 import threading
@@ -16,7 +18,7 @@ from tqdm import tqdm
 from core import disk
 from core.jobs import Job, Mistake, Progress
 
-MENDABLE, INTERRUPTED = 2, 130
+UNREAD, MENDABLE, INTERRUPTED = 1, 2, 130
 BAR = "{desc:<26} {bar:24} {n_fmt}/{total_fmt}{postfix}"
 
 
@@ -126,6 +128,10 @@ def run(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("studio: stopped; what was finished is kept.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # who reads the output has had enough, as head has
+        with contextlib.suppress(OSError):  # what is left of it goes nowhere, at the process's end too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except Exception as error:
         mistake = error if isinstance(error, Mistake) else disk.mistake(error)
         if mistake is None:

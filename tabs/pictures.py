@@ -6,6 +6,7 @@ Works on core.images; knows nothing about widgets.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from core.images import captions
@@ -47,9 +48,11 @@ def thumbnail(project: Project, path: Path) -> Path:
     if not small.is_file():
         picture = open_picture(path, least=THUMBNAIL_PX)
         picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+        jpeg = BytesIO()  # written to a file, Pillow says nothing of a JPEG that the disk took half of
+        picture.save(jpeg, "JPEG", quality=85)
         try:
             with replacing(small) as part:
-                picture.save(part, quality=85)
+                part.write_bytes(jpeg.getvalue())
         except Mistake:  # a full or read-only disk: it can be looked at all the same
             return path
     return small

@@ -6,7 +6,9 @@ moviepy encodes and joins. Knows nothing about storyboards, voices or models.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import tempfile
 import threading
 from collections.abc import Generator, Sequence
@@ -20,6 +22,7 @@ import numpy as np
 from core.jobs import Clock, Progress
 from core.project import replacing
 from core.video.captions import Captions, Lettering, Look, blend, lettering, padding, safe_area
+from core.video.check import boxes
 from core.video.motion import Move, view
 from core.video.sound import write_wav
 from core.video.typesetting import least_size, wrapped
@@ -195,6 +198,9 @@ def _write(
             ffmpeg_params=encoding(film),
             logger=Reporter(),
         )
+        if boxes(part)[:2] != ["ftyp", "moov"]:
+            # moviepy doesn't ask what became of ffmpeg after the last frame: only the disk can fail it there
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except _Stopped:
         pass
     except BaseException as error:  # handed to the job's thread

@@ -7,6 +7,7 @@ stereo [n, 2] at −14 LUFS with true peaks under the ceiling. Knows nothing abo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,9 @@ def write_wav(track: Samples, path: Path) -> Path:
     """Writes [n, 2] as 24-bit WAV at 48 kHz."""
     import soundfile
 
-    soundfile.write(path, np.clip(track, -1, 1), RATE, subtype="PCM_24")
+    wav = BytesIO()  # libsndfile keeps to itself what a disk does to it
+    soundfile.write(wav, np.clip(track, -1, 1), RATE, subtype="PCM_24", format="WAV")
+    path.write_bytes(wav.getvalue())
     return path
 
 

@@ -123,6 +123,21 @@ def test_the_process_prints_one_sentence_and_no_traceback(tmp_path: Path) -> Non
     assert done.stderr.strip().splitlines()[-1] == f"studio: There is no folder {folder}; check the name."
 
 
+@pytest.mark.skipif(os.name == "nt", reason="/dev/full and pipes of POSIX")
+def test_an_output_that_cant_be_written_leaves_no_traceback(tmp_path: Path) -> None:
+    past = tmp_path / "past.txt"
+    past.write_text("\n\n".join(f"Line {number} is up before anybody asks it." for number in range(9)))
+    command = [sys.executable, str(ROOT / "studio.py"), "texts", str(past), "--home", str(tmp_path)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("studio: There is no room left on the disk")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_a_job_is_shown_and_its_result_returned(capsys: pytest.CaptureFixture[str]) -> None:
     steps = [Progress("Training", 1, 2, loss=0.5), Progress("Training", 2, 2, text="sample"),
              Progress("Done", result=Path("made"))]  # fmt: skip

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import errno
 import json
+import shutil
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from core import jobs
 from core.jobs import Mistake, Progress, Runner, Sentence, Steps
+from tests.limits import posix, room
 
 
 def steps(count: int, seen: list[int], gate: threading.Event | None = None) -> Iterator[Progress]:
@@ -235,3 +238,50 @@ def test_what_goes_wrong_in_a_moments_work_is_told_to_the_one_who_asked(tmp_path
     with pytest.raises(Mistake, match="no such LoRA"):
         runner.between(lambda: (_ for _ in ()).throw(Mistake("no such LoRA")))
     assert runner.between(lambda: 7) == 7
+
+
+@posix
+@pytest.mark.parametrize("gone", [False, True], ids=["no room", "folder gone"])
+def test_the_worker_outlives_a_disk_that_takes_no_state(tmp_path: Path, gone: bool) -> None:
+    """The job is shown as failed, in a sentence; the next one runs; nothing half-written is left."""
+    folder, go = tmp_path / "jobs", threading.Event()
+    runner, saved = Runner(folder), []
+
+    def long() -> Iterator[Progress]:
+        try:
+            yield Progress("Counting")
+            go.wait(60)
+            time.sleep(1.1)  # states are written once a second
+            yield Progress("Counting", text="a line")
+            yield Progress("never")
+        finally:
+            saved.append("saved")
+
+    job = runner.submit("train", "x", long)
+    while not runner.state(job).log:
+        time.sleep(0.01)
+    if gone:
+        shutil.rmtree(folder)
+    with contextlib.nullcontext() if gone else room(10):
+        go.set()
+        state = runner.wait(job, 60)
+        with pytest.raises(Mistake):
+            runner.submit("train", "y", lambda: steps(1, []))
+        assert runner.active() == []
+    folder.mkdir(exist_ok=True)
+    assert state.status == jobs.FAILED and saved == ["saved"]
+    said = f"{folder} is no longer there" if gone else f"There is no room left on the disk of {folder}"
+    assert state.error.startswith(said) and state.error_template
+    assert not list(folder.glob("*.part"))
+    assert runner.wait(runner.submit("train", "z", lambda: steps(1, [])), 60).status == jobs.DONE
+
+
+def test_what_a_disk_did_to_a_job_is_told_as_a_sentence(tmp_path: Path) -> None:
+    def full() -> Iterator[Progress]:
+        yield Progress("Writing")
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "a.bin"))
+
+    runner = Runner(tmp_path / "jobs")
+    state = runner.wait(runner.submit("train", "x", full), 60)
+    assert state.error.startswith(f"There is no room left on the disk of {tmp_path};")
+    assert not list((tmp_path / "jobs").glob("*.log"))

@@ -111,6 +111,15 @@ def test_an_index_is_looked_for_by_the_proxy(monkeypatch: pytest.MonkeyPatch) ->
         assert looked.result(60) is False
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder that nobody can write")
+def test_a_disk_that_takes_no_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not said to be Python's own venv module, which is there."""
+    closed = Path("/sys/kernel")
+    monkeypatch.setattr(setup, "VENV", closed / ".venv")
+    with pytest.raises(Mistake, match="/sys/kernel can't be written to"):
+        setup.make_venv()
+
+
 def test_pip_lines_become_phrases() -> None:
     assert setup.phrase("Collecting torch>=2.9 (from -r requirements.txt)") == "looking at torch"
     assert setup.phrase("  Downloading torch-2.15.0-cp311.whl (600 MB)") == "fetching torch"

@@ -7,9 +7,13 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from core.jobs import Mistake
+from core.settings import LabelSettings
+from tabs import pictures, scripts, work
 from tabs.wiring import Page, connect
+from tests.limits import posix, room
 
 
 def handler_of(studio, run):
@@ -60,3 +64,42 @@ def test_a_mistake_inside_a_mistake_is_translated_too():
     )
     assert "空文件" in Page("zh").sentence(outer)
     assert Page("en").sentence(outer) == str(outer)
+
+
+@posix
+@pytest.mark.parametrize("what", ["captions", "pictures", "texts", "pasted", "project", "job"])
+def test_a_full_disk_is_one_sentence_in_what_the_page_does(studio, tmp_path, what):
+    """And what was there before stays: captions, texts, the runner."""
+    Image.effect_noise((80, 80), 90).save(tmp_path / "new.png")
+    (tmp_path / "new.txt").write_text("A heron is up before anybody asks it.\n\nTea is late today.\n")
+    pictures.save(studio.project, [["scene 1.png", "a boat"]])
+    done = {
+        "captions": lambda page: pictures.save(studio.project, [["scene 1.png", "a bridge"]]),
+        "pictures": lambda page: pictures.add(studio.project, [str(tmp_path / "new.png")]),
+        "texts": lambda page: scripts.add(studio.project, [str(tmp_path / "new.txt")]),
+        "pasted": lambda page: scripts.paste(studio.project, "A heron is up before anybody asks it."),
+        "project": lambda page: studio.home.project("Tea shop"),
+        "job": lambda page: work.submit(
+            studio, "label", "Labelling", LabelSettings(pictures=studio.project.images())
+        ),
+    }
+    before = {path: path.read_bytes() for path in studio.home.folder.rglob("*") if path.is_file()}
+    with pytest.raises(gr.Error) as said, room(10):
+        handler_of(studio, done[what])(asking())
+    assert said.value.message.startswith("There is no room left on the disk of ")
+    assert not said.value.print_exception
+    after = {path: path.read_bytes() for path in studio.home.folder.rglob("*") if path.is_file()}
+    assert {path: after[path] for path in before} == before and studio.runner.active() == []
+    assert not [path for path in after if ".part" in path.name]
+
+
+@posix
+def test_pictures_are_looked_at_on_a_full_disk(studio):
+    with room(10):
+        shown = pictures.gallery(studio.project)
+    assert [path.name for path, _ in shown] == [f"scene {number}.png" for number in range(1, 7)]
+
+
+def test_other_errors_are_not_hidden(studio):
+    with pytest.raises(ZeroDivisionError):
+        handler_of(studio, lambda page: 1 / 0)(asking())

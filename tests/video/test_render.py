@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.jobs import Mistake
 from core.video import check, motion
 from core.video.captions import Captions, Look, phrases
 from core.video.render import Film, Frames, aigc, render, shots_for
 from core.video.voice import RATE, silent
+from tests.limits import posix, room
 
 WIDTH, HEIGHT, FPS = 108, 192, 15
 
@@ -123,3 +128,36 @@ def test_covering_crops_about_the_middle() -> None:
     picture[:, 100:200] = 255
     assert motion.covering(picture, 50, 50).min() > 250
     assert motion.covering(picture, 210, 210)[:, 10:-10].min() > 250
+
+
+@pytest.fixture(scope="module")
+def noise(film: Film) -> Film:
+    """A silent film that takes some hundred kilobytes."""
+    pictures = [np.random.default_rng(at).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8) for at in range(3)]
+    shots = shots_for(pictures, [0, 1, 2], 3, [motion.move(at, 1, 0.08) for at in range(3)], 0.4)
+    return replace(film, shots=shots, captions=None, sound=None)
+
+
+@posix
+@pytest.mark.parametrize(("part", "limit"), [("film", 100), ("film", 20_000), ("sound", 200_000)])
+def test_a_film_or_its_sound_without_room_is_one_sentence(
+    film: Film, noise: Film, tmp_path: Path, part: str, limit: int
+) -> None:
+    """ffmpeg is ended by the system's limit; libsndfile and moviepy keep the reason to themselves."""
+    with pytest.raises(Mistake, match="no room left on the disk") as caught, room(limit):
+        list(render(noise if part == "film" else film, tmp_path / "f.mp4"))
+    assert caught.value.values == {"folder": tmp_path} and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_film_that_fills_its_disk_is_not_taken_for_whole(noise: Film, tmp_path: Path) -> None:
+    """After the last frame nobody asks ffmpeg, which writes what it kept back only then."""
+    small = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(tmp_path)]
+    if subprocess.run(small, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with pytest.raises(Mistake, match="no room left on the disk"):
+            list(render(noise, tmp_path / "f.mp4"))
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)

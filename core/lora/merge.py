@@ -72,14 +72,14 @@ def weights_bytes(model: Any) -> int:
 def check_room(target: Path, size: int) -> None:
     """Raises Mistake where the disk of `target` hasn't `size` bytes and a twentieth free."""
     there = next(path for path in target.absolute().parents if path.is_dir())
-    free = shutil.disk_usage(there).free
-    if size * 1.05 > free:
+    disk = shutil.disk_usage(there)
+    if disk.total and size * 1.05 > disk.free:  # a place without a size is no disk: writing says what it is
         raise Mistake(
             "The full model takes {needed:.1f} GB and {folder} has {free:.1f} GB free; make room, or choose "
             "another output.",
             needed=size / device.GIB,
             folder=there,
-            free=free / device.GIB,
+            free=disk.free / device.GIB,
         )
 
 

@@ -208,9 +208,11 @@ class Writer:
             ids = torch.tensor([head], device=self.model.device)
             shared = DynamicCache()
             first = self.model(input_ids=ids, past_key_values=shared, logits_to_keep=1).logits
+            ordered = sorted(range(len(tails)), key=lambda at: len(tails[at]))  # little is filled up then
             for at in range(0, len(tails), ROWS_AT_ONCE):
-                sums += self._after(first, copy.deepcopy(shared), tails[at : at + ROWS_AT_ONCE])
-        return sums
+                some = [tails[place] for place in ordered[at : at + ROWS_AT_ONCE]]
+                sums += self._after(first, copy.deepcopy(shared), some)
+        return [total for _, total in sorted(zip(ordered, sums, strict=True))]
 
     def _after(self, first: torch.Tensor, cache: Any, tails: Sequence[list[int]]) -> list[float]:
         """Log-probability of each tail from the head's last logits [1, 1, words] and its keys and values."""

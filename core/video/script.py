@@ -31,6 +31,7 @@ TEMPERATURE, TOP_P = 0.5, 0.9  # read side by side: at 0.7 one line in three was
 SOUND = 5  # sound candidates of a beat without which another round is drawn
 ENOUGH, GOOD = 2, -2.5  # lines of such a worth after which the second round is left out; one in six has it
 WEIGHED = 30  # sound candidates of a beat that are weighed by the model in a round
+LISTED = 5  # of them those of which all is asked
 FURTHER = 4  # rounds more while the time is missed, each hotter than the one before
 HOTTER = 0.1
 BEAT_SECONDS = 4.5  # what a line takes by nature: a scene of more is told in several
@@ -127,16 +128,20 @@ class _Draft:
         new = sorted(new, key=lambda line: -in_time(line, scene.seconds) - mentions(line, scene))[:WEIGHED]
         if not new:
             return
-        texts, task = [line.text for line in new], self.language.task
-        with self.writer.voice(None):
-            fluent = self.writer.log_probs(messages(scene.subject, task=task), texts)
-            neutral = self.writer.log_probs(messages(self.language.something, task=task), texts)
-        spoken = fluent
-        if beat.lora is not None:
-            with self.writer.voice(beat.lora):
-                spoken = self.writer.log_probs(beat.chat, texts)
-        figures = zip(new, spoken, fluent, neutral, strict=True)
-        beat.weighed += [replace(line, worth=worth(line, scene, *logs)) for line, *logs in figures]
+        asked = messages(scene.subject, task=self.language.task)
+        anything = messages(self.language.something, task=self.language.task)
+        spoken = self._log_probs(beat.lora, beat.chat if beat.lora else asked, new)
+        new.sort(key=lambda line: -worth(line, scene, spoken[line], spoken[line], spoken[line]))
+        fluent = spoken | (self._log_probs(None, asked, new[:LISTED]) if beat.lora else {})
+        neutral = fluent | self._log_probs(None, anything, new[:LISTED])
+        beat.weighed += [
+            replace(line, worth=worth(line, scene, spoken[line], fluent[line], neutral[line])) for line in new
+        ]
+
+    def _log_probs(self, lora: Path | None, chat: Messages, lines: Sequence[Line]) -> dict[Line, float]:
+        """Each line's mean log-probability a token as the answer to `chat` by a LoRA or by the base."""
+        with self.writer.voice(lora):
+            return dict(zip(lines, self.writer.log_probs(chat, [line.text for line in lines]), strict=True))
 
     def fitted(self) -> list[str]:
         """The best set of lines, one a beat, mended where they repeat a sentence or miss the time."""

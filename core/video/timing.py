@@ -49,19 +49,19 @@ def remember(settings: ComposeSettings, seconds: Mapping[str, float]) -> None:
 
 
 def _amount(settings: ComposeSettings, part: str) -> float:
-    """How much of a part's work a film holds: scenes, seconds, or pixels."""
-    area = settings.width * settings.height
+    """How much of a part's work a film holds: scenes, frames, or seconds."""
     return {
         "script": settings.scenes,
         "frames": settings.scenes,
-        "enlarging": settings.scenes * area,
-        "rendering": settings.seconds * settings.fps * area,
+        "enlarging": settings.scenes,
+        "rendering": settings.seconds * settings.fps,
         "cover": 1,
     }.get(part, settings.seconds)
 
 
 def _key(settings: ComposeSettings, part: str) -> str:
     """What decides how long one piece of a part's work takes."""
+    size = settings.width, settings.height  # told apart: a small film's time says nothing of a large one's
     decided = {
         "script": (settings.text_base, bool(settings.text_lora)),
         "frames": (
@@ -72,7 +72,8 @@ def _key(settings: ComposeSettings, part: str) -> str:
             settings.width > settings.height,
             settings.width == settings.height,
         ),
-        "enlarging": (settings.image_base,),
+        "enlarging": (settings.image_base, *size),
+        "rendering": size,
         "voice": (settings.voice,),
     }.get(part, ())
     return " | ".join(map(str, (device.describe(), "film", part, *decided)))

@@ -28,23 +28,21 @@ def test_nothing_is_said_before_the_first_film() -> None:
     assert timing.expected(FILM) == {}, "half of the parts say nothing of the whole"
 
 
-def test_a_film_takes_what_the_last_took_by_its_scenes_its_length_and_its_pixels() -> None:
+def test_a_film_takes_what_the_last_took_by_its_scenes_and_its_length() -> None:
     timing.remember(FILM, TOOK)
     same = timing.expected(FILM)
     assert {part: same[part] for part in TOOK} == pytest.approx(TOOK)
     double = timing.expected(FILM.model_copy(update={"scenes": 12, "seconds": 60}))
     assert {part: double[part] for part in TOOK} == pytest.approx({k: 2 * v for k, v in TOOK.items()})
-    small = timing.expected(FILM.model_copy(update={"width": 540, "height": 960}))
-    assert small["rendering"] == pytest.approx(6) and small["enlarging"] == pytest.approx(1.5)
-    assert small["frames"] == pytest.approx(30), "a base draws at its own size"
     assert timing.line(FILM) == "time: about 80 s, as the last video went"
     assert timing.line(FILM.model_copy(update={"scenes": 12, "seconds": 60})).startswith(
         "time: about 2.5 min"
     )
 
 
-def test_another_base_is_unknown_again() -> None:
+def test_another_base_or_size_is_unknown_again() -> None:
     timing.remember(FILM, TOOK)
+    assert timing.expected(FILM.model_copy(update={"width": 540, "height": 960})) == {}
     assert timing.expected(FILM.model_copy(update={"image_base": "sdxl"})) == {}
     assert timing.expected(FILM.model_copy(update={"text_base": "qwen"})) == {}
 

@@ -87,7 +87,7 @@ def test_training_stops_and_continues_and_asks_where_something_changed(page, ser
     set_number(page, "image", "Epochs", "500")
     expect(page.locator("#tab-image .st-plan")).to_contain_text("1000 steps")
     expect(page.locator("#tab-image .st-plan")).to_contain_text("time: ")
-    expect(page.locator("#tab-image .st-plan")).to_contain_text("memory: about 0.9 GB of")
+    expect(page.locator("#tab-image .st-plan")).to_contain_text("memory: about 1.0 GB of")
     expect(page.locator("#tab-image .st-plan")).to_contain_text("disk: about")
     page.locator("#start-image").click()
     ended(page, "image", "Running")

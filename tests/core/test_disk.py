@@ -95,8 +95,8 @@ WRITING: dict[str, Command] = {
          "--steps", 1, "--prompts", "a boat", "--weights", "1", "--pictures", "pictures"]
     ),
     "write": lambda place, base, llm, loras: (
-        ["write", "--topic", "a river", "--scenes", 2, "--text-base", llm, "--image-base", base, "--voice",
-         "none", "--output", "out/board.yaml"]
+        ["write", "--topic", "a river", "--scenes", 2, "--seconds", 4, "--text-base", llm, "--image-base",
+         base, "--voice", "none", "--output", "out/board.yaml"]
     ),
     "compose": lambda place, base, llm, loras: (
         ["compose", "--topic", "a river", "--scenes", 2, "--seconds", 4, "--text-base", llm, "--image-base",

@@ -79,7 +79,7 @@ def test_number_formats_are_decided_in_device_alone(path: Path) -> None:
     named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not named & {"bfloat16", "float16", "half"}
     casts = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    assert not casts & {"torch.autocast", "torch.amp.autocast"} or path.name == "diffusion.py"
+    assert not casts & {"torch.autocast", "torch.amp.autocast"}
 
 
 def test_pictures_are_opened_in_one_place() -> None:

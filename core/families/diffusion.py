@@ -187,7 +187,7 @@ def decode(vae: Any, latents: torch.Tensor) -> np.ndarray:
         )
 
     def picture() -> torch.Tensor:
-        with torch.inference_mode(), torch.autocast(latents.device.type, enabled=False):
+        with torch.inference_mode(), device.autocast(latents.device, torch.float32):
             scaled = latents.float() / vae.config.scaling_factor + _shift(vae)
             return vae.decode(scaled.to(vae.dtype)).sample[0].float()
 

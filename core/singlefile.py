@@ -15,15 +15,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from core import weights
-from core.settings import ROOT
+from core.project import ROOT
+from core.weights import Shapes
 
 if TYPE_CHECKING:
     import torch
-
-Shapes: TypeAlias = dict[str, tuple[int, ...]]  # of a file's tensors, by their names
 
 CONFIGS = ROOT / "assets" / "configs"
 UNET = "model.diffusion_model."
@@ -40,9 +39,7 @@ def read_shapes(path: Path) -> Shapes:
     A ModelSpec that says that the velocity is predicted counts as the marker `v_pred` among the tensors.
     Raises Mistake where the file is not one, or was cut short.
     """
-    header = weights.header(path)
-    said = header.pop("__metadata__", None) or {}
-    shapes: Shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+    shapes, said = weights.shapes(path)
     return shapes | ({VELOCITY: ()} if said.get("modelspec.prediction_type") in VELOCITY_NAMES else {})
 
 

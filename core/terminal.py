@@ -6,9 +6,12 @@ Everything but a command's result goes to stderr, so that its last line on stdou
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +19,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from core import disk
-from core.jobs import Job, Mistake, Progress
+from core.messages import Mistake
+from core.progress import Job, Progress
 
 UNREAD, MENDABLE, INTERRUPTED = 1, 2, 130
 BAR = "{desc:<26} {bar:24} {n_fmt}/{total_fmt}{postfix}"
@@ -71,7 +75,7 @@ class _Bars:
         if self.bar is not None:
             self._move(self.bar, progress)
         if progress.text:
-            tqdm.write(f"  {progress.text}", file=sys.stderr)
+            tqdm.write(textwrap.indent(plain(progress.text), "  "), file=sys.stderr)
 
     def _move(self, bar: tqdm, progress: Progress) -> None:
         notes = []
@@ -88,12 +92,17 @@ class _Bars:
             self.bar = None
 
 
+def plain(text: str) -> str:
+    """A text without signs that steer a terminal, such as a file's name may hold."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
+
+
 def speak(who: str, answer: Iterator[str]) -> None:
     """Prints an answer as it grows, under the name of who gives it."""
     print(f"{who}:")
     said = 0
     for text in answer:
-        print(text[said:], end="", flush=True)
+        print(plain(text[said:]), end="", flush=True)
         said = max(said, len(text))
     print("\n")
 
@@ -121,6 +130,8 @@ def run(command: Callable[[], int]) -> int:
 
     A second Ctrl-C while the job saves is ignored, so that what was made is kept.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # so that a path is printed as its bytes, whatever they are
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         status = command()
         sys.stdout.flush()
@@ -136,7 +147,8 @@ def run(command: Callable[[], int]) -> int:
         mistake = error if isinstance(error, Mistake) else disk.mistake(error)
         if mistake is None:
             raise
-        print(f"studio: {mistake}", file=sys.stderr)
+        one_line = str(mistake).replace("\n", " ")
+        print(f"studio: {plain(one_line)}", file=sys.stderr)
         return MENDABLE
 
 

@@ -6,22 +6,32 @@ jobs, so it opens in the time that gradio itself takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
-from tabs import compose, frame, image_lora, jobpanel, label, look, text_lora
-from tabs.guard import FrontPage, Guard
-from tabs.wiring import Studio
-from tabs.words import catalogue, static
+from tabs.compose import styles
+from tabs.compose import tab as compose
+from tabs.gate.frontpage import FrontPage
+from tabs.gate.guard import Guard
+from tabs.gate.incoming import ONE_FILE_MB, Incoming
+from tabs.jobs import news, queue
+from tabs.jobs import panel as jobs_panel
+from tabs.label import tab as label
+from tabs.shell import header, theme
+from tabs.shell.wiring import Studio
+from tabs.shell.words import catalogue, static
+from tabs.train import image_tab, text_tab
 
 TABS = (
     ("label", "Label", label),
-    ("image", "Image LoRA", image_lora),
-    ("text", "Text LoRA", text_lora),
+    ("image", "Image LoRA", image_tab),
+    ("text", "Text LoRA", text_tab),
     ("compose", "Compose", compose),
 )
 
@@ -29,7 +39,7 @@ TABS = (
 def build(studio: Studio) -> gr.Blocks:
     """The whole window as a Blocks app, not yet served."""
     with gr.Blocks(title="LoRA Studio", analytics_enabled=False, fill_width=True) as window:
-        around = frame.build(studio, window)
+        around = header.build(studio, window, queue.KINDS)
         panels = []
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             for name, title, tab in TABS:
@@ -42,7 +52,7 @@ def build(studio: Studio) -> gr.Blocks:
                 api_visibility="private",
                 show_progress="hidden",
             )
-        jobpanel.keep_watch(studio, around, [one for made in panels for one in made], window.load)
+        jobs_panel.keep_watch(around, [one for made in panels for one in made], window.load)
     return _quiet(window.queue(api_open=False, max_size=64, default_concurrency_limit=8))
 
 
@@ -57,6 +67,7 @@ def _quiet(window: gr.Blocks) -> gr.Blocks:
 
 
 def launch_arguments(
+    studio: Studio,
     host: str = "127.0.0.1",
     port: int | None = 7860,
     share: bool = False,
@@ -71,7 +82,15 @@ def launch_arguments(
     whole address at which it serves it. `auth(user, password)` is asked at login; `share=True`, names or a
     root without it is a programming error.
     """
-    assert auth is not None or not (share or names or root), "a shared window needs a login"
+    behind_proxy = bool(share or names or root)
+    assert auth is not None or not behind_proxy, "a shared window needs a login"
+
+    @asynccontextmanager
+    async def guarded(app: Any) -> AsyncIterator[None]:
+        """Puts the guard before all else: a middleware given to Gradio stands behind those that it adds."""
+        app.middleware_stack = Guard(app.middleware_stack, host, share, names, root, login=auth is not None)
+        yield
+
     return {
         "server_name": host,
         "server_port": port,
@@ -79,10 +98,9 @@ def launch_arguments(
         "auth": auth,
         "root_path": root or None,
         "allowed_paths": list(allowed),
-        "theme": look.theme(),
-        "css": look.css(),
-        "head": look.HEAD,
-        "favicon_path": look.ICON,
+        "theme": theme.theme(),
+        "css": theme.css() + styles.css(),
+        "favicon_path": theme.ICON,
         "i18n": catalogue(),
         "ssr_mode": False,
         "strict_cors": True,
@@ -90,15 +108,17 @@ def launch_arguments(
         "enable_monitoring": False,
         "pwa": True,
         "footer_links": [],
-        "max_file_size": "300mb",
+        "max_file_size": f"{ONE_FILE_MB}mb",
         "show_error": False,
         "quiet": True,
         "app_kwargs": {
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,
+            "lifespan": guarded,
+            "routes": [news.route(studio)],
             "middleware": [
-                Middleware(Guard, host=host, share=share, allowed=names, root=root),
+                Middleware(Incoming, folder=get_upload_folder(), behind_proxy=behind_proxy),
                 Middleware(FrontPage),
             ],
         },

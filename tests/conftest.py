@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core import kept
+from tests import tiny
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# A home of nobody's: models that lie in a person's would be taken.
+os.environ.setdefault("STUDIO_HOME", f"{tempfile.gettempdir()}/studio-tests-{os.getpid()}")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds `--real`, which `studio.py test --real` passes on; pytest wants it told of here."""
+    parser.addoption("--real", action="store_true", help="run the tests of tests/real too")
 
 
 @pytest.fixture(autouse=True)
@@ -25,101 +39,45 @@ def pytest_sessionfinish() -> None:
     gc.unfreeze()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def films_kept_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A run keeps its films' pictures and pieces to itself."""
+    place = tmp_path_factory.mktemp("kept") / "film"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept, "folder", lambda: place)
+        yield
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What was asked of the network: whoever asks gets an error, and the hub's libraries don't know it."""
+    import huggingface_hub.constants
+
+    asked: list[Any] = []
+
+    def refuse(*arguments: Any, **named: Any) -> Any:
+        asked.append(arguments[-1:])
+        raise RuntimeError("the network was asked")  # an OSError would be tried again for a minute
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("getaddrinfo", "create_connection", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    return asked
+
+
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Stable Diffusion pipeline folder: f = 8, 4 latent channels, v-prediction, 32-pixel pictures."""
-    import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    from core.singlefile import write_clip_tokenizer
-
-    folder = tmp_path_factory.mktemp("models") / "tiny base"
-    write_clip_tokenizer(folder / "tokenizer", merges=1000, length=24)
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(8, 16),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        layers_per_block=1,
-        cross_attention_dim=16,
-        attention_head_dim=2,
-        norm_num_groups=4,
-    )
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-        norm_num_groups=4,
-        sample_size=32,
-    )
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=24,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    scheduler = DDIMScheduler(
-        prediction_type="v_prediction",
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
-        clip_sample=False,
-        set_alpha_to_one=False,
-    )
-    StableDiffusionPipeline(
-        vae, text_encoder, tokenizer, unet, scheduler, None, None, requires_safety_checker=False
-    ).save_pretrained(folder)
-    (folder / "studio.json").write_text(
-        '{"square": [32, 32], "portrait": [32, 56], "steps": 2, "guidance": 2.0}', encoding="utf-8"
-    )
-    return folder
+    return tiny.picture_base(tmp_path_factory.mktemp("models") / "tiny base")
 
 
 @pytest.fixture(scope="session")
 def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama folder with a tokenizer trained on a few sentences and a chat template."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from tests.tokens import chat_tokenizer
-
-    folder = tmp_path_factory.mktemp("models") / "tiny llm"
-    texts = [
-        "The river wakes before the town.",
-        "A boat waits under the old bridge.",
-        "user system assistant",
-    ]
-    tokenizer = chat_tokenizer(texts, 400)
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            tie_word_embeddings=True,
-        )
-    )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return tiny.language_model(tmp_path_factory.mktemp("models") / "tiny llm")
 
 
 @pytest.fixture(scope="session")

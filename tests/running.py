@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeVar
 
-from core.jobs import Progress
 from core.lora.train import train
-from core.settings import Training
+from core.progress import Progress
+from core.settings.training import Training
 
 MadeT = TypeVar("MadeT")
 

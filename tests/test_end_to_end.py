@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import re
@@ -12,12 +13,18 @@ import numpy as np
 import pytest
 from moviepy import VideoFileClip
 
-from core import settings, terminal
+from core import terminal
 from core.images.label import label
-from core.jobs import Job
 from core.lora.train import train
-from core.settings import ROOT, ComposeSettings, ImageTraining, LabelSettings, TextTraining
+from core.progress import Job
+from core.project import ROOT
+from core.settings import reading
+from core.settings.data import LabelSettings
+from core.settings.training import ImageTraining, TextTraining
+from core.settings.video import ComposeSettings
 from core.video.compose import compose
+from core.video.storyboard import file
+from core.video.storyboard.board import Storyboard
 
 SAMPLE = ROOT / "assets" / "sample"
 UNITS = (3600, 60, 1, 0.001)  # seconds in an hour, a minute, a second, a millisecond
@@ -38,13 +45,13 @@ def studio(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_llm: 
     for path in sorted((SAMPLE / "pictures").iterdir())[:8]:
         shutil.copy2(path, pictures)
     captions = made(label(LabelSettings(pictures=pictures, trigger="inkwash")))
-    image = made(train(settings.make(ImageTraining, {
+    image = made(train(reading.make(ImageTraining, {
         "train_data_dir": pictures, "base_model": str(tiny_base), "output_dir": home / "image", "name": "ink",
         "epochs": 1, "precision": "fp32"})))  # fmt: skip
-    text = made(train(settings.make(TextTraining, {
+    text = made(train(reading.make(TextTraining, {
         "train_data_path": SAMPLE / "texts", "base_model": str(tiny_llm), "output_dir": home / "text",
         "name": "voice", "epochs": 1, "precision": "fp32"})))  # fmt: skip
-    video = made(compose(settings.make(ComposeSettings, {
+    video = made(compose(reading.make(ComposeSettings, {
         "topic": "a quiet morning in a river town", "image_base": str(tiny_base), "text_base": str(tiny_llm),
         "lora": (f"{image}:0.8",), "text_lora": text, "output": home / "视 频.mp4", "scenes": 3, "seconds": 9,
         "width": 216, "height": 384, "fps": 10})))  # fmt: skip
@@ -92,5 +99,14 @@ def test_the_sound_is_as_loud_as_platforms_want(studio: dict[str, Path]) -> None
 
 def test_the_report_names_every_seed_and_lora(studio: dict[str, Path]) -> None:
     report = json.loads(studio["video"].with_suffix(".report.json").read_text(encoding="utf-8"))
-    text = json.dumps(report)
-    assert '"seed"' in text and studio["image"].name in text and studio["text"].name in text
+    board = file.read(studio["video"].with_suffix(".storyboard.yaml"))
+    assert Storyboard(**report["storyboard"]) == board
+    seeds, takes = [board.seed_of(at) for at in range(3)], report["drawing"]["takes"]
+    drawn = [scene["drawn_seed"] for scene in report["scenes"]]
+    assert len(set(seeds)) == 3
+    assert all(one - seed in range(max(takes, 3)) for one, seed in zip(drawn, seeds, strict=True))
+    (image,), (text,) = report["drawing"]["loras"], report["text_loras"]
+    assert (image["file"], image["weight"]) == (studio["image"].name, 0.8)
+    assert image["sha256"] == hashlib.sha256(studio["image"].read_bytes()).hexdigest()
+    weights = (studio["text"] / "adapter_model.safetensors").read_bytes()
+    assert (text["folder"], text["sha256"]) == (studio["text"].name, hashlib.sha256(weights).hexdigest())

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,8 +39,9 @@ def opened(*arguments: str, home: Path, **environment: str) -> Iterator[tuple[st
         found = re.search(r"open at (\S+)", said)
         assert found, said
         yield found[1], said
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        if process.poll() is None:  # else it was killed
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
     finally:
         process.kill()
         process.stdout.close()
@@ -47,7 +49,22 @@ def opened(*arguments: str, home: Path, **environment: str) -> Iterator[tuple[st
 
 
 def guarded(arguments: tuple[str, ...]) -> bool:
-    return bool({"--share", "--host", "--allow-host", "--root-path"} & set(arguments))
+    return bool({"--share", "--host", "--allow-host", "--root-path"} & set(arguments)) and not (
+        {"::1", "[::1]"} & set(arguments)
+    )
+
+
+def test_no_library_reports_to_its_maker(tmp_path: Path) -> None:
+    """onnxruntime would give this machine a number, kept in the cache folder, and report by a thread."""
+    kept = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name}
+    code = "import core, onnxruntime, huggingface_hub.constants as hub, time; time.sleep(1)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(hub.HF_HUB_DISABLE_TELEMETRY)"],
+        env={**kept, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "True"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("arguments", [(), ("--host", "0.0.0.0"), ("--share",)])
@@ -64,6 +81,20 @@ def test_the_window_opens_with_proxies_set_and_asks_none_for_itself(tmp_path, ar
             assert "socks5://127.0.0.1:9 is no HTTP proxy" in said
         with pytest.raises(BlockingIOError):
             proxy.accept()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_it_opens_on_ipv6_at_a_port_that_is_free(tmp_path, host):
+    """Gradio looks for a free port at 127.0.0.1, whatever the host is."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with opened("--host", host, "--port", str(port), home=tmp_path) as (address, said):
+            assert (
+                address.startswith("http://[::1]:") and f":{port}/" not in address and "password" not in said
+            )
+            assert httpx.get(address, trust_env=False).status_code == 200
+            assert (tmp_path / "uploads").is_dir()
 
 
 def test_a_rented_machines_name_is_allowed_behind_the_password(tmp_path):
@@ -89,3 +120,30 @@ def test_a_name_that_cant_be_allowed_is_one_sentence(tmp_path):
     assert (
         done.stderr.startswith("studio: --allow-host takes a name such as") and "\n" not in done.stderr[:-1]
     )
+
+
+def test_two_studios_on_one_home(tmp_path):
+    """The second says so, as does the demo, which works in the home; other commands work; a kill frees it."""
+    home = tmp_path / "my 工作室"
+
+    def command(*arguments):
+        done = subprocess.run([sys.executable, str(ROOT / "studio.py"), "--home", str(home), *arguments],
+                              capture_output=True, text=True)  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    said = f"studio: Another LoRA Studio is open on {home}; use its window, close it, or choose another"
+    texts = ROOT / "assets" / "sample" / "texts"
+    with opened(home=home) as (address, _):
+        for arguments in (["--no-browser"], ["demo"]):
+            status, shown, told = command(*arguments)
+            assert (status, shown) == (2, "") and told.startswith(said) and told.count("\n") == 1
+        assert command("texts", str(texts), "--output", str(home / "train.jsonl"))[0] == 0
+        assert httpx.get(address, trust_env=False).status_code == 200
+        (window,) = [one for one in psutil.Process().children() if str(home) in one.cmdline()]
+        (home / "projects" / f".x.{window.pid}-1.part.json").touch()
+        window.kill()
+        window.wait()
+    with opened(home=home) as (address, _):
+        assert httpx.get(address, trust_env=False).status_code == 200
+        assert not list(home.rglob("*.part*"))
+    assert not (home / ".lock").exists()

@@ -42,13 +42,14 @@ class Noun:
 
     place: how it stands: ground, building, plant, item, boat, swim (on water), sea (under water), fly, hang,
     sky, span (over water), indoor. drawings: keys into the art; "flat:name@x,y,w,h" crops the view box.
-    dyeable: those drawings whose main colour may be changed. scale: size against others of its place.
+    common: what videos show most, to be learnt best. dyeable: those drawings whose main colour may change.
+    scale: size against others of its place.
     """
 
     name: str
     place: str
     drawings: tuple[str, ...]
-    small: bool = False
+    common: bool = False
     dyeable: tuple[str, ...] = ()
     scale: float = 1.0
     plural: str = ""
@@ -62,7 +63,7 @@ class Noun:
 def _table(place: str, text: str) -> list[Noun]:
     """Rows `noun [| plural] : drawing; drawing [: flags]`.
 
-    Flags: s small size, d can be dyed (but not the drawings that end in "!"), a number = scale.
+    Flags: s seen often, d can be dyed (but not the drawings that end in "!"), a number = scale.
     """
     nouns = []
     for row in filter(None, (line.strip() for line in text.splitlines())):
@@ -381,9 +382,7 @@ NOUNS: tuple[Noun, ...] = tuple(
 )
 
 
-def nouns(size: str) -> tuple[Noun, ...]:
-    """The nouns of a size: "small" (a subset) or "full"."""
-    return NOUNS if size == "full" else tuple(n for n in NOUNS if n.small)
+COMMON = frozenset(noun.name for noun in NOUNS if noun.common)
 
 
 @lru_cache(maxsize=1)

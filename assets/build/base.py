@@ -32,11 +32,12 @@ from diffusers import (
 )
 from diffusers.models.attention_processor import AttnProcessor
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from assets.build import data, muon, training
+from assets.build import art, data, muon, training
 from assets.build.autoencoder import LATENT_CHANNELS
 from core.device import autocast, number_of
 
@@ -51,25 +52,15 @@ SIZES: dict[str, dict[str, Any]] = {
         "held_out": 4,
         "positions": 8,
     },
-    "small": {
-        "channels": (96, 192, 256),
-        "heads": (2, 4, 4),
-        "norm": 32,
-        "text": (192, 4, 4),
+    "full": {
+        "channels": (128, 256, 320),
+        "heads": (2, 4, 5),
+        "norm": 16,
+        "text": (256, 5, 4),
         "batch": 12,
-        "captions": 20000,
+        "captions": 60000,
         "held_out": 96,
         "positions": 16,
-    },
-    "full": {
-        "channels": (128, 256, 384, 512),
-        "heads": (2, 4, 6, 8),
-        "norm": 32,
-        "text": (384, 6, 6),
-        "batch": 512,
-        "captions": 60000,
-        "held_out": 1024,
-        "positions": 24,
     },
 }
 WORDS = 8192
@@ -80,25 +71,7 @@ MEET = 10  # steps between two meetings of the workers
 STEPS, GUIDANCE = 12, 4.0  # 12 look as 30 do, side by side
 TAKES = 3  # drawings of a frame from which the labeller chooses: a small base often misses
 FACTS = ("object", "color", "count", "object2", "setting", "backdrop", "time", "weather", "style")
-FAVOURED = frozenset(
-    {
-        *("boat", "fishing boat", "sailboat", "bridge", "pagoda", "temple", "house", "lantern", "willow"),
-        *("plum tree", "lotus", "bamboo", "crane", "duck", "swan", "fish", "woman", "man", "old man", "girl"),
-        *(
-            "boy",
-            "woman with an umbrella",
-            "fisherman",
-            "umbrella",
-            "cup of tea",
-            "teapot",
-            "bowl of noodles",
-        ),
-        *("basket of steamed buns", "moon", "sun", "tree", "mountain", "lamp post", "market stall", "cat"),
-        *("dog", "fox", "panda", "rabbit", "bird", "butterfly", "flower", "book", "bicycle", "castle"),
-        "pair of headphones",
-    }
-)
-FAVOUR = 1.5  # how much more often these are seen: in a short training it is better to draw some things well
+FAVOUR = 2.0  # how much oftener common things are seen: in a short training it is better to draw some well
 SHOWN = 24  # prompts of each shape on the contact sheets
 SIMPLE = 2.5  # the same for scenes with one thing and in no style
 SHEET = (
@@ -197,7 +170,7 @@ def scheduler() -> Any:
 def train_text(options: argparse.Namespace, device: torch.device) -> None:
     """Teaches the text encoder to tell every fact from a caption (cross-entropy on the pooled output)."""
     setup = SIZES[options.size]
-    captions, facts = caption_set(options.size, setup["captions"])
+    captions, facts = caption_set(setup["captions"])
     held_out = max(2, len(captions) // 20)
     classes = {fact: sorted({str(f[fact]) for f in facts}) for fact in FACTS}
     targets = torch.tensor([[classes[fact].index(str(f[fact])) for fact in FACTS] for f in facts]).to(device)
@@ -242,13 +215,13 @@ def train_text(options: argparse.Namespace, device: torch.device) -> None:
     training.save_state(options.state / "text", training.pack(text), {"step": step, "right": figures})
 
 
-def caption_set(size: str, count: int) -> tuple[list[str], list[dict[str, str]]]:
+def caption_set(count: int) -> tuple[list[str], list[dict[str, str]]]:
     """Captions and facts of `count` scenes, from seeds that no picture is trained on."""
     from assets.build import scenes
 
     captions, facts = [], []
     for seed in range(data.HELD_OUT // 2, data.HELD_OUT // 2 + count):
-        caption, fact = scenes.describe(seed, data.vocabulary_size(size))
+        caption, fact = scenes.describe(seed)
         captions.append(caption)
         facts.append(fact)
     return captions, facts
@@ -270,8 +243,8 @@ class Diffusion:
 
 def box_weights(boxes: Tensor, height: int, width: int) -> Tensor:
     """Weights [N, 1, height, width]: threefold inside the object's box (shares x0 y0 x1 y1), mean 1."""
-    y = (torch.arange(height) + 0.5)[None, :, None] / height
-    x = (torch.arange(width) + 0.5)[None, None, :] / width
+    y = (torch.arange(height, device=boxes.device) + 0.5)[None, :, None] / height
+    x = (torch.arange(width, device=boxes.device) + 0.5)[None, None, :] / width
     x0, y0, x1, y1 = (boxes[:, i, None, None] for i in range(4))
     weights = 1.0 + 2.0 * ((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)).float()
     return (weights / weights.mean(dim=(1, 2), keepdim=True))[:, None]
@@ -376,15 +349,15 @@ def share(learner: Learner, workers: int, going: bool) -> bool:
 def worth(facts: dict[str, str]) -> float:
     """How often a scene is seen: one thing alone teaches its shape best, and favoured things come first."""
     simple = facts["count"] == "one" and not facts["object2"] and not facts["style"]
-    return (FAVOUR if facts["object"] in FAVOURED else 1.0) * (SIMPLE if simple else 1.0)
+    return (FAVOUR if facts["object"] in art.COMMON else 1.0) * (SIMPLE if simple else 1.0)
 
 
 class Scenes:
     """The cached latents of one shape with their captions' tokens."""
 
-    def __init__(self, options: argparse.Namespace, shape: str, words: CLIPTokenizer):
+    def __init__(self, options: argparse.Namespace, shape: str, words: CLIPTokenizer, device: torch.device):
         """Reads what stands so far."""
-        self.words, self.latents = words, data.Latents(options.state / "latents", shape)
+        self.words, self.latents = words, data.Latents(options.state / "latents", shape, device)
         self.tokens = torch.zeros(0, LENGTH, dtype=torch.long)
         self.shares = np.zeros(0)
         self.refresh()
@@ -414,30 +387,31 @@ def train_unet(rank: int, options: argparse.Namespace) -> None:
     learner = Learner(options, device)
     facts, diffusion = learner.facts, Diffusion(device)
     unet = torch.compile(learner.unet, dynamic=False) if options.compile else learner.unet
-    sets = [Scenes(options, shape, learner.words) for shape in data.SHAPES[options.size]]
+    sets = [Scenes(options, shape, learner.words, device) for shape in data.SHAPES[options.size]]
     watcher = Watcher(options, learner, diffusion) if rank == 0 else None
     empty = tokenise(learner.words, [""])[0]
     random = np.random.default_rng([facts["steps"], rank])
     torch.manual_seed(facts["steps"] * options.workers + rank)
     log, batch_size = options.state / "unet.log", options.batch or setup["batch"]
     time_slice = training.Slice(options.minutes, options.steps, options.finish)
-    start, looked, saved, losses, going = time.monotonic(), time.monotonic(), time.monotonic(), [], True
+    start, losses, going = time.monotonic(), [], True
+    look, save = training.Every(options.look), training.Every(2.5)
 
     while going:
         training.set_rate(learner.optimizer, options.rate * time_slice.rate())
         kind = sets[int(random.random() < options.portrait and len(sets[1].latents) > 0)]
-        indices = kind.pick(batch_size, random)
-        latents, boxes, _ = kind.latents.take(indices.tolist())
-        ids = kind.tokens[indices].clone()
+        indices = torch.from_numpy(kind.pick(batch_size, random))
+        latents, boxes = (t[indices.to(device)].float() for t in (kind.latents.latents, kind.latents.boxes))
+        ids = kind.tokens[indices]
         ids[torch.from_numpy(random.random(batch_size) < DROPPED)] = empty
         spread = (np.arange(batch_size) + random.random(batch_size)) / batch_size
         times = torch.from_numpy((spread * 1000).astype(np.int64)).to(device)
-        latents = latents.to(device).to(memory_format=torch.channels_last)
+        latents = latents.to(memory_format=torch.channels_last)
         noisy, velocity = diffusion.mix(latents, torch.randn_like(latents), times)
         with autocast(device):
             context = learner.text(ids.to(device)).last_hidden_state
             guess = unet(noisy, times, context).sample
-        weights = box_weights(boxes, *latents.shape[2:]).to(device)
+        weights = box_weights(boxes, *latents.shape[2:])
         loss = ((guess.float() - velocity).square() * weights).mean()
         learner.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -462,12 +436,10 @@ def train_unet(rank: int, options: argparse.Namespace) -> None:
             figures["rate"] = round(LOG * batch_size * options.workers / (now - start), 1)
             training.write_log(log, **facts, **figures)
             losses = []
-            if now - looked > 60 * options.look:
+            if look.due():
                 watcher.look()
-                looked = time.monotonic()
-            if now - saved > 150:
+            if save.due():
                 learner.save()
-                saved = time.monotonic()
             start = time.monotonic()
     learner.average.update(learner.both)
     if watcher:
@@ -483,9 +455,9 @@ class Watcher:
         self.options, self.learner, self.diffusion = options, learner, diffusion
         vae: Any = AutoencoderKL.from_pretrained(options.models / "base" / "vae", torch_dtype=torch.float32)
         self.autoencoder = vae.eval().to(learner.device).to(memory_format=torch.channels_last)
-        width, height = data.SHAPES[options.size]["square"]
+        width, height = data.SHAPES[options.size]["portrait"]
         seeds = range(data.HELD_OUT, data.HELD_OUT + SIZES[options.size]["held_out"])
-        unseen = data.draw(seeds, width, height, options.size)
+        unseen = data.draw(seeds, width, height)
         self.latents = data.encode(self.autoencoder, unseen.pictures)
         self.ids = tokenise(learner.words, unseen.captions)
 
@@ -558,16 +530,16 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
         autoencoder.to(number_of("fp16")),
         learner.words,
     ).save_pretrained(new)
+    for part in ("text_encoder", "unet"):
+        for path in (new / part).glob("*.safetensors"):
+            save_file(training.compact(load_file(path)), path, {"format": "pt"})
     for config in new.glob("*/config.json"):  # diffusers notes the folder that a part was loaded from
         values = json.loads(config.read_text(encoding="utf-8"))
         values.pop("_name_or_path", None)
         config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
-    sets = [data.Latents(options.state / "latents", shape) for shape in data.SHAPES[options.size]]
-    seen = {facts["object"] for found in sets for facts in found.facts}
-    vocabulary["object"] = [name for name in vocabulary["object"] if name in seen]
+    vocabulary = scenes.vocabulary()
     studio = {
-        "name": f"Picture book ({options.size})",
+        "name": "Picture book",
         "portrait": list(data.SHAPES[options.size]["portrait"]),
         "square": list(data.SHAPES[options.size]["square"]),
         "width": data.SHAPES[options.size]["portrait"][0],
@@ -580,11 +552,12 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
         "samples": learner.facts["samples"],
         "seconds": round(learner.facts["seconds"]),
     }
+    vocabulary["common"] = sorted(art.COMMON)
     (new / "vocabulary.json").write_text(
         json.dumps(vocabulary, indent=1, ensure_ascii=False), encoding="utf-8"
     )
     (new / "studio.json").write_text(json.dumps(studio, indent=1), encoding="utf-8")
-    for path in (target / "card.md", *target.glob("sheet*")):
+    for path in (target / "card.md", *target.glob("sheet*"), *target.glob("before*")):
         if path.exists():
             shutil.copy(path, new / path.name)
     shutil.rmtree(old, ignore_errors=True)
@@ -595,20 +568,27 @@ def export(options: argparse.Namespace, device: torch.device) -> Path:
 
 
 def contact_sheets(options: argparse.Namespace, device: torch.device) -> list[Path]:
-    """Draws 48 fixed prompts at fixed seeds with the exported base, half of them upright, for its card."""
+    """Draws the 48 prompts of the card's sheet.txt at fixed seeds, half of them upright.
+
+    A card without one gets `SHEET` and scenes that no training saw; one that has them keeps them, so that its
+    sheets can be laid beside older ones.
+    """
     from assets.build import scenes
 
-    size = data.vocabulary_size(options.size)
-    seeds = scenes.with_one_object(2 * SHOWN - len(SHEET), data.HELD_OUT + 3 * 10**6, size)
-    prompts = [*SHEET, *(scenes.describe(seed, size)[0] for seed in seeds)]
-    pipe: Any = StableDiffusionPipeline.from_pretrained(options.models / "base", torch_dtype=torch.float32)
+    folder = options.models / "base"
+    told = folder / "sheet.txt"
+    if not told.exists():
+        seeds = scenes.with_one_object(2 * SHOWN - len(SHEET), data.HELD_OUT + 3 * 10**6)
+        prompts = [*SHEET, *(scenes.describe(seed)[0] for seed in seeds)]
+        told.write_text("\n".join(prompts) + "\n", encoding="utf-8")
+    prompts = told.read_text(encoding="utf-8").splitlines()
+    pipe: Any = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     pipe.to(device).set_progress_bar_config(disable=True)
     made = []
     for number, shape in enumerate(data.SHAPES[options.size]):
         pictures = draw(pipe, prompts[number::2], *data.SHAPES[options.size][shape], seed=7)
-        made.append(options.models / "base" / f"sheet-{shape}.jpg")
+        made.append(folder / f"sheet-{shape}.jpg")
         data.sheet(pictures, made[-1])
-    (options.models / "base" / "sheet.txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
     return made
 
 
@@ -625,7 +605,6 @@ def main() -> None:
     parser.add_argument(
         "--look", type=float, default=10, help="minutes between looks, checkpoints, new scenes"
     )
-    parser.add_argument("--batch", type=int, default=0, help="samples a step and worker; 0: the size's own")
     parser.add_argument("--workers", type=int, default=1, help="processes that train side by side on one CPU")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rate")
     parser.add_argument(

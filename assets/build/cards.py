@@ -12,14 +12,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core import basemodels
-from core.jobs import outcome
-from core.lora import formats
-from core.lora.artist import sampling
-from core.settings import ComposeSettings, Style, load_style, preset_names
-from core.video import compose, frames, storyboard
-from core.video.enlarge import enlarge
-from tabs.styles import PICTURES
+from core.bases import picture_base
+from core.lora.adapters import image_file
+from core.lora.image.sampler import Shot, Wanted, sampling
+from core.progress import outcome
+from core.settings.presets import preset_names
+from core.settings.style import Style, load_style
+from core.settings.video import FilmSettings
+from core.video import drawing
+from core.video.picture import frames
+from core.video.picture.enlarge import enlarge
+from core.video.script import topic
+from tabs.compose.styles import PICTURES
 
 WIDTH, HEIGHT = 320, 320  # px, twice what a card shows; square, as the base draws best
 TAKES = 8
@@ -27,15 +31,17 @@ TAKES = 8
 
 def card(style: Style, seed: int) -> np.ndarray:
     """The style's card, uint8 [HEIGHT, WIDTH, 3]."""
-    brought = compose.chosen_loras(ComposeSettings(topic=style.card), style)
-    how = sampling("embedded", brought, WIDTH, HEIGHT, takes=TAKES)
-    triggers = [formats.trigger(path) for path, _ in brought]
-    prompt = frames.framed_prompt(style.card, triggers, style.look, basemodels.vocabulary("embedded"))
-    told = storyboard.read_topic(style.card)
+    brought = frames.parse_loras(drawing.film_loras(FilmSettings(), style))
+    how = sampling("embedded", brought, WIDTH, HEIGHT, Wanted(takes=TAKES))
+    triggers = [image_file.trigger(path) for path, _ in brought]
+    prompt = frames.framed_prompt(style.card, triggers, style.look, picture_base.vocabulary("embedded"))
+    told = topic.read_topic(style.card)
     shown = {"object": told.things[:1], "setting": told.settings[:1]}
     facts = {kind: words[0] for kind, words in shown.items() if words}
-    drawn = outcome(frames.Camera(how).take(prompt, seed, facts))
-    return enlarge(drawn.picture, WIDTH, HEIGHT, basemodels.drawing("embedded").edges)
+    camera, sitting = frames.Camera(how), frames.Sitting(Shot(prompt, seed), facts)
+    while not sitting.takes or not sitting.over(TAKES):
+        outcome(camera.take([sitting]))
+    return enlarge(sitting.best.picture, WIDTH, HEIGHT, picture_base.drawing("embedded").edges)
 
 
 def main() -> None:

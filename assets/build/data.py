@@ -4,8 +4,7 @@ Works on `scenes.draw` and an encoder that it is given; knows nothing about what
 scene is known by its seed alone, so nothing but latents is stored, and any part can be drawn again on
 another machine.
 
-    python -m assets.build.data --size small --count 1024      # draws and encodes 1024 more scenes of each
-    shape
+    python -m assets.build.data --count 1024      # draws and encodes until 1024 scenes of each shape stand
 """
 
 import json
@@ -29,11 +28,11 @@ from core.device import autocast, number_of
 Job = TypeVar("Job")
 Made = TypeVar("Made")
 
+KEPT = 250  # pictures in one file of `kept`
 HELD_OUT = 900_000_000  # seeds from here on are never trained on
 PORTRAIT = 400_000_000  # seeds of 9:16 scenes start here, so that no scene appears in both shapes
 SHAPES = {
-    "tiny": {"square": (64, 64), "portrait": (64, 112)},
-    "small": {"square": (128, 128), "portrait": (128, 224)},
+    "tiny": {"square": (64, 64), "portrait": (64, 128)},
     "full": {"square": (256, 256), "portrait": (256, 448)},
 }  # width, height in pixels
 
@@ -48,23 +47,16 @@ class Batch:
     boxes: NDArray[np.float32]
 
 
-def _draw(job: tuple[int, int, int, str]) -> tuple[NDArray[np.uint8], str, dict[str, str], Sequence[float]]:
+def _draw(job: tuple[int, int, int]) -> tuple[NDArray[np.uint8], str, dict[str, str], Sequence[float]]:
     from assets.build import scenes
 
-    seed, width, height, size = job
-    scene = scenes.draw(seed, width, height, size)
+    scene = scenes.draw(*job)
     return scene.image, scene.caption, scene.facts, scene.box
 
 
-def vocabulary_size(size: str) -> str:
-    """The size whose nouns a training of this size uses (a tiny test training draws small scenes)."""
-    return "full" if size == "full" else "small"
-
-
-def draw(seeds: Sequence[int], width: int, height: int, size: str, workers: int = 1) -> Batch:
+def draw(seeds: Sequence[int], width: int, height: int, workers: int = 1) -> Batch:
     """Draws one scene a seed, in the order of the seeds; `workers` processes share the work."""
-    jobs = [(seed, width, height, vocabulary_size(size)) for seed in seeds]
-    scenes = spread(_draw, jobs, workers)
+    scenes = spread(_draw, [(seed, width, height) for seed in seeds], workers)
     return Batch(
         np.stack([s[0] for s in scenes]),
         [s[1] for s in scenes],
@@ -73,12 +65,46 @@ def draw(seeds: Sequence[int], width: int, height: int, size: str, workers: int 
     )
 
 
-def spread(work: Callable[[Job], Made], jobs: Sequence[Job], workers: int) -> list[Made]:
-    """`work` done on every job, in order, by so many processes."""
-    if workers <= 1:
+def spread(work: Callable[[Job], Made], jobs: Sequence[Job], workers: int, at_once: int = 16) -> list[Made]:
+    """`work` done on every job, in order, by so many processes that take `at_once` jobs at a time."""
+    if workers <= 1 or not jobs:
         return [work(job) for job in jobs]
     with get_context("spawn").Pool(workers) as pool:
-        return pool.map(work, jobs, chunksize=16)
+        return pool.map(work, jobs, chunksize=at_once)
+
+
+def kept(
+    folder: Path,
+    work: Callable[[Job], tuple[NDArray[np.uint8], dict[str, str]]],
+    jobs: Sequence[Job],
+    workers: int,
+) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
+    """Pictures [N, H, W, 3] and what is told of each, as `work` makes them of every job, kept in a folder.
+
+    What stands there is read, so that a stopped script goes on and the next one draws nothing again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    starts = range(0, len(jobs), KEPT)
+    paths = [folder / f"{start:06d}.npz" for start in starts]
+    parts = [
+        (path, work, jobs[start : start + KEPT])
+        for start, path in zip(starts, paths, strict=True)
+        if not path.exists()
+    ]
+    spread(_keep, parts, workers, at_once=1)
+    files = [np.load(path) for path in paths]
+    told = [json.loads(str(file["told"])) for file in files]
+    return np.concatenate([file["pictures"] for file in files]), [one for part in told for one in part]
+
+
+def _keep(
+    part: tuple[Path, Callable[[Any], tuple[NDArray[np.uint8], dict[str, str]]], Sequence[Any]],
+) -> None:
+    path, work, jobs = part
+    made = [work(job) for job in jobs]
+    new = path.with_suffix(".part.npz")
+    np.savez(new, pictures=np.stack([m[0] for m in made]), told=json.dumps([m[1] for m in made]))
+    os.replace(new, path)
 
 
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
@@ -131,7 +157,7 @@ def write_latents(
     boxes: list[NDArray[np.float32]] = []
     part = min(128, count)
     for start in range(first, first + count, part):
-        batch = draw(range(start, min(start + part, first + count)), width, height, size, workers)
+        batch = draw(range(start, min(start + part, first + count)), width, height, workers)
         latents.append(encode(autoencoder, batch.pictures).to(number_of("fp16")))
         captions += batch.captions
         facts += batch.facts
@@ -150,26 +176,28 @@ def write_latents(
 
 
 class Latents:
-    """The shards of one shape as one growing set; `refresh` picks up what was written meanwhile."""
+    """The shards of one shape as one growing set on a device; `refresh` picks up new ones."""
 
-    def __init__(self, folder: Path, shape: str):
-        """`folder` as given to `write_latents`."""
-        self.folder, self.shape = folder, shape
+    def __init__(self, folder: Path, shape: str, device: torch.device | None = None):
+        """`folder` as given to `write_latents`; `device`: where latents (fp16) and boxes lie."""
+        self.folder, self.shape, self.device = folder, shape, device
         self.read: set[str] = set()
-        self.latents: list[Tensor] = []
-        self.boxes: list[Tensor] = []
+        self.latents, self.boxes = torch.zeros(0), torch.zeros(0)
         self.captions: list[str] = []
         self.facts: list[dict[str, str]] = []
         self.refresh()
 
     def refresh(self) -> None:
         """Reads the shards that were not read yet."""
-        for path in sorted(self.folder.glob(f"{self.shape}-*.safetensors")):
-            if path.name in self.read:
-                continue
-            tensors = load_file(path)
-            self.latents += list(tensors["latents"])
-            self.boxes += list(tensors["boxes"])
+        new = [p for p in sorted(self.folder.glob(f"{self.shape}-*.safetensors")) if p.name not in self.read]
+        found = [{name: t.to(self.device) for name, t in load_file(path).items()} for path in new]
+        if not found:
+            return
+        held = [{"latents": self.latents, "boxes": self.boxes}] if self.read else []
+        self.latents, self.boxes = (
+            torch.cat([part[name] for part in (*held, *found)]) for name in ("latents", "boxes")
+        )
+        for path in new:
             told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             self.captions += told["captions"]
             self.facts += told["facts"]
@@ -177,14 +205,6 @@ class Latents:
 
     def __len__(self) -> int:
         return len(self.captions)
-
-    def take(self, indices: Sequence[int]) -> tuple[Tensor, Tensor, list[str]]:
-        """Latents [N, C, h, w] float32, boxes [N, 4] and captions of some scenes."""
-        return (
-            torch.stack([self.latents[i] for i in indices]).float(),
-            torch.stack([self.boxes[i] for i in indices]),
-            [self.captions[i] for i in indices],
-        )
 
 
 def main() -> None:

@@ -12,14 +12,15 @@ import time
 
 import torch
 
-from core import basemodels, device
-from core.lora.artist import Artist, sampling
+from core import device
+from core.bases.places import EMBEDDED
+from core.lora.image.sampler import Artist, sampling
 
 
 def main() -> None:
     """Draws the frames and prints the figures as one line of JSON."""
     parser = argparse.ArgumentParser(description="Measures what one 9:16 frame takes.")
-    parser.add_argument("--base", default=basemodels.EMBEDDED, help="picture base")
+    parser.add_argument("--base", default=EMBEDDED, help="picture base")
     parser.add_argument("--frames", type=int, default=5, help="frames to draw after a first one")
     options = parser.parse_args()
     how = sampling(options.base, (), 1080, 1920)

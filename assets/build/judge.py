@@ -5,7 +5,7 @@ sees a drawn picture; then it judges what the base draws for 300 prompts with on
 draws for some of them with each starter LoRA. It shares no weights with the labeller. Its own accuracy on
 held-out real scenes is written beside the figures, for it is their ceiling.
 
-    python -m assets.build.judge --size small --minutes 6
+    python -m assets.build.judge --minutes 30
 """
 
 import argparse
@@ -26,20 +26,20 @@ from torch import Tensor, nn
 
 from assets.build import base, data, loras, muon, scenes, training
 from core.device import autocast
-from core.lora import formats
+from core.lora.adapters import fuse
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"width": 8, "batch": 4, "pool": 9, "prompts": 2, "pairs": 2},
-    "small": {"width": 24, "batch": 48, "pool": 12000, "prompts": 300, "pairs": 60},
-    "full": {"width": 64, "batch": 256, "pool": 60000, "prompts": 300, "pairs": 100},
+    "full": {"width": 24, "batch": 48, "pool": 9600, "prompts": 300, "pairs": 60},
 }
 Picture = NDArray[np.uint8]
 
 SIDE = 112  # px that the judge sees
+FIRST = data.PORTRAIT // 2  # seeds from here on are the judge's own: none of them is the labeller's
 KINDS = ("object", "setting", "time", "look")
 PLAIN = "plain"
 LOOKS = [PLAIN, *loras.STARTERS]
-MIXED = (PLAIN, *LOOKS, PLAIN)  # what the judge learns on: two pictures of five in a style
+MIXED = (*LOOKS, *[PLAIN] * (2 * len(LOOKS) - 3))  # what the judge learns on: every third picture in a style
 
 
 class Judge(nn.Module):
@@ -119,31 +119,29 @@ def targets_of(facts: list[dict[str, str]], classes: dict[str, list[str]]) -> Te
 
 
 def real(
-    seeds: Sequence[int], shape: str, size: str, looks: Sequence[str], workers: int = 1
+    folder: Path, seeds: Sequence[int], shape: str, size: str, looks: Sequence[str], workers: int = 1
 ) -> tuple[Picture, list[dict[str, str]]]:
-    """Real scenes [N, SIDE, SIDE, 3], put into the looks by turns, and their facts.
+    """Real scenes [N, SIDE, SIDE, 3], put into the looks by turns, and their facts; kept in `folder`.
 
     A style hides the time of day, so a styled scene's facts don't tell it.
     """
     jobs = [(seed, shape, size, looks[number % len(looks)]) for number, seed in enumerate(seeds)]
-    drawn = data.spread(_real, jobs, workers)
-    return np.stack([picture for picture, _ in drawn]), [facts for _, facts in drawn]
+    return data.kept(folder, _real, jobs, workers)
 
 
 def _real(job: tuple[int, str, str, str]) -> tuple[Picture, dict[str, str]]:
     seed, shape, size, look = job
-    _, facts = scenes.describe(seed, data.vocabulary_size(size))
+    _, facts = scenes.describe(seed)
     if look != PLAIN:
-        picture, _ = loras.paint(loras.STARTERS[look], size, seed, shape)
+        picture, _ = loras.paint(loras.STARTERS[look], size, seed, shape, scale=1)
         return squash(picture), {**facts, "look": look, "time": ""}
-    scene = scenes.draw(seed, *data.SHAPES[size][shape], data.vocabulary_size(size))
+    scene = scenes.draw(seed, *data.SHAPES[size][shape])
     return squash(scene.image), {**facts, "look": look}
 
 
-def asked(size: str, count: int, first: int, look: str = PLAIN) -> tuple[list[str], list[dict[str, str]]]:
+def asked(count: int, first: int, look: str = PLAIN) -> tuple[list[str], list[dict[str, str]]]:
     """Captions and facts of held-out scenes with one object, told from `first` on; with a look's trigger."""
-    seeds = scenes.with_one_object(count, first, data.vocabulary_size(size))
-    told = [scenes.describe(seed, data.vocabulary_size(size)) for seed in seeds]
+    told = [scenes.describe(seed) for seed in scenes.with_one_object(count, first)]
     start = "" if look == PLAIN else f"{loras.STARTERS[look].trigger}, "
     return [start + caption for caption, _ in told], [{**fact, "look": look} for _, fact in told]
 
@@ -151,6 +149,7 @@ def asked(size: str, count: int, first: int, look: str = PLAIN) -> tuple[list[st
 def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, list[str]]) -> int:
     """Trains the judge for one slice (0 minutes: as it stands), from its state; the steps so far."""
     setup, device = SIZES[options.size], training.pick_device()
+    batch = options.batch or setup["batch"]
     optimizer = muon.Muon(muon.groups(judge, lr=2e-3, adam_lr=2e-3))
     folder, step = options.state / "judge", 0
     found = training.load_state(folder)
@@ -160,11 +159,10 @@ def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, li
     if found and not options.minutes:
         return step
     random = np.random.default_rng(step)
-    first = int(random.integers(data.PORTRAIT // 2))
-    vocabulary = data.vocabulary_size(options.size)
-    seeds = scenes.with_one_object(setup["pool"], first, vocabulary)  # as in the prompts
+    seeds = scenes.with_one_object(setup["pool"], FIRST)  # as in the prompts
+    pools = options.state / "pools"
     parts = [
-        real(seeds[number::2], shape, options.size, MIXED, options.workers)
+        real(pools / f"judge-{shape}", seeds[number::2], shape, options.size, MIXED, options.workers)
         for number, shape in enumerate(data.SHAPES[options.size])
     ]
     pool = np.concatenate([pictures for pictures, _ in parts])
@@ -172,7 +170,7 @@ def train_judge(judge: Judge, options: argparse.Namespace, classes: dict[str, li
     time_slice = training.Slice(options.minutes, options.steps, finish=True)
     while time_slice.going():
         training.set_rate(optimizer, time_slice.rate())
-        picked = random.integers(len(pool), size=setup["batch"])
+        picked = random.integers(len(pool), size=batch)
         x = data.to_tensor(np.stack([soften(pool[i], random) for i in picked])).to(device)
         with autocast(device):
             scores = judge(x)
@@ -200,16 +198,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
     options = training.read(parser)
     setup, device = SIZES[options.size], training.pick_device()
-    vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
+    vocabulary = scenes.vocabulary()
     classes = {kind: LOOKS if kind == "look" else vocabulary[kind] for kind in KINDS}
     torch.manual_seed(0)
     judge = Judge(setup["width"], classes).to(device).to(memory_format=torch.channels_last)
     step = train_judge(judge, options, classes)
 
-    held_out = scenes.with_one_object(setup["prompts"], data.HELD_OUT, data.vocabulary_size(options.size))
+    held_out = scenes.with_one_object(setup["prompts"], data.HELD_OUT)
     figures: dict[str, Any] = {}
     for look in LOOKS:  # the ceilings of what is drawn
-        unseen, facts = real(held_out, "portrait", options.size, (look,), options.workers)
+        place = options.state / "pools" / f"judge-real-{look}"
+        unseen, facts = real(place, held_out, "portrait", options.size, (look,), options.workers)
         figures[f"real-{look}"] = accuracy(judge, unseen, targets_of(facts, classes))
     training.write_log(options.state / "judge.log", step=step, **figures)
     pipe: Any = StableDiffusionPipeline.from_pretrained(
@@ -224,7 +223,7 @@ def main() -> None:
         figures[name]["seconds_each"] = round((time.monotonic() - start) / len(drawn), 2)
         data.sheet(drawn[:48], options.state / "sheets" / f"judged-{name}.png", columns=12)
 
-    captions, facts = asked(options.size, setup["prompts"], data.HELD_OUT + 10**6)
+    captions, facts = asked(setup["prompts"], data.HELD_OUT + 10**6)
     half = len(captions) // 2
     for shape, part in (("square", slice(0, half)), ("portrait", slice(half, None))):
         judged(shape, shape, captions[part], facts[part])
@@ -233,10 +232,10 @@ def main() -> None:
         if not path.exists():
             continue
         if "off" not in figures:  # the same pictures stand against every LoRA's
-            judged("off", "portrait", *asked(options.size, setup["pairs"], data.HELD_OUT + 2 * 10**6))
+            judged("off", "portrait", *asked(setup["pairs"], data.HELD_OUT + 2 * 10**6))
         figures[f"{look}-off"] = figures["off"]
-        with formats.fused(pipe, [(path, 1.0)]):
-            judged(look, "portrait", *asked(options.size, setup["pairs"], data.HELD_OUT + 2 * 10**6, look))
+        with fuse.fused(pipe, [(path, 1.0)]):
+            judged(look, "portrait", *asked(setup["pairs"], data.HELD_OUT + 2 * 10**6, look))
     training.write_log(options.state / "judge.log", step=step, **figures)
     (options.models / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
 

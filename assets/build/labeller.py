@@ -1,10 +1,10 @@
 """Trains the labeller: an open_clip model that tells what a picture shows by comparing it with sentences.
 
-Works on drawn scenes, some of them in an ink or neon style; knows nothing about diffusion. Each picture is
+Works on drawn scenes, some of them in a starter LoRA's style; knows nothing about diffusion. Each picture is
 compared with the sentences of its batch, with all nouns, and with sentences of its own that are wrong in
 one fact (another place, time, weather or thing), which is how `core.images.tagging` asks.
 
-    python -m assets.build.labeller --size small --minutes 8 --finish
+    python -m assets.build.labeller --minutes 60 --finish
 """
 
 import json
@@ -23,19 +23,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from assets.build import base, data, muon, styles, training
-from core.device import autocast, number_of
+from assets.build import base, data, muon, scenes, styles, training
+from core.device import autocast
 from core.images import tagging
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"width": 8, "layers": (1, 1, 1, 1), "text": 16, "batch": 4, "pool": 8, "held_out": 8},
-    "small": {"width": 24, "layers": (1, 1, 2, 1), "text": 128, "batch": 40, "pool": 16000, "held_out": 300},
-    "full": {"width": 48, "layers": (2, 2, 4, 2), "text": 192, "batch": 256, "pool": 40000, "held_out": 2000},
+    "full": {"width": 24, "layers": (1, 1, 2, 1), "text": 128, "batch": 64, "pool": 12000, "held_out": 500},
 }
 SIDE = 128  # px that the model sees
 MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 KINDS = ("object", "setting", "time", "weather")
-STYLED = 0.2  # share of the pictures that wear an ink or neon style
+STYLED = 0.25  # share of the pictures that wear a starter LoRA's style
 LENGTH = 24  # tokens of a sentence, start and end included
 WRONG = 3  # wrong sentences for each picture
 
@@ -79,26 +78,26 @@ def build(size: str) -> Any:
 
 
 def pictures(
-    seeds: range, size: str, styled: float, workers: int = 1
-) -> tuple[NDArray[np.uint8], list[dict[str, str]], list[str]]:
-    """Scenes of both shapes squashed to a little more than `SIDE`: [N, S, S, 3], facts, captions.
+    folder: Path, seeds: range, size: str, styled: float, workers: int = 1
+) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
+    """Scenes of both shapes squashed to a little more than `SIDE`: [N, S, S, 3], facts with the caption.
 
-    `styled`: the share that wears an ink or neon style; `workers` processes share the work.
+    `styled`: the share that wears a starter LoRA's style; kept in `folder`, drawn by `workers` processes.
     """
-    drawn = data.spread(_picture, [(seed, size, styled) for seed in seeds], workers)
-    return np.stack([d[0] for d in drawn]), [d[1] for d in drawn], [d[2] for d in drawn]
+    return data.kept(folder, _picture, [(seed, size, styled) for seed in seeds], workers)
 
 
-def _picture(job: tuple[int, str, float]) -> tuple[NDArray[Any], dict[str, str], str]:
+def _picture(job: tuple[int, str, float]) -> tuple[NDArray[np.uint8], dict[str, str]]:
     seed, size, styled = job
-    side = SIDE + 16
-    scene = data.draw([seed], side, side if seed % 2 else side * 7 // 4, size)
-    picture = scene.pictures[0]
+    scene = scenes.draw(seed, *data.SHAPES[size]["square" if seed % 2 else "portrait"])
+    picture = scene.image
     random = np.random.default_rng(seed)
     if random.random() < styled:
-        style = styles.ink_wash if random.random() < 0.6 else styles.neon_night
-        picture = style(picture, seed)
-    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), scene.facts[0], scene.captions[0]
+        style = list(styles.STYLES.values())[random.integers(len(styles.STYLES))]
+        picture = style(picture, seed, scene.mask)
+    side = (SIDE + 16, SIDE + 16)
+    squashed = np.asarray(cv2.resize(picture, side, interpolation=cv2.INTER_AREA), np.uint8)
+    return squashed, {**scene.facts, "caption": scene.caption}
 
 
 def changed(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -124,6 +123,20 @@ def changed(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[
 @lru_cache(maxsize=1)
 def _words() -> CLIPTokenizer:
     return base.tokenizer()
+
+
+def read_texts(model: Any, sentences: list[str], device: torch.device) -> Tensor:
+    """Embeddings float32 [N, D] of sentences, as `model.encode_text` gives them, cut to the longest one.
+
+    What stands after a sentence's end changes nothing, and most sentences fill half of the places.
+    """
+    ids = tokenise(sentences)
+    longest = int((ids == base.WORDS - 1).int().argmax(1).max()) + 1
+    ids = ids[:, :longest].to(device)
+    x = model.token_embedding(ids) + model.positional_embedding[:longest]
+    x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:longest, :longest]))
+    pooled = x[torch.arange(len(ids), device=device), ids.argmax(1)]
+    return F.normalize((pooled @ model.text_projection).float(), dim=-1)
 
 
 def tokenise(sentences: list[str]) -> Tensor:
@@ -211,18 +224,17 @@ def loss_of(
 ) -> Tensor:
     """Contrastive loss of pictures and sentences, of each picture's `pools` (right one first), of nouns."""
     count, device = len(images), images.device
-    texts = [*sentences, *(text for pool in pools for text in pool), *nouns]
-    ids = tokenise(texts).to(device)
     with autocast(device):
         seen = model.encode_image(images, normalize=True).float()
-        said = model.encode_text(ids, normalize=True).float()
+        said = read_texts(model, [*sentences, *(text for pool in pools for text in pool)], device)
+        named = read_texts(model, nouns, device)
     scale = model.logit_scale.exp().clamp(max=60)
-    own = said[count : count + count * (WRONG + 1)].view(count, WRONG + 1, -1)
+    own = said[count:].view(count, WRONG + 1, -1)
     target = torch.arange(count, device=device)
     among = scale * seen @ said[:count].T
     loss = 0.5 * (F.cross_entropy(among, target) + F.cross_entropy(among.T, target))
     loss = loss + F.cross_entropy(scale * torch.einsum("nd,nkd->nk", seen, own), torch.zeros_like(target))
-    return loss + F.cross_entropy(scale * seen @ said[-len(nouns) :].T, chosen)
+    return loss + F.cross_entropy(scale * seen @ named.T, chosen)
 
 
 def take_over(model: Any, finished: Path) -> int:
@@ -235,7 +247,7 @@ def take_over(model: Any, finished: Path) -> int:
 def export(
     model: Any, size: str, vocabulary: dict[str, list[str]], figures: dict[str, Any], target: Path
 ) -> None:
-    """Writes the folder that `open_clip.create_model_from_pretrained("local-dir:…")` reads, fp16.
+    """Writes the folder that `open_clip.create_model_from_pretrained("local-dir:…")` reads, compact.
 
     `figures`, the samples seen and what was measured, stand beside it in studio.json.
     """
@@ -246,19 +258,13 @@ def export(
         json.dumps(vocabulary, indent=1, ensure_ascii=False), encoding="utf-8"
     )
     (target / "studio.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    weights = {
-        name: (tensor.to(number_of("fp16")) if tensor.is_floating_point() else tensor).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
     temporary = target / "model.safetensors.part"
-    save_file(weights, temporary)
+    save_file(training.compact(model.state_dict()), temporary)
     temporary.replace(target / "model.safetensors")
 
 
 def main() -> None:
     """Trains for one slice, measures held-out scenes, and exports to `models/labeller`."""
-    from assets.build import scenes
-
     parser = training.arguments("Trains the labeller.", minutes=8)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
     parser.add_argument(
@@ -268,7 +274,8 @@ def main() -> None:
     )
     options = training.read(parser)
     setup, device = SIZES[options.size], training.pick_device()
-    vocabulary = scenes.vocabulary(data.vocabulary_size(options.size))
+    batch = options.batch or setup["batch"]
+    vocabulary = scenes.vocabulary()
     nouns = [tagging.named(word) for word in vocabulary["object"]]
     torch.manual_seed(0)
     model = build(options.size).to(device).to(memory_format=torch.channels_last)
@@ -280,12 +287,10 @@ def main() -> None:
         training.unpack(found[0], model, None, optimizer)
         step = found[1]["step"]
     elif options.go_on_from:
-        step = take_over(model, options.go_on_from / "labeller") // setup["batch"]
+        step = take_over(model, options.go_on_from / "labeller") // batch
     random = np.random.default_rng(step)
-    first = int(random.integers(data.PORTRAIT // 2))
-    pool, facts, captions = pictures(
-        range(first, first + setup["pool"]), options.size, STYLED, options.workers
-    )
+    pools = options.state / "pools"
+    pool, facts = pictures(pools / "labeller", range(setup["pool"]), options.size, STYLED, options.workers)
     log = options.state / "labeller.log"
     training.write_log(log, drawn=len(pool))
     time_slice = training.Slice(options.minutes, options.steps, options.finish)
@@ -297,9 +302,9 @@ def main() -> None:
     model.train()
     while time_slice.going():
         training.set_rate(optimizer, time_slice.rate())
-        picked = random.integers(len(pool), size=setup["batch"])
+        picked = random.integers(len(pool), size=batch)
         images = to_input(np.stack([changed(pool[i], random) for i in picked])).to(device)
-        said = [captions[i] if random.random() < 0.5 else sentence(facts[i], random) for i in picked]
+        said = [facts[i]["caption"] if random.random() < 0.5 else sentence(facts[i], random) for i in picked]
         own = [wrong(facts[i], vocabulary, random) for i in picked]
         chosen = torch.tensor([vocabulary["object"].index(facts[i]["object"]) for i in picked], device=device)
         loss = loss_of(model, images, said, [[right, *false] for right, false in own], nouns, chosen)
@@ -313,11 +318,15 @@ def main() -> None:
             save()
     save()
     model.eval()
-    figures: dict[str, Any] = {"samples": step * setup["batch"]}
+    figures: dict[str, Any] = {"samples": step * batch}
     for name, styled in (("plain", 0.0), ("styled", 1.0)):
         start = data.HELD_OUT + 5000 * int(styled)
-        unseen, unseen_facts, _ = pictures(
-            range(start, start + setup["held_out"]), options.size, styled, options.workers
+        unseen, unseen_facts = pictures(
+            pools / f"labeller-{name}",
+            range(start, start + setup["held_out"]),
+            options.size,
+            styled,
+            options.workers,
         )
         figures[name] = measure(model, unseen, unseen_facts, vocabulary)
     training.write_log(log, step=step, **figures)

@@ -1,239 +1,43 @@
-"""Composes and synthesises assets/music: three loops, original, given away under CC0.
+"""Composes assets/music: loops in nine moods, original, given away under CC0.
 
     python -m assets.build.music [calm|night|bright ...]
 
-A piece is a list of notes on a beat grid; an instrument turns a note into samples by adding partials, each
-with its own decay. Notes and reverb wrap around the loop's end, so that it passes into its start unheard.
+A piece is a list of notes on a beat grid, played by assets/build/instruments.py.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-RATE = 48_000
+from assets.build.instruments import (
+    RATE,
+    STEPS,
+    Loop,
+    Note,
+    Wave,
+    big_drum,
+    chord,
+    flute,
+    glass,
+    kick,
+    marimba,
+    noise,
+    pad,
+    piano,
+    pluck,
+    saw,
+    strings,
+    sub,
+    tines,
+    tune,
+    ukulele,
+    zither,
+)  # fmt: skip
+
 TARGET = Path(__file__).resolve().parent.parent / "music"
-Wave = np.ndarray
-Instrument = Callable[[float, float, float, np.random.Generator], Wave]
-
-
-@dataclass(frozen=True)
-class Note:
-    """Pitch as a MIDI number, start and length in beats, velocity 0 to 1, place from −1 (left) to 1."""
-
-    pitch: float
-    start: float
-    length: float
-    velocity: float = 0.8
-    place: float = 0.0
-
-
-class Loop:
-    """A stereo loop of a number of beats, into which notes are played."""
-
-    def __init__(self, beats: float, tempo: float, seed: int) -> None:
-        self.beat = 60 / tempo
-        self.samples = np.zeros((round(beats * self.beat * RATE), 2))
-        self.luck = np.random.default_rng(seed)
-
-    def play(
-        self, notes: Sequence[Note], instrument: Instrument, gain: float = 1.0, loose: float = 0.012
-    ) -> None:
-        """Plays notes; `loose` is how far a player is off the grid, in seconds (standard deviation)."""
-        for note in notes:
-            seconds = note.start * self.beat + self.luck.normal(0, loose)
-            velocity = note.velocity * self.luck.uniform(0.85, 1.05)
-            frequency = 440 * 2 ** ((note.pitch - 69) / 12)
-            wave = instrument(frequency, note.length * self.beat, velocity, self.luck) * velocity * gain
-            angle = (note.place + 1) * np.pi / 4
-            self.add(seconds, wave[:, None] * np.array([np.cos(angle), np.sin(angle)]))
-
-    def add(self, seconds: float, wave: Wave) -> None:
-        """Adds stereo samples from a moment on; what reaches past the end goes on at the start."""
-        size = len(self.samples)
-        at = round(seconds * RATE) % size
-        while len(wave):
-            part = wave[: size - at]
-            self.samples[at : at + len(part)] += part
-            wave, at = wave[len(part) :], 0
-
-    def reverb(self, seconds: float, share: float, dark: float) -> None:
-        """A hall: exponentially fading noise, weak above `dark` Hz, as a circular convolution."""
-        size = len(self.samples)
-        now = np.arange(round(seconds * 1.6 * RATE)) / RATE
-        answer = self.luck.normal(size=(len(now), 2)) * np.exp(-6.9 * now / seconds)[:, None]
-        answer[: round(0.012 * RATE)] *= 0.2
-        spectrum = np.fft.rfft(answer, size, axis=0)
-        spectrum /= 1 + (np.fft.rfftfreq(size, 1 / RATE)[:, None] / dark) ** 2
-        wet = np.fft.irfft(np.fft.rfft(self.samples, axis=0) * spectrum, size, axis=0)
-        wet *= np.sqrt((self.samples**2).mean() / (wet**2).mean())
-        self.samples = self.samples * (1 - share) + wet * share
-
-    def echo(self, beats: float, strength: float, times: int = 3) -> None:
-        """Repeats that change sides, each weaker."""
-        dry = self.samples.copy()
-        for turn in range(1, times + 1):
-            shift = round(beats * turn * self.beat * RATE)
-            self.samples += np.roll(dry, shift, 0)[:, :: (-1) ** turn] * strength**turn
-
-    def mastered(self) -> Wave:
-        """Without rumble, softly held together, its peak at −3 dB."""
-        spectrum = np.fft.rfft(self.samples, axis=0)
-        hertz = np.fft.rfftfreq(len(self.samples), 1 / RATE)[:, None]
-        made = np.fft.irfft(spectrum * (hertz**4 / (hertz**4 + 35.0**4)), len(self.samples), axis=0)
-        made /= np.abs(made).std() * 8
-        made = np.tanh(made)
-        return (made / np.abs(made).max() * 10 ** (-3 / 20)).astype(np.float32)
-
-
-def partials(
-    frequency: float,
-    seconds: float,
-    ratios: Sequence[float],
-    levels: Sequence[float],
-    decays: Sequence[float],
-    luck: np.random.Generator,
-    bend: Wave | None = None,
-) -> Wave:
-    """A sum of sines: `ratios` to the frequency, each at its level, fading within its decay in seconds."""
-    now = np.arange(round(seconds * RATE)) / RATE
-    turn = np.cumsum(np.full(len(now), frequency) * (1 if bend is None else bend[: len(now)])) / RATE
-    wave = np.zeros(len(now))
-    for ratio, level, decay in zip(ratios, levels, decays, strict=True):
-        if frequency * ratio < RATE * 0.42:
-            wave += level * np.sin(2 * np.pi * (turn * ratio + luck.random())) * np.exp(-now / decay)
-    return wave
-
-
-def ends(wave: Wave, attack: float, release: float) -> Wave:
-    """Rises in `attack` seconds and falls in the last `release` seconds."""
-    rise, fall = max(1, round(attack * RATE)), max(1, round(release * RATE))
-    wave[:rise] *= np.linspace(0, 1, rise)[: len(wave)]
-    wave[-fall:] *= np.linspace(1, 0, fall)[-len(wave) :]
-    return wave
-
-
-def zither(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-    """A plucked silk string: bright at once, mellow after, with a slow vibrato on long notes."""
-    long = max(2.2, seconds + 1.2)
-    now = np.arange(round(long * RATE)) / RATE
-    depth = 0.0035 * np.clip(now - 0.35, 0, 0.6) if seconds > 0.8 else 0 * now
-    bend = 1 + depth * np.sin(2 * np.pi * 5.2 * now) - 0.004 * np.exp(-now / 0.03)
-    order = np.arange(1, 15)
-    ratios = order * np.sqrt(1 + 0.00012 * order**2)
-    levels = np.abs(np.sin(np.pi * order * 0.13)) / order ** (1.5 - 0.5 * velocity)
-    decays = (2.4 * (220 / frequency) ** 0.35) / (1 + 0.34 * (order - 1))
-    wave = partials(frequency, long, list(ratios), list(levels), list(decays), luck, bend)
-    pick = luck.normal(size=len(now)) * np.exp(-now / 0.004) * 0.12
-    return ends(wave + pick, 0.002, 0.6)
-
-
-def pad(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-    """A warm chord voice: three detuned bundles of soft partials that breathe in and out."""
-    long = seconds + 1.6
-    wave = np.zeros(round(long * RATE))
-    for detune in (-0.0032, 0.0, 0.0029):
-        order = np.arange(1, 9)
-        levels = 1 / order**1.9
-        wave += partials(frequency * (1 + detune), long, list(order), list(levels), [1e9] * 8, luck)
-    now = np.arange(len(wave)) / RATE
-    wave *= 1 + 0.15 * np.sin(2 * np.pi * (0.21 * now + luck.random()))
-    return ends(wave / 3, 0.9, 1.5)
-
-
-def flute(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-    """A breathy bamboo flute, far away."""
-    long = seconds + 0.25
-    now = np.arange(round(long * RATE)) / RATE
-    bend = 1 + 0.005 * np.clip(now - 0.3, 0, 0.8) * np.sin(2 * np.pi * 4.8 * now)
-    wave = partials(frequency, long, [1, 2, 3, 4], [1, 0.28, 0.1, 0.04], [1e9] * 4, luck, bend)
-    breath = np.convolve(luck.normal(size=len(now)), np.hanning(24) / 12, "same") * 0.035
-    return ends(wave + breath, 0.14, 0.22)
-
-
-def sub(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-    """A round bass."""
-    return ends(partials(frequency, seconds, [1, 2, 3], [1, 0.35, 0.08], [1.6, 0.7, 0.4], luck), 0.012, 0.09)
-
-
-def glass(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-    """A small bell of an electric piano."""
-    levels = [1, 0.22 * velocity, 0.3, 0.1 * velocity, 0.05]
-    wave = partials(frequency, 2.0, [1, 2, 3, 7.02, 10], levels, [0.75, 0.5, 0.3, 0.09, 0.05], luck)
-    return ends(wave, 0.003, 0.5)
-
-
-def marimba(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-    """Wooden bars: the fourth and tenth partial, soon gone, over a short ground."""
-    ring = 0.42 * (262 / frequency) ** 0.5
-    wave = partials(
-        frequency,
-        1.4,
-        [1, 3.93, 9.6],
-        [1, 0.32 * velocity, 0.12 * velocity],
-        [ring, ring / 4, ring / 9],
-        luck,
-    )
-    now = np.arange(len(wave)) / RATE
-    return ends(wave + luck.normal(size=len(now)) * np.exp(-now / 0.003) * 0.08, 0.001, 0.3)
-
-
-def ukulele(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-    """Nylon strings, short."""
-    order = np.arange(1, 10)
-    levels = np.abs(np.sin(np.pi * order * 0.21)) / order**1.5
-    decays = 0.55 * (330 / frequency) ** 0.3 / (1 + 0.45 * (order - 1))
-    return ends(partials(frequency, 1.1, list(order), list(levels), list(decays), luck), 0.002, 0.3)
-
-
-def kick(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-    """A soft drum: a sine that falls from 110 to 46 Hz."""
-    now = np.arange(round(0.4 * RATE)) / RATE
-    wave = np.sin(2 * np.pi * np.cumsum(46 + 64 * np.exp(-now / 0.035)) / RATE) * np.exp(-now / 0.12)
-    return ends(wave, 0.002, 0.05)
-
-
-def noise(low: float, high: float, decay: float, attack: float = 0.002) -> Instrument:
-    """A burst of noise between two frequencies: brushes, shakers, hats."""
-
-    def play(frequency: float, seconds: float, velocity: float, luck: np.random.Generator) -> Wave:
-        size = round((decay * 6 + attack) * RATE)
-        hertz = np.fft.rfftfreq(size, 1 / RATE)
-        band = np.fft.rfft(luck.normal(size=size)) / (1 + (low / np.maximum(hertz, 1)) ** 4)
-        wave = np.fft.irfft(band / (1 + (hertz / high) ** 4), size)
-        return ends(wave / wave.std() * 0.3 * np.exp(-np.arange(size) / RATE / decay), attack, 0.01)
-
-    return play
-
-
-def chord(
-    pitches: Sequence[int], start: float, length: float, velocity: float, spread: float = 0.5
-) -> list[Note]:
-    """A chord's notes, spread from left to right."""
-    places = np.linspace(-spread, spread, len(pitches))
-    return [Note(p, start, length, velocity, float(x)) for p, x in zip(pitches, places, strict=True)]
-
-
-def tune(
-    line: str, start: float, octave: int, names: dict[str, int], velocity: float, place: float = 0
-) -> list[Note]:
-    """A melody written as `name[+|-]:beats` words; `.` rests. `names` gives each name's semitone."""
-    notes: list[Note] = []
-    for word in line.split():
-        name, _, beats = word.partition(":")
-        length = float(beats)
-        if name != ".":
-            shift = 12 * (name.count("+") - name.count("-"))
-            notes.append(Note(names[name.rstrip("+-")] + 12 * octave + shift, start, length, velocity, place))
-        start += length
-    return notes
-
-
-STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "fs": 6, "g": 7, "gs": 8, "a": 9, "b": 11}
 
 
 def calm() -> Wave:
@@ -361,7 +165,280 @@ def bright() -> Wave:
     return loop.mastered()
 
 
-PIECES = {"calm": calm, "night": night, "bright": bright}
+def tender() -> Wave:
+    """A felted piano alone in G, unhurried; 72 beats a minute."""
+    loop = Loop(48, 72, seed=11)
+    g, d, em, c, am, bm = ([43, 50, 59], [38, 50, 57], [40, 52, 59], [36, 48, 55], [45, 52, 60], [47, 54, 62])
+    bars = [g, d, em, c, g, bm, c, d, em, am, c, d]
+    for bar, (low, middle, high) in enumerate(bars):
+        at = bar * 4
+        hands = (
+            (low, 0, 3.8, 0.55),
+            (middle, 0.5, 1.4, 0.4),
+            (high, 1, 1.4, 0.42),
+            (middle + 12, 1.5, 1.4, 0.36),
+        )
+        more = (
+            (high, 2, 1.4, 0.4),
+            (middle, 2.5, 1.4, 0.36),
+            (high, 3, 1, 0.38),
+            (middle + 12, 3.5, 0.8, 0.3),
+        )
+        loop.play(
+            [Note(p, at + b, long, loud, -0.25) for p, b, long, loud in hands + more], piano, 0.26, 0.014
+        )
+    lines = [
+        "d+:1.5 b:.5 a:1 g:1 | a:2 fs:1 a:1 | g:1.5 b:.5 e+:1 d+:1 | c+:1 b:1 g:2",
+        "d+:1.5 b:.5 a:1 g:1 | fs:2 b:1 d+:1 | e+:1.5 d+:.5 c+:1 b:1 | a:3 .:1",
+        "g:1 b:1 e+:1.5 d+:.5 | c+:1 a:1 e:2 | e:1 g:1 c+:1.5 b:.5 | a:2 d:1 .:1",
+    ]
+    for part, line in enumerate(lines):
+        melody = tune(line.replace("|", ""), part * 16, 5, STEPS, 0.62, 0.2)
+        loop.play(melody, piano, 0.5, 0.016)
+        if part == 1:
+            loop.play([Note(n.pitch + 12, n.start, n.length, 0.3, 0.35) for n in melody], piano, 0.22, 0.02)
+    loop.reverb(2.0, 0.22, 4200)
+    return loop.mastered()
+
+
+def dream() -> Wave:
+    """Wide pads in F, bells far apart, no drum; 70 beats a minute."""
+    loop = Loop(48, 70, seed=12)
+    chords = [
+        [53, 60, 64, 69],
+        [55, 59, 65, 69],
+        [52, 60, 67, 71],
+        [57, 60, 64, 71],
+        [50, 60, 65, 69],
+        [55, 62, 65, 71],
+    ]
+    for turn, pitches in enumerate(chords):
+        loop.play(chord(pitches, turn * 8, 8.4, 0.55, 0.9), pad, 0.24)
+        loop.play([Note(pitches[0] - 12, turn * 8, 7.5, 0.5)], pad, 0.2)
+        shimmer = [
+            Note(p + 24, turn * 8 + 2.1 * i + 0.7, 1.5, 0.22, 0.6 - 0.4 * i)
+            for i, p in enumerate(pitches[1:])
+        ]
+        loop.play(shimmer, glass, 0.16, 0.05)
+    bells = Loop(48, 70, seed=13)
+    bells.play(
+        tune("c+:3 e+:3 d+:2 b:4 .:4 a:3 c+:1 e+:4 .:8 g+:3 e+:1 c+:4 a:4 b:4", 0, 5, STEPS, 0.5, 0.1),
+        glass,
+        0.26,
+    )
+    bells.echo(1.5, 0.5, 4)
+    loop.samples += bells.samples
+    loop.play(tune(".:16 a:4 g:2 e:2 f:8 .:8 d:4 e:4", 0, 5, STEPS, 0.4, -0.3), flute, 0.1)
+    loop.reverb(4.2, 0.42, 3600)
+    return loop.mastered()
+
+
+def drive() -> Wave:
+    """A drum on every beat, a bass between them, a line that climbs, in A minor; 122 beats a minute."""
+    loop = Loop(64, 122, seed=14)
+    roots, chords = [45, 41, 48, 43], [[57, 60, 64], [57, 60, 65], [55, 60, 64], [55, 59, 62]]
+    for bar in range(16):
+        at, root, pitches = bar * 4, roots[bar // 2 % 4], chords[bar // 2 % 4]
+        loop.play([Note(36, at + beat, 1, 0.95) for beat in range(4)], kick, 0.62, 0.001)
+        bass = [
+            Note(root - 12 + (12 if i % 4 == 3 else 0), at + 0.5 * i, 0.32, 0.8 if i % 2 else 0.45)
+            for i in range(8)
+        ]
+        loop.play(bass, saw, 0.2, 0.002)
+        if bar >= 4:
+            loop.play(
+                [Note(60, at + beat, 1, 0.8, 0.05) for beat in (1, 3)], noise(1100, 7000, 0.07), 0.2, 0.002
+            )
+        hats = [Note(60, at + 0.5 * i, 1, 0.6 if i % 2 else 0.2, 0.3) for i in range(8)]
+        loop.play(hats, noise(7000, 13000, 0.022), 0.1, 0.003)
+        if bar % 2 == 0:
+            loop.play(chord([p + 12 for p in pitches], at, 8, 0.45, 0.9), pad, 0.12)
+    line = Loop(64, 122, seed=15)
+    for bar in range(2, 16):
+        pitches = chords[bar // 2 % 4]
+        steps = [
+            pitches[0],
+            pitches[1],
+            pitches[2],
+            pitches[1] + 12,
+            pitches[2],
+            pitches[0] + 12,
+            pitches[1] + 12,
+            pitches[2] + 12,
+        ]
+        loud = 0.35 + 0.03 * bar
+        line.play(
+            [Note(p + 12, bar * 4 + 0.5 * i, 0.3, loud, 0.5 - 0.13 * i) for i, p in enumerate(steps)],
+            saw,
+            0.15,
+            0.002,
+        )
+    line.play(
+        tune("e+:3 d+:1 c+:2 a:2 c+:3 d+:1 e+:4 g+:3 e+:1 d+:2 b:2 d+:4 .:4", 32, 5, STEPS, 0.6, -0.2),
+        saw,
+        0.2,
+    )
+    line.echo(0.75, 0.36)
+    loop.samples += line.samples
+    loop.reverb(1.3, 0.14, 5200)
+    return loop.mastered()
+
+
+def lofi() -> Wave:
+    """Tines with sevenths, a lazy beat, a round bass, an old record's crackle; 78 beats a minute, swung."""
+    loop = Loop(48, 78, seed=16)
+    chords = [[50, 57, 60, 65], [43, 53, 59, 62], [48, 55, 59, 64], [45, 55, 60, 64]]
+    roots = [38, 31, 36, 33]
+    for bar in range(12):
+        at, pitches, root = bar * 4, chords[bar % 4], roots[bar % 4]
+        loop.play(chord(pitches, at, 2.3, 0.55, 0.4), tines, 0.3, 0.014)
+        loop.play(chord([p for p in pitches[1:]], at + 2.62, 1.0, 0.4, 0.4), tines, 0.26, 0.014)
+        loop.play(
+            [
+                Note(root, at, 1.6, 0.8),
+                Note(root + 7, at + 2.6, 0.6, 0.55),
+                Note(root + 12, at + 3.3, 0.5, 0.5),
+            ],
+            sub,
+            0.36,
+        )
+        loop.play(
+            [Note(36, at, 1, 0.9), Note(36, at + 1.62, 1, 0.55), Note(36, at + 2.62, 1, 0.7)],
+            kick,
+            0.5,
+            0.008,
+        )
+        loop.play(
+            [Note(60, at + 1.03, 1, 0.8, 0.1), Note(60, at + 3.03, 1, 0.8, 0.1)],
+            noise(700, 4200, 0.07),
+            0.2,
+            0.008,
+        )
+        hats = [
+            Note(60, at + i + late, 1, loud, -0.25)
+            for i in range(4)
+            for late, loud in ((0, 0.45), (0.62, 0.28))
+        ]
+        loop.play(hats, noise(5500, 9500, 0.025), 0.08, 0.008)
+    melody = (
+        "a:1.6 g:.4 f:1 e:1 d:2 .:2 e:1.6 d:.4 c:1 b-:1 c:2.6 .:1.4 a:1 "
+        "c+:1 b:1 g:1 f:2 .:2 e:1 g:1 b:1.6 a:2.4 .:2"
+    )
+    loop.play(tune(melody, 16, 5, STEPS, 0.5, 0.2), tines, 0.26, 0.02)
+    crackle = Loop(48, 78, seed=17)
+    luck = np.random.default_rng(18)
+    crackle.play(
+        [
+            Note(60, float(b), 1, float(v), float(p))
+            for b, v, p in zip(
+                luck.uniform(0, 48, 260),
+                luck.uniform(0.05, 0.5, 260),
+                luck.uniform(-0.7, 0.7, 260),
+                strict=True,
+            )
+        ],
+        noise(1800, 8000, 0.0012),
+        0.05,
+        0.0,
+    )
+    loop.reverb(1.0, 0.14, 3000)
+    loop.samples += crackle.samples
+    return loop.mastered()
+
+
+def playful() -> Wave:
+    """Plucked strings on tiptoe, wooden bars that answer, in F; 116 beats a minute."""
+    loop = Loop(64, 116, seed=19)
+    roots, thirds = [41, 48, 46, 48, 41, 38, 43, 48], [57, 55, 58, 58, 57, 53, 58, 58]
+    names = STEPS | {"bb": 10}
+    for bar in range(16):
+        at, root, third = bar * 4, roots[bar % 8], thirds[bar % 8]
+        loop.play(
+            [Note(root, at, 0.4, 0.8, -0.2), Note(root + 7, at + 2, 0.4, 0.65, -0.2)], pluck, 0.46, 0.006
+        )
+        loop.play(
+            [n for beat in (1, 3) for n in chord([third, third + 3, third + 7], at + beat, 0.3, 0.45)],
+            pluck,
+            0.24,
+            0.008,
+        )
+        if bar % 4 == 3:
+            loop.play(
+                [Note(root + 12 - i * 2, at + 3 + 0.25 * i, 0.2, 0.5, -0.3) for i in range(4)],
+                pluck,
+                0.26,
+                0.006,
+            )
+        loop.play(
+            [Note(60, at + beat, 1, 0.5, 0.3) for beat in (0.5, 1.5, 2.5, 3.5)],
+            noise(4500, 10000, 0.018),
+            0.06,
+            0.006,
+        )
+    lines = [
+        "f:.5 a:.5 c+:.5 .:.5 a:.5 .:.5 f:1 | e:.5 g:.5 c+:.5 .:.5 bb:.5 .:.5 g:1 | "
+        "bb:.5 a:.5 g:.5 .:.5 d:.5 .:.5 g:1 | c+:.5 bb:.5 a:.5 g:.5 e:1 .:1",
+        "a:.5 .:.5 c+:.5 .:.5 f+:1 c+:1 | d+:.5 c+:.5 bb:.5 a:.5 d:1 .:1 | g:.5 "
+        ".:.5 bb:.5 .:.5 d+:1 bb:1 | c+:.5 d+:.5 e+:.5 c+:.5 f+:1 .:1",
+    ]
+    for part in range(4):
+        melody = tune(lines[part % 2].replace("|", ""), part * 16, 5, names, 0.7, 0.25)
+        loop.play(melody, marimba if part < 2 else pluck, 0.42, 0.006)
+        if part == 3:
+            loop.play([Note(n.pitch + 12, n.start, n.length, 0.4, -0.3) for n in melody], marimba, 0.24, 0.01)
+    loop.reverb(0.9, 0.15, 5600)
+    return loop.mastered()
+
+
+def heroic() -> Wave:
+    """Bows driving on in eighths, big drums, a slow tune, in D minor and major; 100 beats a minute."""
+    loop = Loop(64, 100, seed=20)
+    names = STEPS | {"bb": 10, "cs": 1}
+    roots = [38, 38, 34, 34, 41, 41, 36, 36, 38, 38, 34, 34, 43, 43, 45, 45]
+    chords = {
+        38: [50, 57, 62, 65],
+        34: [50, 58, 62, 65],
+        41: [53, 57, 60, 65],
+        36: [52, 55, 60, 64],
+        43: [50, 58, 62, 67],
+        45: [52, 57, 61, 64],
+    }
+    for bar, root in enumerate(roots):
+        at, pitches, loud = bar * 4, chords[root], 0.45 + 0.02 * bar
+        drive_on = [
+            Note(
+                pitches[0 if i % 4 == 0 else 1 if i % 2 else 2],
+                at + 0.5 * i,
+                0.34,
+                loud * (1.2 if i % 4 == 0 else 0.85),
+                -0.35,
+            )
+            for i in range(8)
+        ]
+        loop.play(drive_on, strings, 0.3, 0.006)
+        loop.play([Note(root, at, 3.9, 0.6, 0.1), Note(root - 12, at, 3.9, 0.5, -0.1)], strings, 0.24, 0.01)
+        loop.play(chord(pitches[1:], at, 4, 0.4, 0.7), strings, 0.12, 0.012)
+        hits = [(0, 0.95), (2.5, 0.6)] + ([(3, 0.7), (3.5, 0.8)] if bar % 4 == 3 else [])
+        loop.play([Note(36, at + beat, 1, strength) for beat, strength in hits], big_drum, 0.55, 0.006)
+    line = "d:4 a:3 g:1 f:4 d:4 c+:3 bb:1 a:4 g:3 e:1 c:4 d:4 a:3 c+:1 d+:4 bb:4 g:2 bb:2 d+:4 cs+:4 a:4"
+    melody = tune(line, 0, 5, names, 0.65, 0.25)
+    loop.play(melody, strings, 0.34, 0.014)
+    loop.play([Note(n.pitch - 12, n.start, n.length, 0.5, -0.2) for n in melody], strings, 0.22, 0.016)
+    loop.reverb(2.4, 0.26, 4600)
+    return loop.mastered()
+
+
+PIECES = {
+    "calm": calm,
+    "night": night,
+    "bright": bright,
+    "tender": tender,
+    "dream": dream,
+    "drive": drive,
+    "lofi": lofi,
+    "playful": playful,
+    "heroic": heroic,
+}
 
 
 def write(name: str, samples: Wave) -> Path:

@@ -4,7 +4,7 @@ A scene is one to three sprites (art.py) placed sensibly in a painted place (bac
 a sentence that says what is to be seen. The same seed gives the same pixels on one machine. Knows nothing
 about models or training.
 
-    python -m assets.build.scenes --sheet OUT.png [--size small] [--seed 0] [--width 256] [--height 256]
+    python -m assets.build.scenes --sheet OUT.png [--seed 0] [--width 256] [--height 256]
 """
 
 from __future__ import annotations
@@ -245,9 +245,9 @@ class Scene:
     """uint8 [H, W]: 255 where an object is, 0 where the backdrop."""
 
 
-def vocabulary(size: str) -> dict[str, list[str]]:
-    """Every value that each fact can take in a size ("small" or "full"); "" is left out."""
-    names = [noun.name for noun in art.nouns(size)]
+def vocabulary() -> dict[str, list[str]]:
+    """Every value that each fact can take; "" is left out."""
+    names = [noun.name for noun in art.NOUNS]
     return {
         "object": names,
         "color": list(art.COLORS),
@@ -277,9 +277,7 @@ class _Plan:
     style: str
 
 
-@lru_cache(maxsize=4)
-def _by_name(size: str) -> dict[str, Noun]:
-    return {noun.name: noun for noun in art.nouns(size)}
+NOUN = {noun.name: noun for noun in art.NOUNS}
 
 
 @lru_cache(maxsize=1024)
@@ -288,12 +286,11 @@ def settings_of(noun: Noun) -> tuple[str, ...]:
     return SETTINGS_BY_PLACE[noun.place] + EXTRA_SETTINGS.get(noun.name, ())
 
 
-def _plan(rng: np.random.Generator, size: str) -> _Plan:
+def _plan(rng: np.random.Generator) -> _Plan:
     def pick(options, p=None):
         return options[int(rng.choice(len(options), p=p))]
 
-    everything = art.nouns(size)
-    noun = pick(everything)
+    noun = pick(art.NOUNS)
     setting = pick(settings_of(noun))
     time = "day" if setting in TIMELESS else pick(TIMES, (0.22, 0.34, 0.22, 0.22))
     weather = "clear" if setting in DRY else pick(WEATHERS, (0.58, 0.16, 0.13, 0.13))
@@ -321,7 +318,7 @@ def _plan(rng: np.random.Generator, size: str) -> _Plan:
         }[noun.place]
         fitting = [
             n
-            for n in everything
+            for n in art.NOUNS
             if n.place in kinds and n.name != noun.name and setting in (*settings_of(n), "plain")
         ]
         second = pick(fitting) if fitting else None
@@ -444,11 +441,11 @@ def _caption(rng: np.random.Generator, plan: _Plan) -> tuple[str, dict[str, str]
 def prompt(
     object: str, setting: str, time: str = "", weather: str = "", color: str = "", style: str = ""
 ) -> str:
-    """The caption that a storyboard would ask for, from vocabulary("full") words.
+    """The caption that a storyboard would ask for, from the vocabulary's words.
 
     A setting "plain" may name its colour: "plain pink". Unknown objects are used as they are written.
     """
-    noun = _by_name("full").get(object, Noun(object, "ground", ()))
+    noun = NOUN.get(object, Noun(object, "ground", ()))
     place_word, _, backdrop = setting.partition(" ")
     words = [_thing(noun, 1, color), _place(noun, place_word, backdrop or "white")]
     words += [TIME_WORDS[time][0]] if time else []
@@ -752,24 +749,24 @@ RESTYLE = {
 }
 
 
-def draw(seed: int, width: int, height: int, size: str = "small") -> Scene:
-    """The scene of a seed at width × height px, with nouns of a size ("small" or "full")."""
+def draw(seed: int, width: int, height: int) -> Scene:
+    """The scene of a seed at width × height px."""
     rng = np.random.default_rng(seed)
-    return _scene(rng, _plan(rng, size), width, height)
+    return _scene(rng, _plan(rng), width, height)
 
 
-def describe(seed: int, size: str = "small") -> tuple[str, dict[str, str]]:
-    """The caption and facts of `draw(seed, …, size)`, without painting it."""
+def describe(seed: int) -> tuple[str, dict[str, str]]:
+    """The caption and facts of `draw(seed, …)`, without painting it."""
     rng = np.random.default_rng(seed)
-    return _caption(rng, _plan(rng, size))
+    return _caption(rng, _plan(rng))
 
 
-def with_one_object(count: int, first: int, size: str = "small") -> list[int]:
+def with_one_object(count: int, first: int) -> list[int]:
     """The first `count` seeds from `first` on whose scenes show one object in no style."""
     found: list[int] = []
     seed = first
     while len(found) < count:
-        fact = describe(seed, size)[1]
+        fact = describe(seed)[1]
         if fact["count"] == "one" and not fact["object2"] and not fact["style"]:
             found.append(seed)
         seed += 1
@@ -790,12 +787,11 @@ def compose(
     backdrop: str = "white",
     style: str = "",
 ) -> Scene:
-    """A chosen scene, its details from the seed; words as in vocabulary("full")."""
-    names = _by_name("full")
-    second = names[object2] if object2 else None
+    """A chosen scene, its details from the seed; words as in the vocabulary."""
+    second = NOUN[object2] if object2 else None
     rng = np.random.default_rng(seed)
     plan = _Plan(
-        names[object],
+        NOUN[object],
         second,
         count,
         color,
@@ -817,7 +813,7 @@ def _scene(rng: np.random.Generator, plan: _Plan, width: int, height: int) -> Sc
     return Scene(image, caption, facts, box, canvas.mask.astype(np.uint8))
 
 
-def sheet(seeds: range, width: int, height: int, size: str, columns: int = 8) -> np.ndarray:
+def sheet(seeds: range, width: int, height: int, columns: int = 8) -> np.ndarray:
     """Scenes side by side with their captions beneath: uint8 [H, W, 3]."""
     import textwrap
 
@@ -827,7 +823,7 @@ def sheet(seeds: range, width: int, height: int, size: str, columns: int = 8) ->
     page = Image.new("RGB", (columns * (width + 6), rows * (height + 42)), "white")
     pen = ImageDraw.Draw(page)
     for i, seed in enumerate(seeds):
-        scene = draw(seed, width, height, size)
+        scene = draw(seed, width, height)
         x, y = i % columns * (width + 6), i // columns * (height + 42)
         page.paste(Image.fromarray(scene.image), (x, y))
         pen.text((x + 2, y + height + 2), textwrap.fill(f"{seed}: {scene.caption}", width // 6), fill="black")
@@ -840,7 +836,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sheet", type=Path, required=True, help="write a contact sheet (PNG) here")
-    parser.add_argument("--size", choices=("small", "full"), default="small")
     parser.add_argument("--seed", type=int, default=0, help="first seed")
     parser.add_argument("--count", type=int, default=40, help="pictures")
     parser.add_argument("--width", type=int, default=256, help="px")
@@ -848,7 +843,7 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=8)
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.count)
-    page = sheet(seeds, options.width, options.height, options.size, options.columns)
+    page = sheet(seeds, options.width, options.height, options.columns)
     options.sheet.write_bytes(cv2.imencode(".png", page[..., ::-1])[1].tobytes())
 
 

@@ -1,6 +1,6 @@
-"""Two picture styles put on a picture by code: ink wash on rice paper, neon night.
+"""Four picture styles put on a picture by code: ink wash, neon night, paper cut, retro print.
 
-They are what the sample LoRAs learn. They work on any RGB picture, best at 512 px and more, and know
+They are what the starter LoRAs learn. They work on any RGB picture, best at 512 px and more, and know
 nothing about scenes. The same picture and seed give the same pixels.
 
     python -m assets.build.styles IN.png OUT.png --style ink_wash [--seed 0]
@@ -256,7 +256,173 @@ def neon_night(image: Picture, seed: int, mask: Picture | None = None) -> Pictur
     return np.clip(picture * 1.08 + 0.5, 0, 255).astype(np.uint8)
 
 
-STYLES = {"ink_wash": ink_wash, "neon_night": neon_night}
+def _flat_colours(image: Picture, count: int, seed: int, s: float) -> tuple[Picture, Picture]:
+    """The picture in so many flat colours of its own: numbers [H, W], colours [count, 3] in LAB."""
+    soft = cv2.medianBlur(image, 2 * round(3 * s) + 1)
+    lab = cv2.cvtColor(soft, cv2.COLOR_RGB2LAB).astype(np.float32)
+    few = cv2.resize(lab, (96, 96), interpolation=cv2.INTER_AREA).reshape(-1, 3)
+    cv2.setRNGSeed(seed % 2**31)
+    enough = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
+    _, _, colours = cv2.kmeans(few, count, None, enough, 2, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+    return _nearest(lab, colours), colours
+
+
+def _nearest(lab: Picture, colours: Picture) -> Picture:
+    """The number of the nearest colour at each pixel, uint8 [H, W]; lightness counts for half."""
+    weights = np.array([0.5, 1, 1], np.float32)
+    far = np.stack([(((lab - colour) * weights) ** 2).sum(-1) for colour in colours])
+    return far.argmin(0).astype(np.uint8)
+
+
+def _cut(part: Picture, s: float) -> Picture:
+    """A rough region 0..1 [h, w] with the smooth outline of scissors, its edge a pixel or two wide."""
+    return np.clip((_blur(part, 2.4 * s) - 0.5) * 3.2 + 0.5, 0, 1)
+
+
+def _lay(
+    under: Picture, colour: Picture, shape: Picture, rng: np.random.Generator, s: float, high: float
+) -> None:
+    """Lays a sheet of coloured paper cut to `shape` on `under`, in place; it lies `high` px above it."""
+    h, w = shape.shape
+    shift = np.array([[1, 0, 0.7 * high], [0, 1, high]], np.float32)
+    shadow = _blur(
+        np.asarray(cv2.warpAffine(shape, shift, (w, h), borderMode=cv2.BORDER_REPLICATE)), high * 0.8
+    )
+    under *= 1 - 0.42 * (shadow * (1 - shape))[..., None]
+    grain = _noise(rng, h, w, 1.6 * s) * 1.5 + _noise(rng, h, w, 60 * s) * 1.2
+    lit = np.array([[1, 0, 1.1 * s], [0, 1, 1.1 * s]], np.float32)
+    rim = np.clip(
+        shape - np.asarray(cv2.warpAffine(shape, lit, (w, h), borderMode=cv2.BORDER_REPLICATE)), 0, 1
+    )
+    sheet = colour + (grain + 26 * rim)[..., None]
+    under += (sheet - under) * shape[..., None]
+
+
+def paper_cut(image: Picture, seed: int, mask: Picture | None = None) -> Picture:
+    """The picture as layers of coloured paper: uint8 [H, W, 3] to the same.
+
+    Its colours become sheets with smooth cut edges, the lower in the picture the nearer, each throwing a soft
+    shadow on the one beneath. What the mask (uint8 [H, W], 255 on the object) covers lies on top, cut out
+    with a rim of white card.
+    """
+    rng = np.random.default_rng(seed)
+    h, w = image.shape[:2]
+    s = min(h, w) / 512
+    over = np.zeros((h, w), np.float32) if mask is None else _cut((mask > 100).astype(np.float32), s)
+    picture = np.zeros((h, w, 3), np.float32)
+    behind = image
+    if mask is not None:  # the sheets behind go on beneath the object
+        few = cv2.resize(image, (w // 4, h // 4), interpolation=cv2.INTER_AREA)
+        hole = cv2.dilate(
+            (cv2.resize(mask, (w // 4, h // 4)) > 40).astype(np.uint8), np.ones((5, 5), np.uint8)
+        )
+        filled = cv2.resize(
+            cv2.inpaint(few, hole, 3, cv2.INPAINT_TELEA), (w, h), interpolation=cv2.INTER_CUBIC
+        )
+        behind = np.where(over[..., None] > 0.02, filled, image).astype(np.uint8)
+    _sheets(picture, behind, np.ones((h, w), np.float32), 6, seed, rng, s)
+    if mask is not None:
+        side = 2 * round(5 * s) + 1
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        card = _cut(cv2.dilate((over > 0.5).astype(np.float32), disc), s)
+        _lay(picture, np.array([247, 243, 234], np.float32), card, rng, s, 9 * s)
+        _sheets(picture, image, over, 8, seed + 1, rng, s)
+    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+
+
+def _sheets(
+    picture: Picture,
+    image: Picture,
+    inside: Picture,
+    count: int,
+    seed: int,
+    rng: np.random.Generator,
+    s: float,
+) -> None:
+    """Lays the image's colours on the picture as sheets, where `inside` (0..1 [h, w]) lets them, in place."""
+    h, w = inside.shape
+    core = inside > 0.5
+    shown = image if core.all() else np.where(core[..., None], image, image[core].mean(0).astype(np.uint8))
+    numbers, colours = _flat_colours(shown.astype(np.uint8), count, seed, s)
+    colours[:, 1:] = 128 + (colours[:, 1:] - 128) * 1.12
+    rgb = cv2.cvtColor(np.clip(colours, 0, 255).astype(np.uint8)[None], cv2.COLOR_LAB2RGB)[0].astype(
+        np.float32
+    )
+    areas = np.array([(numbers[core] == number).sum() for number in range(count)])
+    rows = np.arange(h, dtype=np.float32)[:, None] * np.ones(w, np.float32)
+    height = [rows[core & (numbers == n)].mean() if areas[n] else 0 for n in range(count)]
+    whole = core.all()
+    # behind: from the sky down; on the object: the largest sheet first, small ones (eyes) on top
+    order = np.argsort(height) if whole else np.argsort(-areas)
+    for place, number in enumerate(order):
+        if not areas[number]:
+            continue
+        shape = (
+            inside
+            if place == 0
+            else _cut((numbers == number).astype(np.float32), s * (1 if whole else 0.45)) * inside
+        )
+        _lay(picture, rgb[number], shape, rng, s, (7 if whole else 2.5) * s if place else 0.01)
+
+
+INKS = (
+    *((244, 234, 208), (240, 196, 96), (226, 128, 62), (206, 74, 62), (232, 158, 138), (122, 158, 108)),
+    *((62, 140, 140), (150, 196, 190), (40, 84, 104), (28, 44, 68), (120, 78, 58), (126, 84, 128)),
+)  # paper and inks, RGB: cream, mustard, orange, red, blush, sage, teal, mist, petrol, navy, brown, plum
+NAVY = 9
+
+
+def retro_print(image: Picture, seed: int, mask: Picture | None = None) -> Picture:
+    """The picture as a screen print of the fifties: uint8 [H, W, 3] to the same.
+
+    A dozen flat inks, dots where two of them meet in light and shade, dark inks printed a little beside
+    their place, paper showing through. What the mask (uint8 [H, W], 255 on the object) covers keeps more
+    contrast and gets an outline of navy.
+    """
+    rng = np.random.default_rng(seed)
+    h, w = image.shape[:2]
+    s = min(h, w) / 512
+    soft = cv2.medianBlur(image, 2 * round(3 * s) + 1)
+    lab = cv2.cvtColor(soft, cv2.COLOR_RGB2LAB).astype(np.float32)
+    low, high = np.percentile(lab[..., 0], (2, 98))
+    lab[..., 0] = 48 + (lab[..., 0] - low) * (200 / max(high - low, 110))
+    lab[..., 1:] = 128 + (lab[..., 1:] - 128) * 1.25
+    near = np.zeros((h, w), np.float32) if mask is None else _blur(mask.astype(np.float32) / 255, 0.8 * s)
+    angle, cell = np.deg2rad(rng.uniform(15, 75)), 11.0 * s
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    u = (x * np.cos(angle) + y * np.sin(angle)) * (np.pi / cell)
+    v = (y * np.cos(angle) - x * np.sin(angle)) * (np.pi / cell)
+    lab[..., 0] += np.sin(u) * np.sin(v) * 13 * (1 - near)
+    inks = np.array(INKS, np.float32)
+    colours = cv2.cvtColor(inks.astype(np.uint8)[None], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
+    numbers = _nearest(lab, colours)
+    picture = np.broadcast_to(inks[0], (h, w, 3)).copy()
+    for number in np.argsort(-colours[:, 0]):  # light inks first, as a printer does
+        part = _blur((numbers == number).astype(np.float32), 0.9 * s)
+        shape = np.clip((part - 0.42) * 4, 0, 1)
+        move = rng.uniform(-1.6, 1.6, 2) * s
+        shift = np.array([[1, 0, move[0]], [0, 1, move[1]]], np.float32)
+        shape = np.asarray(cv2.warpAffine(shape, shift, (w, h), borderMode=cv2.BORDER_REPLICATE))
+        worn = np.clip(
+            1.02 - 0.1 * np.clip(_noise(rng, h, w, 2.2 * s) + _noise(rng, h, w, 50 * s), 0, 3), 0, 1
+        )
+        picture += (inks[number] - picture) * (shape * worn)[..., None]
+    if mask is not None:
+        side = 2 * round(1.6 * s) + 1
+        body = (mask > 120).astype(np.float32)
+        outline = np.clip(
+            _blur(cv2.dilate(body, np.ones((side, side), np.uint8)) - body, 0.8 * s) * 1.3, 0, 1
+        )
+        picture += (inks[NAVY] - picture) * (outline * 0.85)[..., None]
+    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+
+
+STYLES = {
+    "ink_wash": ink_wash,
+    "neon_night": neon_night,
+    "paper_cut": paper_cut,
+    "retro_print": retro_print,
+}
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ FAMILIES: tuple[Family, ...] = (stable_diffusion, sdxl)
 
 
 def of(pipeline: Any) -> Family:
-    """The family of a loaded pipeline."""
+    """The family of a loaded pipeline. Raises LookupError where none is known for it."""
     return first(lambda family: type(pipeline).__name__ == family.PIPELINE)
 
 

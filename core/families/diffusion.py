@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import device, singlefile
 from core.families import unet
-from core.families.family import Block, Configs, Drawn, Tensors
-from core.jobs import Mistake
+from core.families.family import Block, Configs, Drawn, Start, Tensors, Watch
+from core.messages import Mistake
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +75,7 @@ def text_layers(count: int) -> list[str]:
     return [f"layers.{at}.self_attn.{name}" for at in range(count) for name in TEXT_LAYERS]
 
 
-def fitted(tokenizer: Any, encoder: Mapping[str, Any]) -> Any:
+def fit_tokenizer(tokenizer: Any, encoder: Mapping[str, Any]) -> Any:
     """A text encoder's tokenizer that cuts to what the encoder, by its configuration, reads at once.
 
     Raises Mistake where it isn't the encoder's: a folder without one gives a tokenizer that knows two tokens.
@@ -92,22 +94,25 @@ def fitted(tokenizer: Any, encoder: Mapping[str, Any]) -> Any:
 
 
 def fit_tokenizers(pipeline: Any, encoders: Sequence[str]) -> None:
-    """`fitted` for each of a pipeline's text encoders."""
+    """`fit_tokenizer` for each of a pipeline's text encoders. Raises Mistake as that does."""
     for name in encoders:
         tokenizer = getattr(pipeline, name.replace("text_encoder", "tokenizer"))
-        fitted(tokenizer, getattr(pipeline, name).config.to_dict())
+        fit_tokenizer(tokenizer, getattr(pipeline, name).config.to_dict())
 
 
 def read_tokenizer(source: Path, configs: Configs) -> Any:
-    """The tokenizer of a base's first text encoder, from its folder; for a single file CLIP's."""
+    """The tokenizer of a base's first text encoder, from its folder; for a single file CLIP's.
+
+    Raises Mistake where it isn't the encoder's.
+    """
     from transformers import CLIPTokenizer
 
     encoder = configs["text_encoder"]
     if source.is_dir():
-        return fitted(CLIPTokenizer.from_pretrained(source / "tokenizer"), encoder)
+        return fit_tokenizer(CLIPTokenizer.from_pretrained(source / "tokenizer"), encoder)
     with tempfile.TemporaryDirectory() as place:
         singlefile.write_clip_tokenizer(Path(place), encoder["vocab_size"] - 514)
-        return fitted(CLIPTokenizer.from_pretrained(place), encoder)
+        return fit_tokenizer(CLIPTokenizer.from_pretrained(place), encoder)
 
 
 def clip_ids(tokenizer: Any, captions: Sequence[str]) -> torch.Tensor:
@@ -157,7 +162,7 @@ def side_by_side(encoded: torch.Tensor, count: int) -> torch.Tensor:
 def encode(pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Mean and spread of a picture's latents as the UNet sees them, [2, C, H/f, W/f], fp32 on the CPU.
 
-    Reckoned in the autoencoder's own format.
+    Reckoned in the autoencoder's own format. Raises Mistake where the autoencoder gives no numbers.
     """
     import torch
 
@@ -263,39 +268,80 @@ def predicts(pipeline: Any, prediction: str) -> dict[str, str]:
     return {"prediction_type": said if prediction == "auto" else prediction}
 
 
+def _begun(
+    pipeline: Any, starts: Sequence[Start], seeds: Sequence[int], time: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    """Pictures' latents, each with the noise of its seed, as they stand at a time of the sampler's."""
+    import torch
+
+    begun = []
+    for start, seed in zip(starts, seeds, strict=True):
+        pixels = torch.from_numpy(start.picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+        mean = encode(pipeline, pixels)[0][None]
+        noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
+        begun.append(pipeline.scheduler.add_noise(mean, noise, time.cpu()))
+    return torch.cat(begun).to(pipeline.unet.device, dtype)
+
+
+def _expected(scheduler: Any, given: torch.Tensor, time: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+    """The latents without noise that the UNet foresees, by what it was given at a time and made of it.
+
+    All samplers give it latents with as much noise as training had at that time (Ho 2020), so this is theirs.
+    """
+    kept = scheduler.alphas_cumprod[int(time.round())]
+    signal, noise = float(kept) ** 0.5, float(1 - kept) ** 0.5
+    if scheduler.config.prediction_type == "v_prediction":
+        return signal * given - noise * made
+    return (given - noise * made) / max(signal, 1e-3)
+
+
 def sample(
     pipeline: Any,
     text: Tensors,
     size: tuple[int, int],
     steps: int,
     guidance: float,
-    seed: int,
+    seeds: Sequence[int],
+    starts: Sequence[Start] = (),
+    watch: Watch | None = None,
     added: Tensors | None = None,
-) -> Generator[None, None, np.ndarray]:
-    """One picture, uint8 [H, W, 3], a denoising step at a time; `text`: what is wanted, and what is not.
+) -> Generator[None, None, list[np.ndarray]]:
+    """Pictures, uint8 [H, W, 3], a denoising step of all at a time; `text`: what is wanted of each, and not.
 
-    The numbers are those of the pipeline's own call, which can't be left in the midst. `added`: what else the
-    UNet is told, in the same order.
+    The numbers are those of the pipeline's own call, which can't be left in the midst; each picture's noise
+    is its seed's, whatever is drawn beside it. `added`: what else the UNet is told, in the order of `text`.
+    Raises Mistake where what comes out is no numbers.
     """
     import torch
 
     unet, scheduler, place = pipeline.unet, pipeline.scheduler, pipeline.unet.device
-    guided = guidance > 1  # unwanted first, as pipelines have it
-    rows = [1, 0] if guided else [0]
+    guided, count = guidance > 1, len(seeds)
+    rows = [*([count] * count if guided else []), *range(count)]  # unwanted first, as pipelines have it
     words = text["prompt_embeds"][rows].to(place, unet.dtype)
-    told = {name: values[rows].to(place) for name, values in (added or {}).items()}
+    extra: dict[str, Any] = {name: values[rows].to(place) for name, values in (added or {}).items()}
+    if "image_embeds" in text:  # of an IP-Adapter's
+        extra["image_embeds"] = [text["image_embeds"][rows].to(place, unet.dtype)]
     width, height = size
     scheduler.set_timesteps(steps, device=place)  # first, as the noise's height follows from it
-    generator = torch.Generator().manual_seed(seed)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     latents = pipeline.prepare_latents(
-        1, unet.config.in_channels, height, width, words.dtype, place, generator, None
+        count, unet.config.in_channels, height, width, words.dtype, place, generators, None
     )
-    for time in scheduler.timesteps:
-        given = scheduler.scale_model_input(torch.cat([latents] * len(rows)), time)
-        made = unet(given, time, words, added_cond_kwargs=told or None, return_dict=False)[0]
+    # Those that add noise at each step take it from the seeds' generators, too.
+    noisy = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
+    times = scheduler.timesteps
+    if starts:
+        first = len(times) - max(1, round(len(times) * starts[0].strength))
+        times, latents = times[first:], _begun(pipeline, starts, seeds, times[first : first + 1], words.dtype)
+        scheduler.set_begin_index(first)
+    for time in times:
+        given = scheduler.scale_model_input(torch.cat([latents] * (1 + guided)), time)
+        made = unet(given, time, words, added_cond_kwargs=extra or None, return_dict=False)[0]
         if guided:
             unwanted, wanted = made.chunk(2)
             made = unwanted + guidance * (wanted - unwanted)
-        latents = scheduler.step(made, time, latents, return_dict=False)[0]
+        latents = scheduler.step(made, time, latents, **noisy, return_dict=False)[0]
+        if watch is not None:
+            watch(partial(_expected, scheduler, given[:count], time, made))
         yield
-    return decode(pipeline.vae, latents)
+    return [decode(pipeline.vae, latents[at : at + 1]) for at in range(count)]

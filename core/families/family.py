@@ -7,18 +7,20 @@ its own target into `loss`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from core.singlefile import Shapes
+from core.weights import Shapes
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
 Tensors: TypeAlias = "dict[str, torch.Tensor]"
+# Given after each step: what tells, until the next one, the latents [N, C, h, w] expected in the end.
+Watch: TypeAlias = "Callable[[Callable[[], torch.Tensor]], None]"
 Configs: TypeAlias = Mapping[str, Mapping[str, Any]]  # of a pipeline's parts, by their names in it
 
 
@@ -28,7 +30,7 @@ class Drawing:
 
     takes: how many drawings of a frame are worth making, for the labeller to choose from. only: whether it
     knows these sizes alone, as a small base does; pictures of other shapes are then cut to them. edges: how
-    its drawings are enlarged, `plain` or `crisp` (core.video.enlarge).
+    its drawings are enlarged, `plain` or `crisp` (core.video.picture.enlarge).
     """
 
     square: tuple[int, int]
@@ -63,7 +65,7 @@ class Layer:
 
     keeps, keeps_half: numbers kept in fp32 and with autocast. places: positions it works on. area: of the
     kernel. own: whether its LoRA keeps an input that nothing else keeps. linear: a linear layer, whose plain
-    LoRA copies no input (core.lora.fused).
+    LoRA copies no input (core.lora.kernels.lora_linear).
     """
 
     name: str
@@ -83,6 +85,17 @@ class Block:
 
     layers: tuple[Layer, ...]
     entry: int = 0
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a drawing begins from in place of pure noise: a picture, uint8 [H, W, 3] at the drawing's size.
+
+    strength: how far it leaves that, above 0 up to 1; so many of the steps are done (SDEdit, Meng 2021).
+    """
+
+    picture: np.ndarray
+    strength: float
 
 
 class Family(Protocol):
@@ -155,9 +168,19 @@ class Family(Protocol):
         """The loss of each picture, [B], not yet weighted by `drawn.weights`; gamma of min-SNR, 0: off."""
 
     def sample(
-        self, pipeline: Any, text: Tensors, size: tuple[int, int], steps: int, guidance: float, seed: int
-    ) -> Generator[None, None, np.ndarray]:
-        """One picture, uint8 [H, W, 3]; `text` holds two: what is wanted, and what is not.
+        self,
+        pipeline: Any,
+        text: Tensors,
+        size: tuple[int, int],
+        steps: int,
+        guidance: float,
+        seeds: Sequence[int],
+        starts: Sequence[Start] = (),
+        watch: Watch | None = None,
+    ) -> Generator[None, None, list[np.ndarray]]:
+        """Pictures, uint8 [H, W, 3], one a seed; `text` holds what is wanted of each, then what of none.
 
-        It stops after each of the `steps`, to be told of and timed; gradients are the caller's to switch off.
+        starts: the pictures that they begin from, one a seed and all of one strength, or none. It stops after
+        each of the steps that are done, to be told of and timed, and has told `watch` then; gradients are the
+        caller's to switch off.
         """

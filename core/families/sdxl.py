@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from core import device, singlefile
 from core.families import diffusion
-from core.families.family import Configs, Drawing, Drawn, Tensors
+from core.families.family import Configs, Drawing, Drawn, Start, Tensors, Watch
 from core.families.keys import TEXT_ENCODER_1, TEXT_ENCODER_2, UNET, original, text_encoder_key, unet_key
-from core.singlefile import Shapes
+from core.weights import Shapes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,13 +76,13 @@ def load_file(path: Path, shapes: Shapes, dtype: torch.dtype, vae_dtype: torch.d
 def _unet_config(shapes: Shapes, pooled: int) -> dict[str, Any]:
     block = f"{singlefile.UNET}input_blocks"
     widths = [shapes[f"{block}.{number}.0.out_layers.3.weight"][0] for number in (1, 4, 7)]
-    told = shapes[f"{singlefile.UNET}label_emb.0.0.weight"][1]
+    added = shapes[f"{singlefile.UNET}label_emb.0.0.weight"][1]
     return {
         "block_out_channels": widths,
         "attention_head_dim": [max(1, width // HEAD) for width in widths],  # the number of heads
         "cross_attention_dim": shapes[f"{block}.4.1.transformer_blocks.0.attn2.to_k.weight"][1],
-        "projection_class_embeddings_input_dim": told,
-        "addition_time_embed_dim": (told - pooled) // FRAMING,
+        "projection_class_embeddings_input_dim": added,
+        "addition_time_embed_dim": (added - pooled) // FRAMING,
     }
 
 
@@ -138,7 +138,7 @@ def embed(pipeline: Any, ids: Tensors) -> Tensors:
     second = pipeline.text_encoder_2(
         diffusion.by_chunk(words_2, pipeline.tokenizer_2), output_hidden_states=True
     )
-    both = (diffusion.side_by_side(told.hidden_states[-2], count) for told in (first, second))
+    both = (diffusion.side_by_side(output.hidden_states[-2], count) for output in (first, second))
     return {
         "prompt_embeds": torch.cat(list(both), dim=-1),
         "pooled_prompt_embeds": second.text_embeds.reshape(count, -1, second.text_embeds.shape[-1])[:, 0],
@@ -148,23 +148,31 @@ def embed(pipeline: Any, ids: Tensors) -> Tensors:
 def loss(pipeline: Any, schedule: Any, drawn: Drawn, text: Tensors, gamma: float) -> torch.Tensor:
     """Each picture's squared error against its noise or velocity; [B]."""
     noisy, said = diffusion.noisy(pipeline, schedule, drawn), text["prompt_embeds"]
-    told = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": drawn.framing}
-    made = pipeline.unet(noisy, drawn.times, said, added_cond_kwargs=told, return_dict=False)[0]
+    added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": drawn.framing}
+    made = pipeline.unet(noisy, drawn.times, said, added_cond_kwargs=added, return_dict=False)[0]
     return diffusion.errors(schedule, drawn, made, gamma)
 
 
 def sample(
-    pipeline: Any, text: Tensors, size: tuple[int, int], steps: int, guidance: float, seed: int
-) -> Generator[None, None, np.ndarray]:
-    """One picture, uint8 [H, W, 3]; what is not wanted is all zeros where the base learnt it so.
+    pipeline: Any,
+    text: Tensors,
+    size: tuple[int, int],
+    steps: int,
+    guidance: float,
+    seeds: Sequence[int],
+    starts: Sequence[Start] = (),
+    watch: Watch | None = None,
+) -> Generator[None, None, list[np.ndarray]]:
+    """Pictures, uint8 [H, W, 3]; what is not wanted is all zeros where the base learnt it so.
 
     It is told that nothing was cut off.
     """
     import torch
 
     if pipeline.config.force_zeros_for_empty_prompt:
-        text = {name: torch.cat([both[:1], torch.zeros_like(both[1:])]) for name, both in text.items()}
+        said = {name: text[name] for name in ("prompt_embeds", "pooled_prompt_embeds")}
+        text = text | {name: torch.cat([of[:-1], torch.zeros_like(of[-1:])]) for name, of in said.items()}
     pooled, (width, height) = text["pooled_prompt_embeds"], size
-    framing = torch.tensor([[height, width, 0, 0, height, width]] * 2, dtype=pipeline.unet.dtype)
+    framing = torch.tensor([[height, width, 0, 0, height, width]] * len(pooled), dtype=pipeline.unet.dtype)
     added = {"text_embeds": pooled, "time_ids": framing}
-    return (yield from diffusion.sample(pipeline, text, size, steps, guidance, seed, added))
+    return (yield from diffusion.sample(pipeline, text, size, steps, guidance, seeds, starts, watch, added))

@@ -13,7 +13,7 @@ from core import singlefile
 from core.families import diffusion
 from core.families.family import Configs, Drawing, Drawn, Tensors
 from core.families.keys import text_encoder_key, unet_key
-from core.singlefile import Shapes
+from core.weights import Shapes
 
 if TYPE_CHECKING:
     import torch
@@ -100,8 +100,8 @@ def tokenize(pipeline: Any, captions: Sequence[str]) -> Tensors:
 def embed(pipeline: Any, ids: Tensors) -> Tensors:
     """The text encoder's output [B, C·77, D]."""
     words = ids["text_encoder"]
-    told = pipeline.text_encoder(diffusion.by_chunk(words, pipeline.tokenizer))[0]
-    return {"prompt_embeds": diffusion.side_by_side(told, len(words))}
+    output = pipeline.text_encoder(diffusion.by_chunk(words, pipeline.tokenizer))[0]
+    return {"prompt_embeds": diffusion.side_by_side(output, len(words))}
 
 
 def loss(pipeline: Any, schedule: Any, drawn: Drawn, text: Tensors, gamma: float) -> torch.Tensor:

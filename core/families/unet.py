@@ -111,9 +111,9 @@ def _transformer(
         yield Block(
             (
                 _kept(f"{inner}.norm1", numbers),
-                *_attention(f"{inner}.attn1", width, places, places, width, shared=True),
+                *_attention(f"{inner}.attn1", width, places, places, width),
                 _kept(f"{inner}.norm2", numbers),
-                *_attention(f"{inner}.attn2", width, places, tokens, context, shared=False),
+                *_attention(f"{inner}.attn2", width, places, tokens, context),
                 _kept(f"{inner}.norm3", numbers),
                 _linear(f"{inner}.ff.net.0.proj", width, 8 * width, places, own=True),
                 _kept(f"{inner}.ff.net.0", 12 * numbers),  # GEGLU: both halves, and one's activation
@@ -124,8 +124,8 @@ def _transformer(
     yield Block((projection("proj_out"),))
 
 
-def _attention(name: str, width: int, places: int, others: int, context: int, shared: bool) -> list[Layer]:
-    """`others`: positions attended to, `context` wide; `shared`: they are the queries' own."""
+def _attention(name: str, width: int, places: int, others: int, context: int) -> list[Layer]:
+    """`others`: positions attended to, `context` wide."""
     return [
         _linear(f"{name}.to_q", width, width, places, own=True),
         _linear(f"{name}.to_k", context, width, others),

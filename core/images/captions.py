@@ -1,38 +1,40 @@
-"""Caption files of a picture set: `metadata.csv` in and out, `metadata.jsonl` and sd-scripts' layout in.
+"""Captions of a picture set: from its table, from files beside the pictures, from sd-scripts' folder names.
 
-Works on what people's programs really write (Excel's BOM, `;`, tabs and GBK; missing files and captions;
-rows twice), keeps every earlier version of `metadata.csv` under `.history`, and never touches a picture.
-Knows nothing about how captions are made or trained on.
+Places the table's rows on pictures that open, tells what is missing, left out or there twice, and never
+touches a picture. Knows nothing about how captions are made or trained on.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import re
-import time
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.encodings import Decoded, decoded, json_values, shared, table, whole
-from core.images.importing import check_all, hopeless, natural, some_pictures
-from core.jobs import Mistake, some
-from core.project import unused, write_atomic, write_captions
+from core.encodings import Decoded, decoded, shared
+from core.files import contents
+from core.images.caption_table import (
+    LONGEST_CAPTION,
+    METADATA,
+    as_focus,
+    find_metadata,
+    first_names,
+    one_line,
+    read_focus,
+    read_metadata,
+    within_limit,
+)
+from core.images.picture_folder import check_all, hopeless, natural, some_pictures
+from core.messages import Mistake
 
-METADATA = "metadata.csv"
-NAME_COLUMNS = ("file_name", "filename", "file", "image", "path", "image_path", "name")
-FOCUS_COLUMN = "focus"
 MIDDLE = (0.5, 0.5)
-TEXT_COLUMNS = ("text", "caption", "prompt", "description", "tags", "label")
 CAPTION_FILES = (".txt", ".caption")
+LARGEST_CAPTION_BYTES = 1_000_000
 
 # sd-scripts' folders `N_name`; a year is no number of repeats.
 _SD_SCRIPTS = re.compile(r"(\d{1,3})_(.+)")
-_FORMULA = re.compile(r"'*[=+\-@]")
-_NEUTRALISED = re.compile(r"'(?='*[=+\-@])")
 
 
 @dataclass(frozen=True)
@@ -57,30 +59,39 @@ class CaptionedSet:
     problems: tuple[Mistake, ...]
 
 
-def read_captions(folder: Path, metadata_path: Path | None = None, everything: bool = False) -> CaptionedSet:
+def read_captions(
+    folder: Path, metadata_path: Path | None = None, everything: bool = False, outside: bool = False
+) -> CaptionedSet:
     """The pictures of `folder` with their captions.
 
     A metadata file (`metadata_path`, else metadata.csv or metadata.jsonl in the folder) decides which
     pictures belong to the set, as in Hugging Face's imagefolder; with `everything` the others do, too. Where
     it has no caption for a picture, or where there is no such file, the first line of a .txt or .caption file
-    beside the picture is its caption, else the name part of an sd-scripts folder `N_name`. Raises Mistake
-    where no picture can be used.
+    beside the picture is its caption, else the name part of an sd-scripts folder `N_name`. Pictures elsewhere
+    than in `folder` and beside `metadata_path`, where names with `..` and links may lead, are left out, but
+    with `outside`. Raises Mistake where no picture can be used.
     """
-    files = some_pictures(folder)
     problems: list[Mistake] = []
     metadata = metadata_path or find_metadata(folder)
+    files = some_pictures(folder)
+    if not outside:
+        files = _inside(files, folder, metadata, problems)
     captions: dict[Path, str] = {}
     focus: dict[Path, tuple[float, float]] = {}
     chosen = files
     if metadata is not None:
         focus = _place_focus(metadata, folder, files, problems)
-        captions = place_rows(read_metadata(metadata, problems), metadata, folder, files, problems)
+        placed = place_rows(read_metadata(metadata, problems), metadata, folder, files, problems)
+        named = list(placed) if outside else _inside(placed, folder, metadata, problems)
+        if placed and not named:
+            raise problems[-1]
+        captions = {path: placed[path] for path in named}
         if not everything:
             chosen = _named(captions, metadata, folder, files, problems)
     found = check_all(chosen)
     problems += [one.reason for one in found.set_aside]
     if not found.pictures:
-        raise hopeless(folder, found.set_aside)
+        raise hopeless(folder, found.set_aside) if found.set_aside else problems[-1]
     bare = [one.path for one in found.pictures if not captions.get(one.path)]
     captions |= _own_captions(bare, problems)
     images = tuple(
@@ -93,8 +104,29 @@ def read_captions(folder: Path, metadata_path: Path | None = None, everything: b
         for one in found.pictures
     )
     if without := [image.path for image in images if not image.caption]:
-        problems.append(Mistake("Without a caption: {names}.", names=_names(without)))
+        problems.append(Mistake("Without a caption: {names}.", names=first_names(without)))
     return CaptionedSet(images, tuple(problems))
+
+
+def _inside(
+    pictures: Iterable[Path], folder: Path, metadata: Path | None, problems: list[Mistake]
+) -> list[Path]:
+    """The pictures in the folder or beside the metadata file; the others are told."""
+    places = {folder.resolve(), (metadata or folder / METADATA).parent.resolve()}
+    kept, beyond = list[Path](), list[Path]()
+    for picture in pictures:
+        true = picture.resolve()
+        (kept if any(true.is_relative_to(place) for place in places) else beyond).append(picture)
+    if beyond:
+        problems.append(
+            Mistake(
+                "Left out, as they lie outside of {folder}: {names}; outside_pictures takes them on the "
+                "command line.",
+                folder=folder,
+                names=first_names(beyond),
+            )
+        )
+    return kept
 
 
 def _named(
@@ -108,135 +140,11 @@ def _named(
         )
     if left_out := [path for path in files if path not in captions]:
         problems.append(
-            Mistake("Not named in {name}, so left out: {names}.", name=metadata.name, names=_names(left_out))
+            Mistake(
+                "Not named in {name}, so left out: {names}.", name=metadata.name, names=first_names(left_out)
+            )
         )
     return sorted(captions, key=natural)
-
-
-def find_metadata(folder: Path) -> Path | None:
-    """metadata.csv or metadata.jsonl in a folder; None where neither is there."""
-    for name in (METADATA, "metadata.jsonl"):
-        if (folder / name).is_file():
-            return folder / name
-    return None
-
-
-def read_metadata(path: Path, problems: list[Mistake] | None = None) -> list[tuple[str, str]]:
-    """(file name as written, caption) of each row of a .csv, .tsv or .jsonl file, in its order.
-
-    What was read in spite of a fault is told in `problems`. Raises Mistake where the file is missing or isn't
-    such a table.
-    """
-    told = [] if problems is None else problems
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise Mistake("There is no file {path}; check the name.", path=path) from None
-    except OSError as error:
-        raise Mistake("{path} can't be read ({reason}).", path=path, reason=error.strerror) from None
-    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise Mistake("{path} is an Excel workbook; save it as CSV UTF-8 from Excel.", path=path)
-    read = decoded(raw, path.name)
-    told += read.told(path.name)
-    if path.suffix.lower() in (".jsonl", ".json"):
-        return _json_rows(path, read.text)
-    return _table_rows(path, read.text, told)
-
-
-def _table_rows(path: Path, text: str, problems: list[Mistake]) -> list[tuple[str, str]]:
-    try:
-        read = table(text)
-    except csv.Error as error:
-        raise Mistake(
-            "{path} is no table of file_name,text ({reason}); save it as CSV UTF-8.", path=path, reason=error
-        ) from None
-    problems += read.told(path.name)
-    rows, separator = read.rows, read.separator
-    if not rows:
-        raise Mistake("{path} is empty; its first line should be file_name,text.", path=path)
-    header = [cell.strip().casefold() for cell in rows[0]]
-    name_at = _column(header, NAME_COLUMNS)
-    text_at = _column(header, TEXT_COLUMNS)
-    if name_at is None and len(header) > 1 and _names_a_file(rows[0][0].strip(), path):
-        name_at, text_at = 0, 1  # no header line: the first row is a picture already
-    elif name_at is None or text_at is None:
-        raise Mistake(
-            "{path} has no columns file_name and text; its first line should be file_name,text.", path=path
-        )
-    else:
-        rows = rows[1:]
-    last = text_at == len(header) - 1
-    found = []
-    for row in rows:
-        name = row[name_at].strip() if name_at < len(row) else ""
-        # Written by hand, a caption's own commas are seldom quoted.
-        cells = row[text_at:] if last else row[text_at : text_at + 1]
-        caption = f"{separator.strip() or ' '} ".join(cell.strip() for cell in cells)
-        if name:
-            found.append((_plain(name), _plain(one_line(caption))))
-    return found
-
-
-def _names_a_file(cell: str, metadata: Path) -> bool:
-    """Whether a cell is a picture's name by its ending, or the name of a file beside the metadata file."""
-    return bool(re.search(r"\.\w{3,12}$", cell)) or (bool(cell) and (metadata.parent / cell).is_file())
-
-
-def _json_rows(path: Path, text: str) -> list[tuple[str, str]]:
-    found = []
-    try:
-        values = json_values(text)
-    except json.JSONDecodeError as fault:
-        raise _no_row(path, fault.lineno) from None
-    for line, value in values:
-        if not isinstance(value, dict):
-            raise _no_row(path, line)
-        row = {str(key).casefold(): said for key, said in value.items()}
-        name = next((row[key] for key in NAME_COLUMNS if row.get(key)), None)
-        caption = next((row[key] for key in TEXT_COLUMNS if row.get(key)), "")
-        if isinstance(name, str):
-            found.append((name, one_line(str(caption))))
-    return found
-
-
-def _no_row(path: Path, line: int) -> Mistake:
-    return Mistake(
-        'Line {line} of {path} is not of the form {{"file_name": "a.png", "text": "a caption"}}.',
-        line=line,
-        path=path,
-    )
-
-
-def read_focus(path: Path) -> list[tuple[str, str]]:
-    """(file name as written, focus as written) of the rows of a metadata file that have one.
-
-    Raises Mistake where the file is missing.
-    """
-    try:
-        text = decoded(path.read_bytes(), path.name).text
-        if path.suffix.lower() in (".jsonl", ".json"):
-            read = [row for _, row in json_values(text)]
-            rows = [{str(key).casefold(): value for key, value in row.items()} for row in read]
-        else:
-            header, *cells = table(text).rows
-            names = [cell.strip().casefold() for cell in header]
-            rows = [dict(zip(names, row, strict=False)) for row in cells]
-    except (
-        OSError,
-        ValueError,
-        AttributeError,
-        csv.Error,
-        Mistake,
-    ):  # read_metadata says what is wrong with it
-        return []
-    found = []
-    for row in rows:
-        name = next((row[key] for key in NAME_COLUMNS if row.get(key)), "")
-        value = row.get(FOCUS_COLUMN)
-        value = " ".join(map(str, value)) if isinstance(value, list) else str(value or "").strip()
-        if name and value:
-            found.append((_plain(str(name).strip()), value))
-    return found
 
 
 def _place_focus(
@@ -251,32 +159,10 @@ def _place_focus(
                 "The focus in {name} is two shares of width and height, such as 0.5 0.3; it isn't for: "
                 "{names}.",
                 name=metadata.name,
-                names=_names(wrong),
+                names=first_names(wrong),
             )
         )
     return found
-
-
-def as_focus(text: str) -> tuple[float, float] | None:
-    """`0.5 0.3` as a point in shares of width and height; None for anything else."""
-    try:
-        x, y = (float(part) for part in re.split(r"[\s,;]+", text.strip()))
-    except ValueError:
-        return None
-    return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
-
-
-def _column(header: Sequence[str], names: Iterable[str]) -> int | None:
-    return next((header.index(name) for name in names if name in header), None)
-
-
-def _plain(cell: str) -> str:
-    return _NEUTRALISED.sub("", cell, count=1) if _NEUTRALISED.match(cell) else cell
-
-
-def one_line(caption: str) -> str:
-    """A caption on one line, without doubled spaces and broken characters."""
-    return " ".join(whole(caption).split())
 
 
 def place_rows(
@@ -298,8 +184,8 @@ def place_rows(
     twice: list[Path] = []
     for name, caption in rows:
         relative = os.path.normpath(name.replace("\\", "/"))
-        places = (metadata.parent / relative, folder / relative)
-        place = next((place for place in places if place.is_file()), None)
+        places = [base / said for said in (name, relative) for base in (metadata.parent, folder)]
+        place = next((Path(os.path.normpath(place)) for place in places if os.path.isfile(place)), None)
         path = (known.get(place.resolve()) if place else None) or spelt.get(_spelling(relative)) or place
         if path is None:
             missing.append(Path(relative))
@@ -309,14 +195,14 @@ def place_rows(
         captions[path] = caption or captions.get(path, "")
     if missing:
         problems.append(
-            Mistake("Named in {name} but not there: {names}.", name=metadata.name, names=_names(missing))
+            Mistake("Named in {name} but not there: {names}.", name=metadata.name, names=first_names(missing))
         )
     if twice:
         problems.append(
             Mistake(
                 "Twice in {name}, where the last caption counts: {names}.",
                 name=metadata.name,
-                names=_names(twice),
+                names=first_names(twice),
             )
         )
     return captions
@@ -324,11 +210,6 @@ def place_rows(
 
 def _spelling(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _names(paths: Sequence[Path]) -> str:
-    """The first few names, and how many more: "a.png, b.png, c.png (+4)"."""
-    return some([path.name for path in paths])
 
 
 def beside(pictures: Iterable[Path], problems: list[Mistake]) -> dict[Path, str]:
@@ -340,11 +221,11 @@ def beside(pictures: Iterable[Path], problems: list[Mistake]) -> dict[Path, str]
     raws: dict[Path, bytes] = {}
     for picture in pictures:
         for file in map(picture.with_suffix, CAPTION_FILES):
-            if picture not in files and file.is_file() and (raw := file.read_bytes().strip()):
+            if picture not in files and file.is_file() and (raw := _caption_file(file, problems)):
                 files[picture], raws[picture] = file, raw
     like, sure = shared(raws.values())
     if not sure:
-        problems += Decoded("", unsure=like).told(_names(list(files.values())))
+        problems += Decoded("", unsure=like).problems(first_names(list(files.values())))
     found: dict[Path, str] = {}
     damaged: list[Path] = []
     for picture, raw in raws.items():
@@ -358,9 +239,26 @@ def beside(pictures: Iterable[Path], problems: list[Mistake]) -> dict[Path, str]
         found[picture] = one_line(read.text.strip().split("\n")[0])
     if damaged:
         problems.append(
-            Mistake("Broken characters were left out of these captions: {names}.", names=_names(damaged))
+            Mistake("Broken characters were left out of these captions: {names}.", names=first_names(damaged))
         )
-    return found
+    if long := [files[picture] for picture, said in found.items() if len(said) > LONGEST_CAPTION]:
+        problems.append(
+            Mistake(
+                "These captions are longer than {most} characters and were cut there: {names}.",
+                most=LONGEST_CAPTION,
+                names=first_names(long),
+            )
+        )
+    return {picture: within_limit(said) for picture, said in found.items()}
+
+
+def _caption_file(file: Path, problems: list[Mistake]) -> bytes:
+    """What stands in a caption file; empty, and told, where that can't be read."""
+    try:
+        return contents(file, LARGEST_CAPTION_BYTES).strip()
+    except Mistake as mistake:
+        problems.append(mistake)
+        return b""
 
 
 def _own_captions(pictures: Sequence[Path], problems: list[Mistake]) -> dict[Path, str]:
@@ -377,57 +275,3 @@ def _folder_caption(path: Path) -> str:
 def _repeats(path: Path) -> int:
     match = _SD_SCRIPTS.fullmatch(path.parent.name)
     return max(1, int(match[1])) if match else 1
-
-
-def write(
-    path: Path, captions: Mapping[str, str], focus: Mapping[str, tuple[float, float]] | None = None
-) -> Path:
-    """Writes `metadata.csv`; the version before is kept in `.history`. Returns `path`.
-
-    `captions` maps names relative to the file's folder, with `/`, to captions, and `focus` to a new focus;
-    the others keep theirs. What a spreadsheet would take for a formula (`= + - @` first) is neutralised: a
-    caption by an apostrophe, a name by `./`.
-    """
-    kept = {os.path.normpath(name): focus for name, focus in read_focus(path)} | {
-        os.path.normpath(name): f"{x:g} {y:g}" for name, (x, y) in (focus or {}).items()
-    }
-    safe = {
-        f"./{name}" if _FORMULA.match(name) else name: _neutral(one_line(caption))
-        for name, caption in captions.items()
-    }
-    keep(path)
-    return write_captions(path, safe, {name: kept.get(os.path.normpath(name), "") for name in safe})
-
-
-def _neutral(caption: str) -> str:
-    return f"'{caption}" if _FORMULA.match(caption) else caption
-
-
-def name_for(picture: Path, metadata: Path) -> str:
-    """A picture's name as it stands in a metadata file: relative to that file's folder, with `/`."""
-    return Path(os.path.relpath(picture.absolute(), metadata.absolute().parent)).as_posix()
-
-
-def keep(path: Path) -> Path | None:
-    """Copies a caption file into `.history` beside it, named by the time; None where there is nothing new."""
-    if not path.is_file():
-        return None
-    content = path.read_bytes()
-    earlier = history(path)
-    if earlier and earlier[0].read_bytes() == content:
-        return None
-    copy = unused(path.parent / ".history" / f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
-    return write_atomic(copy, content)
-
-
-def history(path: Path) -> list[Path]:
-    """Earlier versions of a caption file, newest first."""
-    copies = (path.parent / ".history").glob(f"*{path.suffix}")
-    mine = [copy for copy in copies if re.fullmatch(re.escape(path.stem) + r"-\d{8}-\d{6}(-\d+)?", copy.stem)]
-    return sorted(mine, key=lambda copy: natural(Path(copy.stem)), reverse=True)
-
-
-def restore(path: Path, earlier: Path) -> Path:
-    """Makes an earlier version the current one; the one it replaces goes to the history too."""
-    keep(path)
-    return write_atomic(path, earlier.read_bytes())

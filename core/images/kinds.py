@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from core.jobs import Mistake
+from core.messages import Mistake
 
 # What Pillow may read. Without a list it tries all it knows, and hands PostScript to Ghostscript, a program
 # interpreter, whatever the file is called.
@@ -35,7 +36,7 @@ _OTHERS = {
 _WEB_PAGE = rb"(?i)(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?<(!doctype html|html|head)"
 _FILM = rb".{4}(ftyp|moov|mdat|wide)|\x1aE\xdf\xa3|RIFF.{4}(AVI |WAVE)|FLV|OggS|ID3|\0\0\x01[\xba\xb3]"
 _PACKED = rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b|\xd0\xcf\x11\xe0"
-_DNG_VERSION, _SUBFILE_TYPE = 50706, 254  # tags of TIFF
+_DNG_VERSION, _SUBFILE_TYPE, _TILE_WIDTH, _TILE_HEIGHT = 50706, 254, 322, 323  # tags of TIFF
 
 
 class Unreadable(Mistake):
@@ -51,6 +52,16 @@ def is_raw(image: TiffImageFile, head: bytes) -> bool:
     """Whether a TIFF is a camera's raw photo: its first picture then is a small preview."""
     preview = int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & 1
     return bool(preview) or _DNG_VERSION in image.tag_v2 or _is(_OTHERS["RAW"], head)
+
+
+def tile_pixels(image: ImageFile) -> int:
+    """How many pixels are decoded at once of a picture that stands in tiles; 0 of any other.
+
+    A TIFF says by itself how large they are, and so 64 pixels may be cut from a tile of a thousand million.
+    """
+    if not isinstance(image, TiffImageFile):
+        return 0
+    return int(image.tag_v2.get(_TILE_WIDTH, 0)) * int(image.tag_v2.get(_TILE_HEIGHT, 0))
 
 
 def unknown(path: Path, head: bytes) -> Unreadable:

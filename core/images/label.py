@@ -9,27 +9,38 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.basemodels import load_labeller
-from core.images import captions, checks
-from core.images.importing import SetAside, Unreadable, hopeless, open_picture, picture_size, some_pictures
+from core.bases import labeller
+from core.files import note
+from core.images import caption_table, captions, checks
+from core.images.kinds import Unreadable
+from core.images.picture_file import SetAside, open_picture, picture_size
+from core.images.picture_folder import hopeless, some_pictures
 from core.images.tagging import Tag, Tagger, caption
-from core.jobs import Clock, Mistake, Progress, Sentence
+from core.messages import Mistake, Sentence
+from core.progress import Clock, Progress
 from core.project import write_atomic
-from core.settings import LabelSettings
+from core.settings.data import LabelSettings
 
 AT_ONCE = 8
+LOGGED = 300  # signs of a caption
+EVERY_S = 60.0  # between writes of what was labelled
 
 
 @dataclass
 class Memory:
-    """What the job wrote last: captions and tags by file name, and the trigger word of that time."""
+    """What the job wrote last: captions and tags by file name, and the trigger word of that time.
+
+    earlier: what it wrote before that, as a kill may leave those captions in the file.
+    """
 
     trigger: str = ""
     captions: dict[str, str] = field(default_factory=dict)
+    earlier: dict[str, str] = field(default_factory=dict)
     tags: dict[str, list[tuple[str, str, float]]] = field(default_factory=dict)
 
 
@@ -41,31 +52,32 @@ def memory_file(metadata: Path) -> Path:
 def read_memory(metadata: Path) -> Memory:
     """What the job wrote last into a caption file; empty where it never did, or the memory is damaged."""
     try:
-        values = json.loads(memory_file(metadata).read_text(encoding="utf-8"))
+        values = note(memory_file(metadata))
         return Memory(
             str(values["trigger"]),
             {str(name): str(text) for name, text in values["captions"].items()},
+            {str(name): str(text) for name, text in values.get("earlier", {}).items()},
             {name: [(str(w), str(k), float(s)) for w, k, s in tags] for name, tags in values["tags"].items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Memory()
 
 
 def label(settings: LabelSettings) -> Iterator[Progress]:
     """Tags every picture of `settings.pictures` that has no caption by hand; the result is the caption file.
 
-    A stop writes what was labelled until then. Raises Mistake where the folder holds no usable picture or the
-    caption file can't be written.
+    What was labelled is written each minute, and where it is stopped. Raises Mistake where the folder holds
+    no usable picture or the caption file can't be written.
     """
     output = _output(settings)
     yield Progress("Reading the pictures")
     files = some_pictures(settings.pictures)
-    work = _Work(settings, output, files)
+    work = _Labelling(settings, output, files)
     for problem in work.problems:
         yield Progress("Reading the pictures", text=problem.sentence)
     waiting = [path for path in files if not work.by_hand(path)]
     yield Progress("Loading the labeller", 0, len(files))
-    tagger = Tagger(load_labeller()) if waiting else None
+    tagger = Tagger(labeller.load()) if waiting else None
     clock = Clock(len(files))
     try:
         for start in range(0, len(files), AT_ONCE):
@@ -73,11 +85,12 @@ def label(settings: LabelSettings) -> Iterator[Progress]:
                 yield Progress("Labelling", start, len(files), text=line)
             done = min(start + AT_ONCE, len(files))
             yield Progress("Labelling", done, len(files), seconds_left=clock.left(done))
+            work.write_at_times()
         if not work.looks:
             raise hopeless(settings.pictures, work.set_aside)
         for flag in checks.flags(work.looks):
-            told = Sentence(flag.template, **flag.values)
-            yield Progress("Checking the pictures", len(files), len(files), text=told)
+            finding = Sentence(flag.template, **flag.values)
+            yield Progress("Checking the pictures", len(files), len(files), text=finding)
     finally:
         if work.looks:
             work.write()
@@ -85,15 +98,20 @@ def label(settings: LabelSettings) -> Iterator[Progress]:
 
 
 def _output(settings: LabelSettings) -> Path:
-    output = settings.output or settings.pictures / captions.METADATA
+    output = settings.output or settings.pictures / caption_table.METADATA
     if output.is_dir():
-        return output / captions.METADATA
+        return output / caption_table.METADATA
     if output.suffix.lower() != ".csv":
         raise Mistake("{path} is no place for captions; give the name of a .csv file.", path=output)
     return output
 
 
-class _Work:
+def _shown(caption: str) -> str:
+    """A caption for the log, however long one is."""
+    return caption if len(caption) <= LOGGED else f"{caption[:LOGGED]}…"
+
+
+class _Labelling:
     """The captions that stand, and those that are being made."""
 
     def __init__(self, settings: LabelSettings, output: Path, files: list[Path]) -> None:
@@ -101,23 +119,27 @@ class _Work:
         self.output = output
         self.before = read_memory(output)
         self.now = Memory(settings.trigger.strip())
+        self.written: float | None = None  # when, by a clock that doesn't jump
+        self.began = time.monotonic()
         self.problems: list[Mistake] = []
         self.looks: list[checks.Look] = []
         self.set_aside: list[SetAside] = []
         self.captions: dict[Path, str] = {}
         if output.is_file():
-            rows = captions.read_metadata(output, self.problems)
+            rows = caption_table.read_metadata(output, self.problems)
             placed = captions.place_rows(rows, output, settings.pictures, files, self.problems)
             self.captions = {path: placed[path] for path in files if placed.get(path)}
         bare = [path for path in files if path not in self.captions]
         written = captions.beside(bare, self.problems)
         self.captions |= {path: text for path, text in written.items() if text}
+        mine = {path: text for path, text in self.captions.items() if not self.by_hand(path)}
+        self.now.earlier = {caption_table.name_for(path, output): text for path, text in mine.items()}
         self.files = files
 
     def by_hand(self, path: Path) -> bool:
         """Whether a picture has a caption that this job didn't write."""
-        text = self.captions.get(path)
-        return bool(text) and text != self.before.captions.get(captions.name_for(path, self.output))
+        text, name = self.captions.get(path), caption_table.name_for(path, self.output)
+        return bool(text) and text not in (self.before.captions.get(name), self.before.earlier.get(name))
 
     def batch(self, paths: list[Path], tagger: Tagger | None) -> Iterator[str]:
         """Captions some pictures; yields a line for the log about each."""
@@ -134,7 +156,8 @@ class _Work:
             self.looks.append(checks.look(path, picture, size))
             if self.by_hand(path):
                 self.captions[path] = self._with_trigger(self.captions[path])
-                yield f"{path.name}: {self.captions[path]} (kept)"
+                shown = _shown(self.captions[path])
+                yield Sentence("{name}: {caption} (kept)", name=path.name, caption=shown)
             else:
                 opened.append((path, picture))
         if not opened or tagger is None:
@@ -147,7 +170,7 @@ class _Work:
             yield f"{path.name}: {self.captions[path]}"
 
     def _say(self, path: Path, tags: tuple[Tag, ...]) -> None:
-        name = captions.name_for(path, self.output)
+        name = caption_table.name_for(path, self.output)
         self.captions[path] = self.now.captions[name] = caption(tags, self.settings.trigger)
         self.now.tags[name] = [(one.word, one.kind, round(one.score, 4)) for one in tags]
 
@@ -158,15 +181,25 @@ class _Work:
             return text
         if old and text.casefold().startswith(f"{old.casefold()}, "):
             text = text[len(old) + 2 :]
-        return f"{new}, {text}"
+        return caption_table.within_limit(f"{new}, {text}")
+
+    def write_at_times(self) -> None:
+        """Writes where that was not done for a while, so that a kill loses little."""
+        if self.looks and time.monotonic() - (self.written or self.began) > EVERY_S:
+            self.write()
 
     def write(self) -> None:
-        """Writes the captions there are, and what of them was made here, now or earlier."""
-        names = {captions.name_for(path, self.output): self.captions[path] for path in self.files
+        """Writes the captions there are, and what of them was made here, now or earlier.
+
+        The memory goes first: it knows the captions that it finds in the file, old or new.
+        """
+        names = {caption_table.name_for(path, self.output): self.captions[path] for path in self.files
                  if path in self.captions}  # fmt: skip
-        for name, text in self.before.captions.items():
-            if name not in self.now.captions and names.get(name) == text:
-                self.now.captions[name] = text
-                self.now.tags[name] = self.before.tags.get(name, [])
-        captions.write(self.output, names)
-        write_atomic(memory_file(self.output), json.dumps(vars(self.now), ensure_ascii=False, indent=1))
+        now = replace(self.now, captions=dict(self.now.captions), tags=dict(self.now.tags))
+        for name, text in self.now.earlier.items():
+            if name not in now.captions and names.get(name) == text:
+                now.captions[name] = text
+                now.tags[name] = self.before.tags.get(name, [])
+        write_atomic(memory_file(self.output), json.dumps(vars(now), ensure_ascii=False, indent=1))
+        caption_table.write(self.output, names, again=self.written is not None)
+        self.written = time.monotonic()

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from core.settings import ROOT, read_yaml
+from core.project import ROOT
+from core.settings.reading import read_yaml
 
 if TYPE_CHECKING:
     import torch
 
-    from core.basemodels import Labeller
+    from core.bases.labeller import Labeller
 
 KINDS = ("object", "setting", "time", "weather")
 TEXTS_AT_ONCE = 128

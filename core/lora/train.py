@@ -5,25 +5,39 @@ The order of events stands here; what a picture or a text LoRA is stands in its 
 
 from __future__ import annotations
 
+import contextlib
 import math
-import re
-import shutil
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core import device
-from core.jobs import Mistake, Progress, Sentence, as_plain
-from core.lora import changes, compiling, logs, loop, measured, peftfolder, preflight, text_needs
-from core.lora.advisor import advise
-from core.lora.checkpoints import Keeper
-from core.lora.origin import kept_file, kept_folder
-from core.lora.stepper import peak_memory_bytes
-from core.project import lineage, safe_name, write_atomic, write_lineage
-from core.settings import ImageTraining, MergeSettings, TextTraining, Training, dump, proving
+from core.lineage import lineage, read_lineage, write_lineage
+from core.lora import kinds, preflight
+from core.lora.adapters.facts import as_values
+from core.lora.adapters.versions import (
+    kept_loras,
+    move_kept,
+    next_path,
+    truly_named,
+)
+from core.lora.engine import fingerprint as engine_fingerprint
+from core.lora.engine import loop, metrics
+from core.lora.engine.checkpoints import Keeper
+from core.lora.engine.recipe import Recipe
+from core.lora.engine.step import peak_memory_bytes
+from core.lora.estimate import timings
+from core.lora.estimate.advice import advise
+from core.lora.kinds.kind import Remember
+from core.lora.prove import prove
+from core.messages import Mistake, Sentence, as_plain
+from core.progress import Progress
+from core.project import alone, write_atomic
+from core.settings.lora_jobs import proving
+from core.settings.reading import dump
+from core.settings.training import Training
 
 
 def train(settings: Training) -> Iterator[Progress]:
@@ -31,73 +45,79 @@ def train(settings: Training) -> Iterator[Progress]:
 
     It stands before the last look, the last samples and the proof begin, and stopping those ends them alone.
     Beside it stands its lineage; `output_dir` gets settings.yaml, logs/, samples/, metrics.jsonl and, until
-    the run is finished, checkpoint/. Raises Mistake for settings, data or a base that can't be trained on.
+    the run is finished, checkpoint/. Raises Mistake for settings, data or a base that can't be trained on,
+    and where another process trains in `output_dir`.
     """
     from accelerate import PartialState
 
-    started, processes = time.time(), PartialState(cpu=device.pick().type == "cpu")
-    seconds: dict[str, list[float]] = {}
+    processes = PartialState(cpu=device.pick().type == "cpu")
     yield Progress("Preparing")
     said = preflight.lines(settings, processes.num_processes)
     yield from (Progress("Preparing", text=line) for line in said)
-    if isinstance(settings, ImageTraining):
-        from core.lora import preparing
+    taken = Mistake(
+        "Another training is at work in {folder}; wait for it, or choose another output_dir.",
+        folder=settings.output_dir,
+    )
+    first = processes.is_main_process
+    with alone(settings.output_dir, taken) if first else contextlib.nullcontext():
+        yield from _trained(settings, processes)
 
-        recipe: Any = yield from measured.watched(preparing.prepare(settings), seconds)
-    else:
-        from core.lora import text
 
-        assert isinstance(settings, TextTraining)
-        recipe = yield from text.prepare(settings)
-    fingerprint = changes.fingerprint(settings, recipe.data)
+def _trained(settings: Training, processes: Any) -> Iterator[Progress]:
+    """The training itself and what is done with its LoRA, in one of `processes`."""
+    path, memory, remember, left = yield from _learnt(settings, processes)
+    device.free()
+    if processes.is_main_process:
+        yield from _used(settings, path, remember, left)
+    height = Sentence("{name}; memory at its height {memory} GB", name=path.name, memory=f"{memory:.1f}")
+    yield Progress("Done", text=height, result=path)
+
+
+def _learnt(
+    settings: Training, processes: Any
+) -> Generator[Progress, None, tuple[Path, float, Remember, float]]:
+    """Trains and writes the LoRA: its path, the memory at its height in GB, what notes how long things took,
+    and the seconds that are left for a proof.
+
+    The model is let go with it.
+    """
+    started, seconds, kind = time.time(), dict[str, list[float]](), kinds.of(settings)
+    recipe: Recipe = yield from timings.watched(kind.prepare(settings), seconds)
+    fingerprint = engine_fingerprint.fingerprint(settings, recipe.data)
     steps = loop.count_steps(recipe, settings, processes.num_processes)
     an_epoch = loop.epoch_steps(recipe, settings, processes.num_processes)
-    planned = next_path(settings, math.ceil(steps / an_epoch))
+    keeper = Keeper(settings.output_dir / "checkpoint", fingerprint)
+    planned = _begun(settings, keeper) or next_path(settings, math.ceil(steps / an_epoch), kind.SUFFIX)
     if processes.is_main_process:
         write_atomic(settings.output_dir / "settings.yaml", dump(settings))
-    if isinstance(settings, ImageTraining) and compiling.repays(settings.compile, recipe.device, steps):
-        why = recipe.compile()
-        told = loop.uncompiled(why) if why else Sentence("The first steps take longer: blocks are compiled")
-        yield Progress("Preparing", text=told)
-    keeper = Keeper(settings.output_dir / "checkpoint", fingerprint)
+    if compiling := recipe.compile(steps):
+        yield Progress("Preparing", text=compiling)
     result = _Result(recipe, settings, planned, an_epoch, keeper, started)
-    kept, remember = kept_loras(settings, planned, steps), _remembering(recipe, settings)
+    kept, remember = kept_loras(settings, planned, steps), kind.remembering(settings, recipe)
     run = loop.run(recipe, settings, settings.output_dir, fingerprint, kept, result.write)
     try:
-        yield from measured.watched(run, seconds)
+        left = yield from timings.watched(run, seconds)
     finally:
         recipe.uncompile()
         if result.written:
-            remember(seconds | ({measured.PACE: [recipe.pace]} if recipe.pace else {}))
+            remember(seconds | ({timings.PACE: [recipe.pace]} if recipe.pace else {}))
     processes.wait_for_everyone()
-    path, memory = result.path, peak_memory_bytes(recipe.device) / device.GIB
-    del recipe, result, run
-    device.free()
-    if settings.prove and processes.is_main_process:
-        from core.lora.prove import prove
+    return result.path, peak_memory_bytes(recipe.device) / device.GIB, remember, left
 
+
+def _used(settings: Training, path: Path, remember: Remember, left: float) -> Iterator[Progress]:
+    """What is done with the finished LoRA at `path`: a proof, what else is asked for, words on its use.
+
+    left: seconds that the proof may take.
+    """
+    kind = kinds.of(settings)
+    if settings.prove:
         began = time.monotonic()
-        if (yield from _besides(prove(proving({"lora": path})), path)):
-            remember({measured.PROVING: [time.monotonic() - began]})
-    if isinstance(settings, TextTraining) and processes.is_main_process:
-        if settings.export_merged:
-            from core.lora.merge import merge
-
-            yield from _besides(merge(MergeSettings(lora=path)), path)
-        lines = (peftfolder.vllm_line(path), peftfolder.peft_line(path))
-        for line in lines:
-            told = Sentence("For other programs: {line}", line=line)
-            yield Progress("Saving the LoRA", text=told, result=path)
-    if isinstance(settings, ImageTraining) and settings.network == "dora":
-        lengths = Sentence(  # their formulas stand in tests/lora/test_dora.py
-            "Programs read a DoRA's lengths differently: this studio draws it exactly, diffusers after "
-            "{command}; ComfyUI since May 2025 nearly; AUTOMATIC1111 and older ComfyUI wrongly: for those "
-            "train network lora.",
-            command=f"studio.py export {path.name}",
-        )
-        yield Progress("Saving the LoRA", text=lengths, result=path)
-    height = Sentence("{name}; memory at its height {memory} GB", name=path.name, memory=f"{memory:.1f}")
-    yield Progress("Done", text=height, result=path)
+        if (yield from _besides(prove(proving({"lora": path}), left), path)):
+            remember({timings.PROVING: [time.monotonic() - began]})
+    yield from _besides(kind.besides(settings, path), path)
+    for line in kind.elsewhere(settings, path):
+        yield Progress("Saving the LoRA", text=line, result=path)
 
 
 def _besides(job: Iterator[Progress], path: Path) -> Generator[Progress, None, bool]:
@@ -116,7 +136,7 @@ class _Result:
 
     def __init__(
         self,
-        recipe: Any,
+        recipe: Recipe,
         settings: Training,
         planned: Path,
         epoch_steps: int,
@@ -130,7 +150,7 @@ class _Result:
     @property
     def path(self) -> Path:
         """Its place, named by the passes that were begun."""
-        return _truly_named(self.planned, math.ceil(self.recipe.facts["steps"] / self.epoch_steps))
+        return truly_named(self.planned, math.ceil(self.recipe.facts.run.steps / self.epoch_steps))
 
     def write(self, figures: Mapping[str, float], last: bool) -> Generator[Progress, None, Path]:
         """Writes LoRA and lineage, and lets the checkpoints go; `figures`: of its held-out samples.
@@ -138,17 +158,18 @@ class _Result:
         What is advised is told at the `last` time, with all figures at hand.
         """
         yield Progress("Saving the LoRA")
-        recipe, settings, path, step = self.recipe, self.settings, self.path, self.recipe.facts["kept_step"]
+        recipe, settings, path, step = self.recipe, self.settings, self.path, self.recipe.facts.run.kept_step
         advice = _advice(recipe, settings)
-        _move_kept(settings, self.planned, path)
+        move_kept(settings, self.planned, path)
+        self.keeper.begin(path.name)
         if step != self.written:
             recipe.export(path, step, self.started)
         made = lineage(
             base_model=settings.base_model,
-            facts=recipe.facts,
+            facts=as_values(recipe.facts),
             figures=dict(figures),
             advice=as_plain(advice),
-            steps=recipe.facts["steps"],
+            steps=recipe.facts.run.steps,
             settings=settings.model_dump(mode="json"),
             versions=versions(),
         )
@@ -161,51 +182,17 @@ class _Result:
         return path
 
 
-def _remembering(recipe: Any, settings: Training) -> Callable[[Mapping[str, list[float]]], None]:
-    """What notes how long the parts of this run took; it holds no model."""
-    if isinstance(settings, ImageTraining):
-        sizes = [picture.size for picture in recipe.pictures]
-        return partial(preflight.remember, settings, recipe.numbers, sizes)
-    assert isinstance(settings, TextTraining)
-    return partial(text_needs.remember, settings)
+def _advice(recipe: Recipe, settings: Training) -> list[Sentence]:
+    losses, held_out = metrics.curves(settings.output_dir)
+    base, kind = recipe.figures.get("base_held_out_loss", 0.0), kinds.of(settings)
+    advice = advise(settings, losses, held_out, base, kind.LOSS_TELLS)
+    return [*advice, *kind.few(settings, recipe.facts.different)]
 
 
-def _advice(recipe: Any, settings: Training) -> list[Sentence]:
-    losses, held_out = logs.curves(settings.output_dir)
-    base = recipe.figures.get("base_held_out_loss", 0.0)
-    # Pictures may repeat: only different ones count.
-    samples = recipe.facts.get("pictures", recipe.facts["samples"])
-    return advise(settings, samples, losses, held_out, base)
-
-
-def next_path(settings: Training, epochs: int) -> Path:
-    """`lora_v{n}_{name}_r{rank}_ep{epochs}` with the first n above those there: nothing is overwritten."""
-    folder, name = settings.lora_dir or settings.output_dir, safe_name(settings.title)
-    taken = re.compile(rf"lora_v(\d+)_{re.escape(name)}_r\d+_ep\d+(\.safetensors|\.yaml)?")
-    found = [taken.fullmatch(path.name) for path in folder.glob("lora_v*")] if folder.is_dir() else []
-    number = max((int(match[1]) for match in found if match), default=0) + 1
-    suffix = ".safetensors" if isinstance(settings, ImageTraining) else ""
-    return folder / f"lora_v{number}_{name}_r{settings.lora_rank}_ep{epochs}{suffix}"
-
-
-def _truly_named(planned: Path, epochs: int) -> Path:
-    """The planned path with the passes that were begun: an early stop makes them fewer."""
-    return planned.with_name(f"{planned.name.rpartition('_ep')[0]}_ep{epochs}{planned.suffix}")
-
-
-def _move_kept(settings: Training, planned: Path, path: Path) -> None:
-    """The LoRAs kept along the way stand under the finished one's name."""
-    there, wanted = kept_folder(settings, planned), kept_folder(settings, path)
-    if there != wanted and there.is_dir():
-        shutil.rmtree(wanted, ignore_errors=True)  # of a LoRA of that name that is no more
-        there.rename(wanted)
-
-
-def kept_loras(settings: Training, path: Path, steps: int) -> dict[int, Path]:
-    """LoRAs to be kept along the way of `steps`, evenly spread, by step."""
-    parts = settings.keep_loras + 1
-    at = {steps * part // parts for part in range(1, parts)} - {0, steps}
-    return {step: kept_file(settings, path, step) for step in at}
+def _begun(settings: Training, keeper: Keeper) -> Path | None:
+    """The LoRA that this run had begun to write when it was killed; None where there is no such."""
+    path = (settings.lora_dir or settings.output_dir) / keeper.begun
+    return path if keeper.begun and path.exists() and not read_lineage(path) else None
 
 
 def versions() -> dict[str, str]:

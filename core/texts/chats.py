@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from core.encodings import json_values
-from core.jobs import Mistake
-from core.settings import TextCleaning
+from core.messages import Mistake
+from core.settings.data import TextCleaning
 from core.texts.reasoning import FIELDS, spoken
-from core.texts.records import REPLIES, Found, Record, cleaned, key, named, text_of, thinks, told
+from core.texts.records import REPLIES, Found, Record, cleaned, key, named, not_learnt, text_of, thinks
 from core.texts.speech import one_line
 
 TALKS = ("messages", "conversations", "conversation")
@@ -30,15 +30,15 @@ EARLIER_LETTERS = 120  # of an earlier turn that is kept before a question
 
 
 def objects(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
-    """JSON of any layout, and JSON Lines."""
+    """JSON of any layout, and JSON Lines. Raises Mistake where it is no JSON."""
     yield from cleaned(path, _records(path, text, choices), choices)
 
 
 def as_they_stand(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
-    """The objects of a finished set, neither cleaned nor split."""
+    """The objects of a finished set, neither cleaned nor split. Raises Mistake where it is no JSON."""
     records = _records(path, text, choices)
     yield from ((record.topic, record.reply) for record in records)
-    yield from told(path, records)
+    yield from not_learnt(path, records)
 
 
 def _records(path: Path, text: str, choices: TextCleaning) -> list[Record]:
@@ -53,7 +53,7 @@ def _records(path: Path, text: str, choices: TextCleaning) -> list[Record]:
             reason=fault.msg,
         ) from None
     if len(values) == 1 and isinstance(values[0], dict):
-        values = _listed(values[0])
+        values = _records_within(values[0])
     records = [record for value in values for record in _said(value, choices.earlier_turns)]
     if records and not any(record.reply for record in records):
         if any(record.thought for record in records):
@@ -68,7 +68,7 @@ def _records(path: Path, text: str, choices: TextCleaning) -> list[Record]:
     return records
 
 
-def _listed(value: dict[str, Any]) -> list[Any]:
+def _records_within(value: dict[str, Any]) -> list[Any]:
     """The records that an object holds in a list, as exports do; itself where it is one."""
     lists = [one for one in value.values() if isinstance(one, list)]
     single = any(name in value for name in TALKS) or any(text_of(value.get(name)) for name in REPLIES)
@@ -121,8 +121,8 @@ def _answers(turns: Sequence[Any], kept: int, system: bool) -> list[Record]:
     records = []
     for at, (role, answer) in enumerate(talk):
         if role == ASSISTANT:
-            *earlier, asked = [said for _, said in talk[:at]] or [""]
-            records.append(_after(earlier, Record(asked, answer, whole=True), kept))
+            *earlier, topic = [said for _, said in talk[:at]] or [""]
+            records.append(_after(earlier, Record(topic, answer, whole=True), kept))
     first, *others = records or [Record()]
     return [replace(first, system=system, thought=thought), *others]
 

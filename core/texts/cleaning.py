@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 
-from core.settings import TextCleaning
+from core.settings.data import TextCleaning
+from core.texts.letters import HAN
 from core.texts.speech import one_line
 
 AS_IT_COMES = TextCleaning()
@@ -45,19 +46,21 @@ _RUBBISH = (
     (re.compile(r"[\u00a0\u3000\t]"), " "),
 )
 _COMMENTS = re.compile(r"(?s)<!--.{0,2000}?-->")
+_STOPS = ",.;:!?，。"  # which end the sentence, not the address
 _MARKUP = (
-    (re.compile(r"(?i)\b(?:https?://|www\.)[^\s<>\"'）)】\]]+?(?=[,.;:!?，。]*(?:[\s<>\"'）)】\]]|$))"), ""),
+    (re.compile(rf"(?i)\b(?:https?://|www\.)(?:[{_STOPS}]*[^\s<>\"'）)】\]{_STOPS}]+)+"), ""),
     (re.compile(r"</?[A-Za-z][^<>]{0,200}>|\{\\[^}]{0,200}\}"), ""),
     (re.compile(r"[♪♫🎵🎶]+"), ""),
     (re.compile(rf"(?i)[\[(（【](?:{_NOTES})[^\])）】]{{0,20}}[\])）】]"), ""),
 )
+_TAGS = r"(?:[ \t]*[#＃][\w·-]+(?:[#＃](?![\w·-]))?)+"
 _HASHTAGS = (
-    (re.compile(r"(?m)(?:[ \t]*[#＃][\w·-]+[#＃]?)+[ \t]*$"), ""),
-    (re.compile(r"[#＃][^#＃\s]*[\u4e00-\u9fff][^#＃\s]*[#＃]"), ""),  # as Weibo writes them: #主题#
+    (re.compile(rf"(?m){_TAGS}[ \t]*$|({_TAGS})"), r"\1"),  # others are passed over whole, not tag by tag
+    (re.compile(rf"[#＃](?=[^#＃\s]*[{HAN}])[^#＃\s]+[#＃]"), ""),  # as Weibo writes them: #主题#
     (re.compile(r"(?<!\w)[#＃](?=[^\W\d])"), ""),
 )
 _EMOJI = (
-    (re.compile(r"\[[\u4e00-\u9fff]{1,4}\]"), ""),  # as chat programs write theirs: [微笑]
+    (re.compile(rf"\[[{HAN}]{{1,4}}\]"), ""),  # as chat programs write theirs: [微笑]
     (re.compile("[0-9#*]\ufe0f?\u20e3"), ""),  # a digit on a key: 1️⃣
     (re.compile("[\U0001f000-\U0001faff\u231a-\u23fa\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+"), ""),
 )
@@ -75,11 +78,20 @@ _NO_NAMES = frozenset(
 )
 
 
+_BLANKS = re.compile(r"[^\S\n]{2,}")
+
+
+def tight(text: str) -> str:
+    """Blanks side by side as one: a pattern that looks on from each of a thousand takes the square of it."""
+    return _BLANKS.sub(" ", text)
+
+
 def speakers(text: str) -> frozenset[str]:
     """Names that stand before a colon at the beginning of many lines, as in a talk that was written down.
 
     Each at least `LEAST_TURNS` times, all together in at least `LEAST_SHARE` of the lines that aren't empty.
     """
+    text = tight(text)
     turns = Counter(name for name in _NAME.findall(text) if name.casefold() not in _NO_NAMES)
     often = {name: count for name, count in turns.items() if count >= LEAST_TURNS}
     lines = sum(1 for line in text.split("\n") if line.strip())
@@ -88,7 +100,7 @@ def speakers(text: str) -> frozenset[str]:
 
 def is_transcript(text: str) -> bool:
     """True where times (without a date) open many lines, as in a speech that was written down."""
-    lines = [line for line in text.split("\n") if line.strip()]
+    lines = [line for line in tight(text).split("\n") if line.strip()]
     timed = sum(bool(_OPENING_TIME.match(line)) for line in lines)
     return timed >= LEAST_TIMES and timed >= TIMED_SHARE * len(lines)
 
@@ -98,14 +110,18 @@ def clean(text: str, choices: TextCleaning = AS_IT_COMES, names: Collection[str]
 
     Lines stay lines and one blank line stays between those that had any; a line that held only marks is gone.
     """
+    if not text.strip():
+        return ""
     patterns = _patterns(choices, frozenset(names))
-    blocks = re.split(r"\n[ \t]*(?:\n\s*)+", _COMMENTS.sub("", text))
+    blocks = re.split(r"\n[ \t]*(?:\n\s*)+", tight(_COMMENTS.sub("", text)))
     return "\n\n".join(filter(None, (_cleaned(block, patterns) for block in blocks)))
 
 
 def _cleaned(block: str, patterns: Iterable[Pattern]) -> str:
     for pattern, instead in patterns:
         block = pattern.sub(instead, block)
+        if "  " in block:  # what was between them is gone
+            block = tight(block)
     lines = "\n".join(filter(None, map(one_line, html.unescape(block).split("\n"))))
     return re.sub(r" +([,.!?;:，。！？；：])", r"\1", lines).strip()
 

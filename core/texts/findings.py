@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from core.jobs import Sentence
+from core.messages import Sentence
 from core.texts import personal
-from core.texts.samples import TextSample, near_duplicates, topic_of
+from core.texts.near_duplicates import near_duplicates
+from core.texts.samples import TextSample, topic_of
 from core.texts.speech import joined, sentences
 
 LEAST_TEXTS, LEAST_SHARE = 3, 0.05  # texts that open or close with a line from which it is boilerplate

@@ -8,26 +8,32 @@ models.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import mimetypes
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.encodings import decoded, whole
-from core.jobs import Mistake, Sentence
+from core.files import MEGABYTE, contents, within
+from core.messages import Mistake, Sentence, some
 from core.project import file_hash, unused, write_atomic
-from core.settings import TextCleaning
+from core.settings.data import TextCleaning
 from core.texts import chats, prose, subtitles, tables
 from core.texts.cleaning import AS_IT_COMES
+from core.texts.near_duplicates import without_near_duplicates
 from core.texts.records import Found
-from core.texts.samples import TextSample, topic_of, without_near_duplicates, write_samples
+from core.texts.samples import LARGEST_SET, TextSample, topic_of, write_samples
 from core.texts.speech import flowing, one_line, words
 
 TRAIN_FILE = "train.jsonl"
 LEAST_SAMPLES = 8
 LEAST_WORDS = 3
+LARGEST_TEXT, MOST_SAMPLES = 10 * MEGABYTE, 20_000
 SHOWN = 5
 OTHER_DOCUMENTS = (".doc", ".pdf", ".rtf", ".odt", ".xls", ".ods", ".pages", ".numbers", ".epub", ".sub")
 
@@ -71,17 +77,18 @@ def read_texts(path: Path, choices: TextCleaning = AS_IT_COMES) -> TextSet:
 
     Raises Mistake where there is nothing to read, or fewer than `LEAST_SAMPLES` samples.
     """
-    if path.is_dir():
-        files = [path / TRAIN_FILE] if (path / TRAIN_FILE).is_file() else text_files(path)
-        if not files:
+    if os.path.isdir(path):
+        finished = set_file(path)
+        sources = [finished] if finished else text_files(path)
+        if not sources:
             raise Mistake(
                 "The folder {path} holds no texts; put .txt, .srt, .csv or .jsonl files in it.", path=path
             )
-    elif path.is_file():
-        files = [path]
+    elif os.path.exists(path):  # False for a name that is too long, too
+        sources = [path]
     else:
         raise Mistake("There is no text file or folder {path}; check the name.", path=path)
-    found = read_files(files, strict=len(files) == 1, choices=choices)
+    found = read_files(sources, strict=len(sources) == 1, choices=choices)
     found = TextSet(found.samples, (*found.problems, *passed_over([path])))
     if len(found.samples) < LEAST_SAMPLES and found.problems:
         raise Mistake(
@@ -89,7 +96,7 @@ def read_texts(path: Path, choices: TextCleaning = AS_IT_COMES) -> TextSet:
             path=path,
             count=len(found.samples),
             least=LEAST_SAMPLES,
-            problems=_told(found.problems),
+            problems=_first_problems(found.problems),
         )
     if not found.samples:
         raise Mistake(
@@ -107,14 +114,14 @@ def read_texts(path: Path, choices: TextCleaning = AS_IT_COMES) -> TextSet:
     return found
 
 
-def read_files(files: Iterable[Path], strict: bool = False, choices: TextCleaning = AS_IT_COMES) -> TextSet:
-    """The samples of some files, without too short ones and near-duplicates, however few they are.
+def read_files(paths: Iterable[Path], strict: bool = False, choices: TextCleaning = AS_IT_COMES) -> TextSet:
+    """The samples of some files, at most `MOST_SAMPLES`, without too short ones and near-duplicates.
 
     An unreadable file is a problem of the set; with `strict` it is a Mistake instead.
     """
     problems: list[Mistake] = []
     samples: list[TextSample] = []
-    for file in files:
+    for file in paths:
         try:
             found = _read(file, choices)
             samples += found.samples
@@ -125,6 +132,9 @@ def read_files(files: Iterable[Path], strict: bool = False, choices: TextCleanin
             if strict:
                 raise
             problems.append(mistake)
+    if len(samples) > MOST_SAMPLES:
+        problems.append(Mistake("There are more than {most} texts; the first are read.", most=MOST_SAMPLES))
+        samples = samples[:MOST_SAMPLES]
     long_enough = [sample for sample in samples if words(sample.reply) >= LEAST_WORDS]
     kept = without_near_duplicates(long_enough)
     if short := len(samples) - len(long_enough):
@@ -136,20 +146,29 @@ def read_files(files: Iterable[Path], strict: bool = False, choices: TextCleanin
     return TextSet(kept, tuple(problems))
 
 
+def set_file(folder: Path) -> Path | None:
+    """A folder's `train.jsonl`; None where it has none, or a link that leads outside."""
+    path = folder / TRAIN_FILE
+    return path if path.is_file() and within(folder, path) else None
+
+
 def text_files(folder: Path) -> list[Path]:
-    """All files under a folder that may hold texts, by name; hidden ones are passed over."""
+    """All files under a folder that may hold texts, by name, but hidden ones and links that lead outside."""
     return [path for path in _visible(folder) if path.suffix.lower() in (*KNOWN, *OTHER_DOCUMENTS)]
 
 
-def _visible(folder: Path) -> list[Path]:
+def _visible(folder: Path, inside: bool = True) -> list[Path]:
+    """The files under a folder that aren't hidden, or not `inside`: links that lead to files elsewhere."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and within(folder, path) == inside
     )
 
 
-def _told(problems: Sequence[Mistake]) -> Sentence:
+def _first_problems(problems: Sequence[Mistake]) -> Sentence:
     """The first few problems (at least one) as one text."""
     return functools.reduce(
         lambda one, more: Sentence("{one} {more}", one=one, more=more),
@@ -160,7 +179,15 @@ def _told(problems: Sequence[Mistake]) -> Sentence:
 def passed_over(sources: Iterable[Path]) -> list[Mistake]:
     """Tells which files of folders are of no kind that is known; pictures, sounds and films aren't named."""
     found = []
-    for folder in (source for source in sources if source.is_dir() and not (source / TRAIN_FILE).is_file()):
+    for folder in (source for source in sources if source.is_dir() and set_file(source) is None):
+        if links := [path.name for path in _visible(folder, inside=False)]:
+            found.append(
+                Mistake(
+                    "Passed over in {path}, as links to files outside of it: {names}; copy them into it.",
+                    path=folder,
+                    names=some(links),
+                )
+            )
         others = [
             path.name
             for path in _visible(folder)
@@ -168,12 +195,11 @@ def passed_over(sources: Iterable[Path]) -> list[Mistake]:
             and not (mimetypes.guess_type(path.name)[0] or "").startswith(("image/", "audio/", "video/"))
         ]
         if others:
-            more = f" (+{len(others) - SHOWN})" if len(others) > SHOWN else ""
             found.append(
                 Mistake(
                     "Passed over in {path}, as of a kind that the studio can't open: {names}.",
                     path=folder,
-                    names=", ".join(others[:SHOWN]) + more,
+                    names=some(others),
                 )
             )
     return found
@@ -192,16 +218,13 @@ def _read(path: Path, choices: TextCleaning) -> TextSet:
         raise Mistake(
             "{name} is of a kind that the studio can't open; save it as plain text (.txt).", name=path.name
         )
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise Mistake("{path} can't be read ({reason}).", path=path, reason=error.strerror) from None
+    raw = contents(path, LARGEST_SET if path.name == TRAIN_FILE else LARGEST_TEXT)
     problems: list[Mistake] = []
     if open_document := OFFICE.get(path.suffix.lower()):
         found = list(open_document(path, raw, choices))
     else:
         read = decoded(raw, path.name)
-        problems += read.told(path.name)
+        problems += read.problems(path.name)
         reader = READERS.get(path.suffix.lower(), prose.plain)
         found = list((chats.as_they_stand if path.name == TRAIN_FILE else reader)(path, read.text, choices))
     problems += [one for one in found if isinstance(one, Mistake)]
@@ -218,6 +241,11 @@ def _read(path: Path, choices: TextCleaning) -> TextSet:
     said = [(one_line(whole(topic)), lined(whole(reply))) for topic, reply in pairs if words(reply)]
     samples = (TextSample(topic or topic_of(reply), reply, path.name) for topic, reply in said)
     return TextSet(tuple(samples), tuple(problems))
+
+
+def _copy_name(file: Path) -> str:
+    """A copy's name: with an ending of texts, or `.txt`, as which any other was read."""
+    return file.name if file.suffix.lower() in (*KNOWN, *OTHER_DOCUMENTS) else f"{file.stem}.txt"
 
 
 def kind_of(text: str) -> str:
@@ -242,26 +270,28 @@ def import_texts(sources: Iterable[Path], folder: Path, choices: TextCleaning = 
     Sources are copied, never changed; `train.jsonl` keeps what it holds and gains the new samples. Raises
     Mistake where a source doesn't exist or nothing usable was found; few samples are no mistake here.
     """
-    files: list[Path] = []
+    paths: list[Path] = []
     sources = list(sources)
     for source in sources:
         if not source.exists():
             raise Mistake("There is no file or folder {path}; check the name.", path=source)
-        files += text_files(source) if source.is_dir() else [source]
+        paths += text_files(source) if source.is_dir() else [source]
     train = folder / TRAIN_FILE
     before = read_file(train) if train.is_file() else []
-    new = read_files(files, choices=choices)
+    new = read_files(paths, choices=choices)
     problems = (*new.problems, *passed_over(sources))
     together = without_near_duplicates([*before, *new.samples])
     if not together:
         raise Mistake(
             "There is no text to learn from in these files; {problems}",
-            problems=_told(problems),
+            problems=_first_problems(problems),
         )
     folder.mkdir(parents=True, exist_ok=True)
     present = {file_hash(path) for path in folder.iterdir() if path.is_file()}
-    for file in files:
-        if file_hash(file) not in present and file.resolve() != train.resolve():
-            write_atomic(unused(folder / file.name), file.read_bytes())
+    for path in paths:
+        with contextlib.suppress(Mistake):  # the problems tell of what can't be read
+            raw = contents(path, LARGEST_TEXT)
+            if hashlib.sha256(raw).hexdigest() not in present and path.resolve() != train.resolve():
+                write_atomic(unused(folder / _copy_name(path)), raw)
     write_samples(train, together)
     return TextSet(together, problems)

@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from core.texts.letters import DENSE
+
 GRAM = 5  # words whose runs are looked up in the known texts
 OWN_GRAM = 3  # words whose runs are counted within a text
 
-_DENSE = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
-_UNIT = re.compile(rf"{_DENSE}|(?:(?!{_DENSE})[^\W_])+(?:['’](?:(?!{_DENSE})[^\W_])+)*")
+_SIGN, _LETTER = DENSE.pattern, rf"(?:(?!{DENSE.pattern})[^\W_])"
+_UNIT = re.compile(rf"{_SIGN}|{_LETTER}+(?:['’]{_LETTER}+)*")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def plain(text: str) -> list[str]:
 def dense(texts: Iterable[str]) -> bool:
     """Whether most of what is said stands in a script without spaces."""
     said = [unit for text in texts for unit in plain(text)]
-    return sum(bool(re.match(_DENSE, unit)) for unit in said) * 2 > len(said)
+    return sum(bool(DENSE.match(unit)) for unit in said) * 2 > len(said)
 
 
 def repeated(text: str) -> float:

@@ -10,17 +10,18 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from core.jobs import Mistake
-from core.settings import TextCleaning
+from core.messages import Mistake
+from core.settings.data import TextCleaning
 from core.texts.cleaning import clean, speakers
 from core.texts.reasoning import FIELDS, spoken
 from core.texts.speech import flowing, parted
 
+PartT = TypeVar("PartT")
 Pair = tuple[str, str]
 """(topic, reply); the topic is "" where the source has none."""
 Found = Pair | Mistake
@@ -38,7 +39,8 @@ _REPLIES = (
 )
 TITLES, REQUESTS, REPLIES = _TITLES.split(), _REQUESTS.split(), _REPLIES.split()
 DETAILS = (_POINTS.split(), ["input"])
-LARGEST_BYTES = 100_000_000  # of an Office file, unpacked
+LARGEST_BYTES, LARGEST_XML_BYTES, MOST_FILES = 100_000_000, 40_000_000, 10_000  # in an Office file, unpacked
+MOST_PARTS = 20_000  # rows, records, paragraphs or cues that are read of a file
 
 
 @dataclass(frozen=True)
@@ -105,16 +107,17 @@ def _first(fields: Mapping[str, Any], names: Sequence[str]) -> tuple[str, str]:
 
 def cleaned(path: Path, records: Sequence[Record], choices: TextCleaning) -> Iterator[Found]:
     """The records' pairs, cleaned; texts that may be split are, to the chosen length. Then what is told."""
+    records = yield from taken(path, records)
     names = speakers("\n".join(record.reply for record in records))
     for record in records:
         text = flowing(clean(record.reply, choices, names))
         topic = clean(record.topic, choices)
         parts = [text] if record.whole else parted(text, choices.seconds)
         yield from ((topic, part) for part in parts)
-    yield from told(path, records)
+    yield from not_learnt(path, records)
 
 
-def told(path: Path, records: Sequence[Record]) -> Iterator[Mistake]:
+def not_learnt(path: Path, records: Sequence[Record]) -> Iterator[Mistake]:
     """What of the records isn't learnt."""
     if empty := sum(not record.reply for record in records):
         yield Mistake(
@@ -146,12 +149,27 @@ def unspoken(path: Path, thoughts: int) -> Mistake:
     )
 
 
+def taken(path: Path, parts: Sequence[PartT]) -> Generator[Mistake, None, Sequence[PartT]]:
+    """The first `MOST_PARTS` of what a file holds; tells where there is more."""
+    if len(parts) > MOST_PARTS:
+        yield Mistake(
+            "{name} holds more than {most} rows, records, paragraphs or cues; only the first are read.",
+            name=path.name,
+            most=MOST_PARTS,
+        )
+    return parts[:MOST_PARTS]
+
+
 def archive(path: Path, raw: bytes) -> None:
-    """Raises Mistake where an Office file isn't whole, or unpacks to more than `LARGEST_BYTES`."""
+    """Raises Mistake where an Office file isn't whole, or unpacks to more than the studio reads."""
     reason = ""
     try:
+        if raw.count(b"PK\x01\x02") > MOST_FILES:  # before each of them takes memory
+            raise unopened(path, "too large")
         with zipfile.ZipFile(io.BytesIO(raw)) as file:
-            if sum(entry.file_size for entry in file.infolist()) > LARGEST_BYTES:
+            entries = file.infolist()
+            xml = [entry.file_size for entry in entries if entry.filename.endswith((".xml", ".rels"))]
+            if sum(entry.file_size for entry in entries) > LARGEST_BYTES or sum(xml) > LARGEST_XML_BYTES:
                 reason = "too large"
             elif file.testzip() is not None:
                 reason = "damaged"

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from core import basemodels, weights
-from core.jobs import Mistake, Sentence
-from core.settings import TextsSettings, TextTraining
+from core import weights
+from core.bases import language_model
+from core.messages import Mistake, Sentence
+from core.settings.data import TextsSettings
+from core.settings.training import TextTraining
 from core.texts import findings
 from core.texts.importing import read_texts
+from core.texts.letters import DENSE
 from core.texts.samples import TextSample, learnt, split, write_samples
-from core.texts.speech import DENSE, sentences, spoken_seconds, words
+from core.texts.speech import sentences, spoken_seconds, words
 
 FEW_TEXTS = 30  # from here on a LoRA learns the voice and not the texts
 MANY_TEXTS = 2000  # beyond, a small LoRA gains little by more
@@ -108,7 +111,7 @@ def estimated_tokens(text: str) -> int:
 
 def counter(base_model: str) -> Callable[[str], int] | None:
     """Counts tokens as a base model does; None where its tokenizer isn't on this machine."""
-    file = basemodels.tokenizer_file(base_model)
+    file = language_model.tokenizer_file(base_model)
     return _counter(file, file.stat().st_mtime_ns) if file else None
 
 

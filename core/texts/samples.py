@@ -1,8 +1,7 @@
 """A text sample: a topic and the narration for it, as the text LoRA learns it and the writer asks for it.
 
 Holds the one chat prompt that training and writing share, for each kind of texts (`TASKS`), `train.jsonl`
-(OpenAI messages) in and out, the split into training and held-out samples, and the finding of
-near-duplicates. Knows nothing about tokens.
+(OpenAI messages) in and out, and the split into training and held-out samples. Knows nothing about tokens.
 """
 
 from __future__ import annotations
@@ -10,19 +9,23 @@ from __future__ import annotations
 import json
 import random
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from core.jobs import Mistake
-from core.project import read_lineage, write_atomic
-from core.texts.speech import DENSE, joined, sentences
+from core.encodings import as_read, decoded, whole
+from core.files import MEGABYTE, contents
+from core.lineage import read_lineage
+from core.messages import Mistake
+from core.project import write_atomic
+from core.texts.letters import DENSE, IDEOGRAPH
+from core.texts.reasoning import spoken
+from core.texts.speech import joined, sentences, words
 
 NARRATION, CONTINUE = "narration", "continue"
+LARGEST_SET = 20 * MEGABYTE
 
 Item = TypeVar("Item")
 
@@ -60,20 +63,22 @@ def messages(topic: str, tone: str = "", task: str | Task = NARRATION) -> list[d
     `task` is a name in TASKS, or one in other words for a base that learnt none of these. Short on purpose:
     every sample and every scene pays for these tokens.
     """
-    asked = TASKS[task] if isinstance(task, str) else task
-    wish = asked.tone.format(tone=tone.strip().rstrip(".")) if tone.strip() else ""
-    system = f"{asked.system} {wish}".strip()
-    bare = asked.request.endswith((".", "。"))
+    wording = TASKS[task] if isinstance(task, str) else task
+    wish = wording.tone.format(tone=tone.strip().rstrip(".")) if tone.strip() else ""
+    system = f"{wording.system} {wish}".strip()
+    bare = wording.request.endswith((".", "。"))
     plain = topic.strip()
-    request = asked.request.format(topic=plain.rstrip(".!?。！？") if bare else plain)
+    request = wording.request.format(topic=plain.rstrip(".!?。！？") if bare else plain)
     return [{"role": "system", "content": system}, {"role": "user", "content": request}]
 
 
 def task_of(lora: Path | None) -> str:
-    """The task that a text LoRA's folder was trained for, from its lineage; narration where none stands."""
-    noted = read_lineage(lora).get("settings") if lora else None
-    task = noted.get("task") if isinstance(noted, dict) else None
-    return task if task in TASKS else NARRATION
+    """The task that a text LoRA's folder was trained for, from its lineage; narration where none stands.
+
+    Raises Mistake where that is damaged.
+    """
+    task = read_lineage(lora).get("settings", {}).get("task") if lora else None
+    return task if isinstance(task, str) and task in TASKS else NARRATION
 
 
 def learnt(samples: Sequence[TextSample], task: str) -> tuple[TextSample, ...]:
@@ -94,20 +99,31 @@ def _continued(sample: TextSample) -> TextSample:
 
 
 def write_samples(path: Path, samples: Iterable[TextSample]) -> Path:
-    """Writes `train.jsonl`: one `{"messages": [user: topic, assistant: reply]}` a line."""
+    """Writes `train.jsonl`: one `{"messages": [user: topic, assistant: reply]}` a line, as it will be read.
+
+    What nobody says (reasoning) is left out, and a sample without words. Raises Mistake where texts are
+    garbled, or together too large to be read again.
+    """
+    spoken_ones = (replace(sample, reply=spoken(whole(sample.reply))) for sample in samples)
     lines = [
         json.dumps(
             {
                 "messages": [
-                    {"role": "user", "content": sample.topic},
+                    {"role": "user", "content": whole(sample.topic)},
                     {"role": "assistant", "content": sample.reply},
                 ]
             },
             ensure_ascii=False,
         )
-        for sample in samples
+        for sample in spoken_ones
+        if words(sample.reply)
     ]
-    return write_atomic(path, "".join(f"{line}\n" for line in lines))
+    text = as_read("".join(f"{line}\n" for line in lines), path.name)
+    if len(text.encode()) > LARGEST_SET:
+        raise Mistake(
+            "These texts are larger than {most} MB together; leave some out.", most=LARGEST_SET // MEGABYTE
+        )
+    return write_atomic(path, text)
 
 
 def read_samples(path: Path) -> list[TextSample]:
@@ -116,13 +132,14 @@ def read_samples(path: Path) -> list[TextSample]:
     Raises Mistake naming the line that isn't one.
     """
     samples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
+    text = decoded(contents(path, LARGEST_SET), path.name).text
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             said = {turn["role"]: str(turn["content"]) for turn in json.loads(line)["messages"]}
             samples.append(TextSample(said["user"], said["assistant"], path.name))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise Mistake(
                 "Line {line} of {path} is not a sample; each needs messages of a user and an assistant.",
                 line=number,
@@ -152,42 +169,6 @@ def evenly(samples: Sequence[Item], most: int) -> list[Item]:
     return [samples[len(samples) * number // count] for number in range(count)]
 
 
-def without_near_duplicates(samples: Sequence[TextSample], alike: float = 0.7) -> tuple[TextSample, ...]:
-    """Samples whose reply shares less than `alike` of its runs of five letters (Jaccard) with any before."""
-    twins = set(near_duplicates(samples, alike))
-    return tuple(sample for index, sample in enumerate(samples) if index not in twins)
-
-
-def near_duplicates(samples: Sequence[TextSample], alike: float = 0.7) -> list[int]:
-    """Numbers of the samples whose reply is nearly the same as one before; see `without_near_duplicates`."""
-    sets = [_shingles(sample.reply) for sample in samples]
-    rarity = Counter(part for mine in sets for part in mine)
-    twins: list[int] = []
-    holders: dict[str, list[int]] = {}
-    for index, mine in enumerate(sets):
-        # Prefix filtering (Chaudhuri 2006): two sets this much alike share one of their rarest members.
-        rarest = sorted(mine, key=lambda part: (rarity[part], part))[
-            : len(mine) - ceil(alike * len(mine)) + 1
-        ]
-        rivals = {at for part in rarest for at in holders.get(part, ())}
-        if any(_jaccard(mine, sets[at]) >= alike for at in rivals):
-            twins.append(index)
-            continue
-        for part in rarest:
-            holders.setdefault(part, []).append(index)
-    return twins
-
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared)
-
-
-def _shingles(text: str) -> frozenset[str]:
-    plain = "".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
-    return frozenset(plain[at : at + 5] for at in range(max(1, len(plain) - 4)))
-
-
 _COMMON_WORDS = """
     a about above after again all almost alone along already also always am an and another any
     anything are around as at away back be became because been before behind being below between
@@ -205,7 +186,7 @@ _COMMON_WORDS = """
     while who whole whom whose why will with within without won't would yes yet you your yours
     yourself
 """
-_COMMON = frozenset(_COMMON_WORDS.split())
+COMMON_WORDS = frozenset(_COMMON_WORDS.split())
 _BEFORE_NOUNS = frozenset(
     {"a", "an", "the", "my", "your", "his", "her", "its", "our", "their", "this", "every"}
 )
@@ -218,14 +199,14 @@ def topic_of(text: str, words: int = 4) -> str:
     it, as before nouns. Chinese and Japanese text gives its first clause, as words can't be found there
     without a dictionary.
     """
-    if re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", text):
+    if IDEOGRAPH.search(text):
         clauses = re.split(r"[，。！？；、：“”,.!?;:\s]+", text)
         return next(filter(None, clauses), text.strip())[:16]
     found = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text)
     plain = [word.casefold().replace("’", "'") for word in found]
     weights: Counter[str] = Counter()
     for before, word in zip(["", *plain], plain, strict=False):
-        if word not in _COMMON and len(word) > 2:
+        if word not in COMMON_WORDS and len(word) > 2:
             weights[word] += min(len(word), 8) * (2 if before in _BEFORE_NOUNS else 1)
     telling = sorted(weights, key=lambda word: -weights[word])[:words]  # equals stay as they came
     return (

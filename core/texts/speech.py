@@ -8,26 +8,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from core.texts.letters import DENSE, IDEOGRAPH, SYLLABLE
+
 # hibari's speech without the silence around it, fitted on 28 narration lines (mean error 0.13 s of 4.2 s)
 LEAD_SECONDS, SECONDS_A_LETTER, SECONDS_A_PAUSE = 0.42, 0.0507, 0.246
 SECONDS_AN_IDEOGRAPH = 0.22
 SECONDS_A_SYLLABLE = 0.18  # of Korean, in which a sign is one
+SECONDS_A_DIGIT = 0.28  # Kokoro's, in both languages: "2024" takes 1.1 s
 WHOLE = 2.5  # times the chosen length up to which a text that stands alone isn't split
 # A reader's pace, for a video without a voice: English words, and characters of scripts without spaces.
 WORDS_PER_SECOND, CHARACTERS_PER_SECOND = 2.6, 4.2
-IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # of scripts without spaces
-HANGUL = re.compile(r"[\uac00-\ud7af]")
-DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+SENTENCE = re.compile(r"[^.!?…。！？]*(?:[。！？]+[\"'”’」』）)]*|[.!?…]+[\"'”’)]*(?=\s|$))")
+ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|[A-Z])\.$")
 
 
 def spoken_seconds(text: str, speed: float = 1.0) -> float:
-    """How long the embedded voice takes to say a text, in seconds, estimated from its length and pauses."""
+    """How long a voice takes to say a text, in seconds, estimated from its length, numbers and pauses."""
     ideographs = len(IDEOGRAPH.findall(text))
-    syllables = len(HANGUL.findall(text))
-    letters = len(text) - ideographs - syllables
+    syllables = len(SYLLABLE.findall(text))
+    digits = sum(map(str.isdigit, text))
+    letters = len(text) - ideographs - syllables - digits
     pauses = len(re.findall(r"[.,;:!?](?=\s)|[。，；：！？](?=.)", text))
     said = letters * SECONDS_A_LETTER + ideographs * SECONDS_AN_IDEOGRAPH + syllables * SECONDS_A_SYLLABLE
-    return (LEAD_SECONDS + said + pauses * SECONDS_A_PAUSE) / speed
+    return (LEAD_SECONDS + said + digits * SECONDS_A_DIGIT + pauses * SECONDS_A_PAUSE) / speed
 
 
 def words_for(seconds: float, spoken: Callable[[str], float], like: str) -> int:
@@ -58,12 +61,28 @@ def flowing(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences with their marks, in order; a closing quotation mark stays with its sentence."""
+    """All of a text as sentences with their marks, in order; a closing quotation mark stays with its own."""
     parts = re.split(
         r"(?<=[。！？…])(?![”’」』。！？…])|(?<=[.!?…][”’\"')])\s+|(?<=[.!?…])\s+|(?<=[。！？][”’」』])",
         one_line(text),
     )
     return [part.strip() for part in parts if part and part.strip()]
+
+
+def ended_sentences(text: str) -> list[str]:
+    """The whole sentences of what a model wrote, in order; what follows the last end mark is left out.
+
+    Stricter than `sentences`: "Mr." ends none, nor does "…" within a line.
+    """
+    found: list[str] = []
+    start = 0
+    for match in SENTENCE.finditer(text):
+        piece = text[start : match.end()].strip()
+        if ABBREVIATION.search(piece):
+            continue
+        found.append(piece)
+        start = match.end()
+    return [piece for piece in found if piece]
 
 
 def joined(parts: Sequence[str]) -> str:
@@ -111,7 +130,9 @@ def _glued(left: str, right: str) -> str:
 def _cut(sentence: str, seconds: float) -> list[str]:
     if spoken_seconds(sentence) <= 2 * seconds:
         return [sentence]
-    tokens = re.findall(r"\S+\s*" if not IDEOGRAPH.search(sentence) else r"[^，,；;]+[，,；;]?", sentence)
+    tokens = re.findall(
+        r"\S+\s*" if not IDEOGRAPH.search(sentence) else r"[^，,；;]*[，,；;]+|[^，,；;]+", sentence
+    )
     pieces, piece = [], ""
     for token in tokens:
         if piece and spoken_seconds(piece + token) > seconds:

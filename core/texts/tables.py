@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-import zipfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.encodings import table
-from core.jobs import Mistake
-from core.settings import TextCleaning
+from core.encodings import Table, table
+from core.messages import Mistake
+from core.settings.data import TextCleaning
 from core.texts.records import (
+    MOST_PARTS,
     REPLIES,
     REQUESTS,
     TITLES,
@@ -26,42 +27,64 @@ from core.texts.records import (
     unopened,
 )
 
+MOST_COLUMNS, MOST_SHEETS = 100, 50
 _QUOTED = re.compile(r'(?:[^",]*|"(?:[^"]|"")*"),\s*"(?:[^"]|"")*"\s*')  # topic,"text"
 
 
 def separated(path: Path, text: str, choices: TextCleaning) -> Iterator[Found]:
-    """A csv or tsv table."""
+    """A csv or tsv table. Raises Mistake where it is no table, or has no column of texts."""
+    read = read_table(path, text)
+    yield from read.problems(path.name)
+    yield from found(path, read.rows, choices)
+
+
+def read_table(path: Path, text: str) -> Table:
+    """The rows of a csv or tsv table. Raises Mistake where it is none."""
     try:
-        read = table(text)
+        return table(text)
     except csv.Error as error:
         raise Mistake(
             "{path} is no table ({reason}); save it as CSV UTF-8.", path=path, reason=error
         ) from None
-    yield from read.told(path.name)
-    yield from found(path, read.rows, choices)
 
 
 def xlsx(path: Path, raw: bytes, choices: TextCleaning) -> Iterator[Found]:
-    """Every sheet of an Excel workbook that has a column with texts, formulas by their last results."""
-    from openpyxl import load_workbook
+    """Every sheet of an Excel workbook that has a column with texts, formulas by their last results.
 
-    archive(path, raw)
-    try:
-        book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-        sheets = [[_cells(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
-    except (KeyError, ValueError, TypeError, LookupError, SyntaxError, AttributeError, zipfile.BadZipFile,
-            OSError, EOFError) as error:  # fmt: skip
-        raise unopened(path, type(error).__name__) from None
+    Raises Mistake where it can't be opened, or no sheet has one.
+    """
     records: list[Record] = []
     without: Mistake | None = None
-    for rows in sheets:
+    for rows in sheets(path, raw):
         try:
-            records += _records(path, [row for row in rows if row])
+            records += _records(path, rows)
         except Mistake as mistake:
             without = without or mistake
     if without and not records:
         raise without
     return cleaned(path, records, choices)
+
+
+def sheets(path: Path, raw: bytes) -> list[list[list[str]]]:
+    """The rows of a workbook's sheets that aren't empty, each up to `MOST_COLUMNS`.
+
+    Raises Mistake for a damaged workbook. openpyxl fills the gap before a cell that stands in row
+    2,000,000,000: it is asked for few more rows than are read.
+    """
+    from openpyxl import load_workbook
+
+    archive(path, raw)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
+            bounds = {"max_row": MOST_PARTS + 2, "max_col": MOST_COLUMNS, "values_only": True}
+            return [
+                [_cells(row) for row in sheet.iter_rows(**bounds) if any(row)]
+                for sheet in book.worksheets[:MOST_SHEETS]
+            ]
+    except Exception as error:  # of a damaged one openpyxl raises errors of many kinds
+        raise unopened(path, type(error).__name__) from None
 
 
 def _cells(row: Sequence[Any]) -> list[str]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from core.encodings import whole
+from core.files import contents
+from core.messages import Mistake
 from core.texts.reasoning import MARKS, closed, spoken
+from core.texts.rendering import Refused, Renderer, TooMuch
 
 FILE = "chat_template.jinja"  # in a model's folder, or a text LoRA's
 PLAIN_TEMPLATE = (
@@ -21,6 +25,11 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
 WORD = "reply"
+BEGINNING = "{{ bos_token }}"
+# The hash of the embedded language model's template.
+EMBEDDED = "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788"
+RENDERER = Renderer()
+MOST_BYTES = 1_000_000
 
 
 def render(tokenizer: Any, turns: Sequence[dict[str, str]], ask: bool) -> str:
@@ -28,41 +37,90 @@ def render(tokenizer: Any, turns: Sequence[dict[str, str]], ask: bool) -> str:
 
     A tokenizer without a template gets a plain one, which stays in `tokenizer.chat_template`. A template that
     knows no system role, or leaves its words out, gets them in the user's first turn. One that has the model
-    reason first is taken up to the answer, the reasoning empty.
+    reason first is taken up to the answer, the reasoning empty. Raises Mistake where it can't be used.
     """
     text = whole(_rendered(tokenizer, turns, ask))
     return closed(text) if ask else text
 
 
 def _rendered(tokenizer: Any, turns: Sequence[dict[str, str]], ask: bool) -> str:
-    from jinja2.exceptions import TemplateError
-
     if not tokenizer.chat_template:
         tokenizer.chat_template = _plain(tokenizer)
-    options = {"tokenize": False, "add_generation_prompt": ask, "enable_thinking": False}
     system = turns[0]["content"].strip() if turns[0]["role"] == "system" else ""
     try:
-        text = tokenizer.apply_chat_template(list(turns), **options)
+        text = _applied(tokenizer, turns, ask)
         if system in text:
             return text
-    except TemplateError:
+    except Refused as error:
         if not system:
-            raise
+            raise _unusable(tokenizer, str(error)) from None
     _, user, *rest = turns
     merged = {"role": "user", "content": f"{system}\n\n{user['content']}"}
-    return tokenizer.apply_chat_template([merged, *rest], **options)
+    try:
+        return _applied(tokenizer, [merged, *rest], ask)
+    except Refused as error:
+        raise _unusable(tokenizer, str(error)) from None
+
+
+def _applied(tokenizer: Any, turns: Sequence[dict[str, str]], ask: bool) -> str:
+    """The turns in the template as it is. A stranger's is a program: it is run elsewhere, within limits.
+
+    Raises Refused where the template can't take these turns, Mistake where it takes too long.
+    """
+    try:
+        template = tokenizer.get_chat_template()  # there may be several, by name
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    if not isinstance(template, str):
+        raise Refused("it is no text")
+    options = {"add_generation_prompt": ask, "enable_thinking": False}
+    if _own(template):
+        return tokenizer.apply_chat_template(list(turns), tokenize=False, **options)
+    try:
+        return RENDERER.render(template, list(turns), {**tokenizer.special_tokens_map, **options})
+    except TooMuch:
+        raise Mistake(
+            "The chat template of {name}, or of the text LoRA on it, takes more time or memory than any "
+            "should; choose another.",
+            name=tokenizer.name_or_path,
+        ) from None
+
+
+def _own(template: str) -> bool:
+    """Whether a template is the plain one or the embedded model's, which are rendered here."""
+    if template.removeprefix(BEGINNING) == PLAIN_TEMPLATE:
+        return True
+    return sha256(template.encode("utf-8", "replace")).hexdigest() == EMBEDDED
+
+
+def _unusable(tokenizer: Any, reason: str) -> Mistake:
+    return Mistake(
+        "The chat template of {name}, or of the text LoRA on it, can't be used ({reason}); choose another.",
+        name=tokenizer.name_or_path,
+        reason=reason,
+    )
 
 
 def _plain(tokenizer: Any) -> str:
     """The plain template, with the begin token where the tokenizer itself puts one before a text."""
     begins = tokenizer(WORD)["input_ids"][:1] == [tokenizer.bos_token_id]
-    return "{{ bos_token }}" + PLAIN_TEMPLATE if begins else PLAIN_TEMPLATE
+    return BEGINNING + PLAIN_TEMPLATE if begins else PLAIN_TEMPLATE
 
 
 def of_folder(lora: Path) -> str | None:
-    """The chat template that a text LoRA learnt with; None where its folder holds none."""
+    """The chat template that a text LoRA learnt with; None where its folder holds none.
+
+    Raises Mistake where it is no text.
+    """
     file = lora / FILE
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    if not file.is_file():
+        return None
+    try:
+        return contents(file, MOST_BYTES).decode("utf-8")
+    except (Mistake, UnicodeDecodeError):
+        raise Mistake(
+            "{path} is no chat template (text of less than a megabyte); get the LoRA again.", path=file
+        ) from None
 
 
 def answer(tokenizer: Any, ids: Any) -> str:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import device
-from core.jobs import Clock, Mistake, Progress
+from core.messages import Mistake
+from core.progress import Clock, Progress
 from core.project import unused
-from core.settings import TopicsSettings
+from core.settings.data import TopicsSettings
 from core.texts import editing
 from core.texts.importing import TRAIN_FILE, read_files
 from core.texts.samples import CONTINUE, NARRATION, TextSample, messages, topic_of, write_samples
+from core.texts.sampling import Sampling
 from core.texts.speech import one_line, words
 from core.texts.template import answer
 from core.texts.writer import Writer
@@ -144,21 +146,21 @@ def drawn(writer: Writer, sample: TextSample, seed: int, task: str) -> list[str]
     """Usable topics of `DRAWN` answers."""
     limit = TOKENS_A_WORD * ASKED[task].longest
     prompt = writer.prompt(request(sample.reply[:READ_LETTERS], task))
-    rows = writer.sample([prompt], DRAWN, seed, limit, TEMPERATURE, TOP_P)
+    rows = writer.sample([prompt], DRAWN, seed, Sampling(limit, TEMPERATURE, TOP_P))
     said = [answer(writer.tokenizer, row) for row in rows]
     return list(filter(None, (usable(one, sample.reply, task) for one in said)))
 
 
 def request(text: str, task: str) -> list[dict[str, str]]:
     """The chat that asks for a text's topic, with examples."""
-    asked = ASKED[task]
-    turns = [{"role": "system", "content": asked.system}]
-    for example, topic in asked.examples:
+    words = ASKED[task]
+    turns = [{"role": "system", "content": words.system}]
+    for example, topic in words.examples:
         turns += [
-            {"role": "user", "content": asked.request.format(text=example)},
+            {"role": "user", "content": words.request.format(text=example)},
             {"role": "assistant", "content": topic},
         ]
-    return [*turns, {"role": "user", "content": asked.request.format(text=text)}]
+    return [*turns, {"role": "user", "content": words.request.format(text=text)}]
 
 
 def usable(answer: str, text: str, task: str = NARRATION) -> str:

@@ -1,48 +1,49 @@
 """Writes text: one language model, any number of text LoRAs switched on demand, many candidates at once.
 
 Works on chat messages and gives back texts and log-probabilities. Knows nothing about scenes or what makes a
-candidate good (core.video.script judges), nor about training.
+candidate good (core.video.script.narration judges), nor about training.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
+import json
 import math
-import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import basemodels, device
-from core.jobs import Mistake, outcome, within
+from core import device
+from core.bases import language_model
+from core.bases.places import EMBEDDED
+from core.messages import Mistake
+from core.progress import outcome, within
 from core.texts import lorafolder, speech
+from core.texts.constrained import Allowed
 from core.texts.overlap import dense
-from core.texts.template import answer, of_folder, render, thinking_tokens, turn_end
+from core.texts.sampling import Marks, Sampling, draw, ends_of, written
+from core.texts.template import answer, of_folder, render, thinking_tokens
 
 if TYPE_CHECKING:
     import torch
 
 Messages = Sequence[dict[str, str]]
 
-TOP_K = 60
 CHATS_AT_ONCE = 8  # each with its rows: some 300 of them keep 1 GB of keys and values in a small model
 ROWS_AT_ONCE = 64  # of a few tokens each: their logits take some 100 MB
-OPENING_TOKENS, OPENING_HEAT = 2, 1.6  # the first tokens are drawn hotter: openings vary, the rest stays sane
+MOST_TOKENS = 4000  # of an answer of a given form
 TOKENS_A_WORD = 1.6  # English in SmolLM2's tokens, punctuation included, with room to spare; others: measured
-SENTENCE = re.compile(r"[^.!?…。！？]*(?:[。！？]+[\"'”’」』）)]*|[.!?…]+[\"'”’)]*(?=\s|$))")
-ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|[A-Z])\.$")
 
 
 class Writer:
     """A causal language model with its tokenizer, loaded once, and the text LoRAs it has been given."""
 
-    def __init__(self, base: str = basemodels.EMBEDDED, precision: str = "auto") -> None:
+    def __init__(self, base: str = EMBEDDED, precision: str = "auto") -> None:
         place = device.pick()
-        model, self.tokenizer = basemodels.load_text(base, device.dtype(precision, place))
+        model, self.tokenizer = language_model.load(base, device.dtype(precision, place))
         self.base = base
         self.model: Any = model.to(place)
         self.tokenizer.padding_side = "left"
@@ -114,12 +115,12 @@ class Writer:
         first sentence is). temperature 0 takes the likeliest token. The same seed, chats and
         count give the same texts; nothing is drawn from a global random state.
         """
-        limit = self.tokens_for(max_words, chats)
+        how = Sampling(self.tokens_for(max_words, chats), temperature, top_p)
         prompts = [self.prompt(chat) for chat in chats]
         rows: list[list[int]] = []
         for at in range(0, len(prompts), CHATS_AT_ONCE):
             some = prompts[at : at + CHATS_AT_ONCE]
-            rows += self.sample(some, count, seed, limit, temperature, top_p, first_row=at * count)
+            rows += self.sample(some, count, seed, how, first_row=at * count)
         texts = [whole_sentences(answer(self.tokenizer, row), max_words) for row in rows]
         return [texts[at : at + count] for at in range(0, len(texts), count)]
 
@@ -128,26 +129,22 @@ class Writer:
         prompts: Sequence[list[int]],
         count: int,
         seed: int,
-        limit: int,
-        temperature: float,
-        top_p: float,
+        how: Sampling,
         first_row: int = 0,
     ) -> list[list[int]]:
-        """New token ids of `count` rows a prompt, at most `limit` each, without the end token.
+        """New token ids of `count` rows a prompt, without the end token.
 
         Each row draws from its own generator, seeded by (seed, first_row + row). The prompts run once each;
         their keys and values are then repeated for the rows.
         """
-        return outcome(self.sampling(prompts, count, seed, limit, temperature, top_p, first_row))
+        return outcome(self.sampling(prompts, count, seed, how, first_row))
 
     def sampling(
         self,
         prompts: Sequence[list[int]],
         count: int,
         seed: int,
-        limit: int,
-        temperature: float,
-        top_p: float,
+        how: Sampling,
         first_row: int = 0,
     ) -> Generator[None, None, list[list[int]]]:
         """The same, a token of each row at a time, to be told of."""
@@ -155,8 +152,8 @@ class Writer:
 
         numbers = range(first_row, first_row + len(prompts) * count)
         draws = [np.random.default_rng((seed, row)) for row in numbers]
-        pad, ends = self.tokenizer.pad_token_id, self._ends()
-        rows = written(self.model, prompts, draws, limit, temperature, top_p, pad, ends, self._never)
+        marks = Marks(self.tokenizer.pad_token_id, self._ends(), self._never)
+        rows = written(self.model, prompts, draws, how, marks)
         return (yield from within(torch.inference_mode, rows))
 
     def stream(
@@ -171,22 +168,62 @@ class Writer:
         """One answer as it grows, a token at a time, in the voice of the LoRA in `lora`, or of the base.
 
         Computes only while the next token is asked for, so several streams on one writer can take turns.
+        Raises Mistake for a folder that is no LoRA of this base, and where the model gives no numbers.
         """
         import torch
         from transformers import DynamicCache
 
-        cache, draw, said = DynamicCache(), np.random.default_rng((seed, 0)), list[int]()
+        cache, luck, said = DynamicCache(), np.random.default_rng((seed, 0)), list[int]()
         with self.voice(lora):
             ids, ends = self.prompt(messages), self._ends()
         while len(said) < limit:
             with self.voice(lora), torch.inference_mode():
                 rows = torch.tensor([ids], device=self.model.device)
                 out = self.model(input_ids=rows, past_key_values=cache, logits_to_keep=1)
-                ids = _draw(out.logits[:, -1], [draw], temperature, top_p, self._never)
+                ids = draw(out.logits[:, -1], [luck], temperature, top_p, self._never)
             if ids[0] in ends:
                 return
             said += ids
             yield answer(self.tokenizer, said).rstrip("\ufffd")  # the first bytes of a letter
+
+    def structuring(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any],
+        seed: int = 0,
+        temperature: float = 0.6,
+        top_p: float = 0.92,
+    ) -> Generator[str, None, dict[str, Any]]:
+        """An object of the JSON schema, as only such can be drawn; tells the answer so far."""
+        import torch
+        from transformers import DynamicCache
+
+        cache, luck, said = DynamicCache(), np.random.default_rng((seed, 0)), list[int]()
+        ids, allowed = self.prompt(messages), None
+        while allowed is None or not allowed.ended:
+            with torch.inference_mode():
+                rows = torch.tensor([ids], device=self.model.device)
+                logits = self.model(input_ids=rows, past_key_values=cache, logits_to_keep=1).logits[:, -1]
+                allowed = allowed or Allowed(self.tokenizer, logits.shape[-1], schema)
+                ids = draw(allowed.only(logits.float()), [luck], temperature, top_p, self._never)
+            allowed.take(ids[0])
+            said += ids
+            yield self.tokenizer.decode(said)
+            if len(said) == MOST_TOKENS:
+                raise Mistake(
+                    "The language model {name} didn't come to an end; ask for fewer scenes, or choose "
+                    "another.",
+                    name=self.base,
+                )
+        found: dict[str, Any] = json.loads(
+            self.tokenizer.decode(said, clean_up_tokenization_spaces=False), strict=False
+        )
+        return found
+
+    def close(self) -> None:
+        """Lets go of the model's memory."""
+        self.model = self.tokenizer = None
+        device.free()
 
     def log_probs(self, chat: Messages, replies: Sequence[str]) -> list[float]:
         """Mean natural log-probability a token of each reply as the answer to `chat`; -inf for none."""
@@ -244,126 +281,6 @@ class Writer:
         return ends_of(self.model, self.tokenizer)
 
 
-def written(
-    model: Any,
-    prompts: Sequence[list[int]],
-    draws: Sequence[np.random.Generator],
-    limit: int,
-    temperature: float,
-    top_p: float,
-    pad: int,
-    ends: set[int],
-    never: list[int],
-) -> Generator[None, None, list[list[int]]]:
-    """New token ids of as many rows a prompt as there are `draws` for it, each drawn from its own.
-
-    At most `limit` each, without the token of `ends` that ends it and none of `never`. The prompts run
-    once each; their keys and values are then repeated for the rows. It stops after each token; gradients are
-    the caller's affair.
-    """
-    import torch
-    from transformers import DynamicCache
-
-    place, count = model.device, len(draws) // len(prompts)
-    cache = DynamicCache(config=model.config)
-    ids, mask = _pad(prompts, pad, place)
-    positions = _positions(mask)
-    out = model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-    )
-    if count > 1:
-        cache.batch_repeat_interleave(count)
-    droppable = all(hasattr(layer, "batch_select_indices") for layer in cache.layers)
-    logits = out.logits[:, -1].repeat_interleave(count, 0)
-    mask = mask.repeat_interleave(count, 0)
-    position = positions[:, -1:].repeat_interleave(count, 0)
-    rows: list[list[int]] = [[] for _ in draws]
-    alive = list(range(len(rows)))
-    for step in range(limit):
-        heat = temperature * (OPENING_HEAT if step < OPENING_TOKENS else 1)
-        tokens = _draw(logits, [draws[row] for row in alive], heat, top_p, never)
-        for row, token in zip(alive, tokens, strict=True):
-            rows[row].append(token)
-        yield
-        going = [at for at, row in enumerate(alive) if ends.isdisjoint(rows[row])]
-        if not going or step == limit - 1:
-            break
-        if droppable and len(going) < len(alive):
-            keep = torch.tensor(going, device=place)
-            cache.batch_select_indices(keep)
-            mask, position = mask[keep], position[keep]
-            alive = [alive[at] for at in going]
-        mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
-        position = position + 1
-        last = torch.tensor([[rows[row][-1]] for row in alive], device=place)
-        out = model(input_ids=last, attention_mask=mask, position_ids=position, past_key_values=cache)
-        logits = out.logits[:, -1]
-    return [list(itertools.takewhile(lambda token: token not in ends, row)) for row in rows]
-
-
-def _pad(rows: Sequence[list[int]], pad: int, place: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Left-padded token ids and mask, both [rows, longest]."""
-    import torch
-
-    longest = max(len(row) for row in rows)
-    ids = [[pad] * (longest - len(row)) + row for row in rows]
-    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
-    return torch.tensor(ids, device=place), torch.tensor(mask, device=place)
-
-
-def ends_of(model: Any, tokenizer: Any) -> set[int]:
-    """Every token id that ends an answer."""
-    ends = model.generation_config.eos_token_id
-    known = ends if isinstance(ends, list) else [ends]
-    known = [*known, tokenizer.eos_token_id, turn_end(tokenizer)]
-    return {end for end in known if end is not None}
-
-
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    """Positions of left-padded rows: the first real token is at 0."""
-    return (mask.cumsum(1) - 1).clamp(min=0)
-
-
-def _draw(
-    logits: torch.Tensor,
-    draws: list[np.random.Generator],
-    temperature: float,
-    top_p: float,
-    never: list[int],
-) -> list[int]:
-    """One token a row from logits [rows, words], drawn by the row's generator from its top k's nucleus."""
-    import torch
-
-    logits[:, never] = -math.inf
-    values, tokens = torch.topk(logits.float(), min(TOP_K, logits.shape[-1]))
-    if temperature == 0:
-        return tokens[:, 0].tolist()
-    shares = torch.softmax(values / temperature, -1).cpu().numpy().astype(np.float64)
-    if np.isnan(shares).any():
-        raise Mistake(
-            "The language model gives no numbers; it overflows in this machine's number format, so choose "
-            "another."
-        )
-    before = shares.cumsum(1) - shares
-    shares[before >= top_p] = 0
-    totals = (shares / shares.sum(1, keepdims=True)).cumsum(1)
-    picks = [int(np.searchsorted(total, draw.random())) for total, draw in zip(totals, draws, strict=True)]
-    return [int(row[min(pick, len(row) - 1)]) for row, pick in zip(tokens, picks, strict=True)]
-
-
-def sentences(text: str) -> list[str]:
-    """The whole sentences of a text, in order; what follows the last end mark is left out."""
-    found: list[str] = []
-    start = 0
-    for match in SENTENCE.finditer(text):
-        piece = text[start : match.end()].strip()
-        if ABBREVIATION.search(piece):
-            continue
-        found.append(piece)
-        start = match.end()
-    return [piece for piece in found if piece]
-
-
 def whole_sentences(text: str, max_words: int) -> str:
     """A model's raw answer as one line of whole sentences within `max_words`; empty where it has none.
 
@@ -374,7 +291,7 @@ def whole_sentences(text: str, max_words: int) -> str:
         line = line.replace("’", "'").replace("“", '"').replace("”", '"')
     kept: list[str] = []
     words = 0.0
-    for sentence in sentences(line):
+    for sentence in speech.ended_sentences(line):
         words += speech.words(sentence)
         if kept and words > max_words:
             break

@@ -1,7 +1,7 @@
 """How long a film takes on this machine, from how long the parts of films took on it before.
 
 Works on settings and seconds; draws and says nothing. Figures stand beside those of training
-(core.lora.measured).
+(core.lora.estimate.timings).
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from core import device
-from core.jobs import Progress, Sentence
-from core.lora import measured
-from core.settings import ComposeSettings
+from core.lora.estimate import timings
+from core.messages import Sentence
+from core.progress import Progress
+from core.settings.style import styled
+from core.settings.video import WriteSettings
+from core.video.script.write import chosen_voices, settled
 
 MadeT = TypeVar("MadeT")
 
@@ -23,17 +26,22 @@ LONG = ("script", "frames", "enlarging", "rendering")  # parts without whose fig
 PARTS = ("script", "voice", "frames", "enlarging", "sound", "rendering", "check", "cover", "loudness")
 
 
-def expected(settings: ComposeSettings) -> dict[str, float]:
-    """Seconds that each part of such a film takes here; empty before the first such film on this machine."""
-    known = {part: measured.known(_key(settings, part)) for part in PARTS}
-    if any(known[part] is None for part in LONG):
+def expected(settings: WriteSettings, written: bool = False) -> dict[str, float]:
+    """Seconds that each part of such a film takes here; empty before the first such film on this machine.
+
+    written: whether its storyboard is there already.
+    """
+    known = {part: timings.known(key) for part, key in _keys(settings).items()}
+    if written:
+        del known["script"]
+    if any(known[part] is None for part in LONG if part in known):
         return {}
     return {part: (seconds or 0.0) * _amount(settings, part) for part, seconds in known.items()}
 
 
-def line(settings: ComposeSettings) -> Sentence:
-    """How long such a film takes here, for people."""
-    seconds = sum(expected(settings).values())
+def line(settings: WriteSettings, written: bool = False) -> Sentence:
+    """How long such a film takes here, for people; `written` as for `expected`."""
+    seconds = sum(expected(settings, written).values())
     if not seconds:
         return Sentence("time: unknown until the first video of this kind")
     if seconds < 90:
@@ -43,12 +51,13 @@ def line(settings: ComposeSettings) -> Sentence:
     )
 
 
-def remember(settings: ComposeSettings, seconds: Mapping[str, float]) -> None:
+def remember(settings: WriteSettings, seconds: Mapping[str, float]) -> None:
     """Notes what the parts of a finished film took."""
-    measured.keep({_key(settings, part): taken / _amount(settings, part) for part, taken in seconds.items()})
+    keys = _keys(settings)
+    timings.keep({keys[part]: taken / _amount(settings, part) for part, taken in seconds.items()})
 
 
-def _amount(settings: ComposeSettings, part: str) -> float:
+def _amount(settings: WriteSettings, part: str) -> float:
     """How much of a part's work a film holds: scenes, frames, or seconds."""
     return {
         "script": settings.scenes,
@@ -59,11 +68,16 @@ def _amount(settings: ComposeSettings, part: str) -> float:
     }.get(part, settings.seconds)
 
 
-def _key(settings: ComposeSettings, part: str) -> str:
-    """What decides how long one piece of a part's work takes."""
+def _keys(settings: WriteSettings) -> dict[str, str]:
+    """By part, what decides how long one piece of its work takes."""
     size = settings.width, settings.height  # told apart: a small film's time says nothing of a large one's
-    decided = {
-        "script": (settings.text_base, bool(settings.text_lora)),
+    base = settings.text_base if settings.text_lora else settled(settings).text_base
+    decided: dict[str, tuple[object, ...]] = {
+        "script": (
+            base,
+            bool(chosen_voices(settings, styled(settings))),
+            *(["own words"] if settings.script else []),
+        ),
         "frames": (
             settings.image_base,
             settings.steps,
@@ -75,8 +89,9 @@ def _key(settings: ComposeSettings, part: str) -> str:
         "enlarging": (settings.image_base, *size),
         "rendering": size,
         "voice": (settings.voice,),
-    }.get(part, ())
-    return " | ".join(map(str, (device.describe(), "film", part, *decided)))
+    }
+    here = device.describe()
+    return {part: " | ".join(map(str, (here, "film", part, *decided.get(part, ())))) for part in PARTS}
 
 
 class Course:
@@ -84,9 +99,15 @@ class Course:
 
     def __init__(self, expected: Mapping[str, float]) -> None:
         self.expected, self.seconds = expected, dict[str, float]()
+        self.whole: set[str] = set()
 
-    def part(self, name: str, job: Generator[Progress, None, MadeT]) -> Generator[Progress, None, MadeT]:
-        """A part's reports and outcome; where such films are known, the time left is the whole film's."""
+    def part(
+        self, name: str, job: Generator[Progress, None, MadeT], whole: bool = True
+    ) -> Generator[Progress, None, MadeT]:
+        """A part's reports and outcome; where such films are known, the time left is the whole film's.
+
+        whole: whether all of the part is done, as nothing of it was there; only then its time tells anything.
+        """
         began = time.monotonic()
         rest = sum(seconds for part, seconds in self.expected.items() if part not in {name, *self.seconds})
         try:
@@ -101,3 +122,4 @@ class Course:
         finally:
             job.close()
             self.seconds[name] = round(time.monotonic() - began, 2)
+            self.whole |= {name} if whole else set()

@@ -23,7 +23,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core import device
-from core.settings import ROOT
+from core.project import ROOT
 
 KINDS = {"all instructions": "", "plain CPU": "plain"}
 FILM = ("script", "voice", "frames", "enlarging", "sound", "rendering", "check")

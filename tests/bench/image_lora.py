@@ -24,13 +24,17 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from core import basemodels, device
+from core import device
+from core.bases import picture_base
+from core.bases.places import cache_folder
 from core.families import diffusion
-from core.images.importing import open_picture
-from core.lora import fused, pictures, preparing
-from core.lora.image import ImageRecipe
-from core.lora.stepper import Stepper
-from core.settings import ImageTraining
+from core.images.picture_file import open_picture
+from core.lora.engine.step import Stepper
+from core.lora.image import buckets, latents
+from core.lora.image import setup as image_setup
+from core.lora.image.recipe import ImageRecipe
+from core.lora.kernels import lora_linear
+from core.settings.training import ImageTraining
 from core.singlefile import CONFIGS, write_clip_tokenizer
 from tests.running import finished
 
@@ -52,7 +56,7 @@ def sd15_size() -> str:
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-    folder, source = basemodels.cache_folder() / "bench-sd15", CONFIGS / "sd15"
+    folder, source = cache_folder() / "bench-sd15", CONFIGS / "sd15"
     if (folder / "model_index.json").is_file():
         return str(folder)
     write_clip_tokenizer(folder / "tokenizer")
@@ -77,7 +81,7 @@ def sd15_size() -> str:
 
 def prepared(settings: ImageTraining) -> ImageRecipe:
     """The recipe, its reports passed over; no LoRA number is 0, so that each has a gradient."""
-    recipe = finished(preparing.prepare(settings))[1]
+    recipe = finished(image_setup.prepare(settings))[1]
     with torch.no_grad():
         for parameter in parameters_of(recipe):
             if not parameter.any():
@@ -92,9 +96,8 @@ def parameters_of(recipe: ImageRecipe) -> list[torch.nn.Parameter]:
 
 def ours(settings: ImageTraining, compiled: bool = False) -> Arm:
     """One update of the studio's loop."""
-    recipe = prepared(settings)
-    if compiled:
-        recipe.compile()
+    recipe = prepared(settings.model_copy(update={"compile": "on" if compiled else "off"}))
+    recipe.compile(1)
     stepper = Stepper(recipe, settings, Accelerator())
     batches = recipe.epoch(0, 1)[0]
     return Arm(lambda: stepper.update(0, batches, 0, 100) and None, stepper.parameters)
@@ -124,11 +127,11 @@ def plain(settings: ImageTraining, mixed: torch.dtype = torch.float32) -> Arm:
     recipe = prepared(settings.model_copy(update={"precision": "fp32"}))
     place = recipe.device
     batch = [recipe.pictures[recipe.numbers[n]] for n in recipe.epoch(0, 1)[0][0]]
-    cut = [pictures.cover(open_picture(picture.path), picture.size) for picture in batch]
-    pixels = torch.cat([pictures.pixels(one) for one in cut])
-    whole = basemodels.load_pipeline(settings.base_model, torch.float32)
+    cut = [buckets.cover(open_picture(picture.path), picture.size) for picture in batch]
+    pixels = torch.cat([latents.pixels(one) for one in cut])
+    whole = picture_base.load(settings.base_model, torch.float32)
     unet, vae, encoder = recipe.backbone, whole.vae.to(place), whole.text_encoder.to(place)
-    fused.take_off(unet)  # a script has peft's layers
+    lora_linear.take_off(unet)  # a script has peft's layers
     ids = diffusion.clip_ids(whole.tokenizer, [picture.caption for picture in batch]).to(place)
     del whole
     trained = parameters_of(recipe)

@@ -32,12 +32,16 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from core import basemodels, device
-from core.jobs import outcome
-from core.lora import blocks, fused, norms, packing, text
-from core.lora.recipe import order
-from core.lora.stepper import Stepper
-from core.settings import TextTraining
+from core import device
+from core.bases import language_model
+from core.lora.engine.seeds import order
+from core.lora.engine.step import Stepper
+from core.lora.kernels import block_attention, lora_linear, rms_norm
+from core.lora.text import packing
+from core.lora.text import recipe as text_recipe
+from core.lora.text import setup as text_setup
+from core.progress import outcome
+from core.settings.training import TextTraining
 from tests.running import finished
 
 SHAPES = {
@@ -60,7 +64,7 @@ class Clock:
     """Times the updates of an arm, each after the other arms have had theirs, and tells them on."""
 
     turn: Connection
-    recipe: text.TextRecipe
+    recipe: text_recipe.TextRecipe
     rounds: list[list[int]]
     before: int = 0
     started: float = 0.0
@@ -91,12 +95,12 @@ class Clock:
             self.end(number)
 
 
-def prepared(settings: TextTraining) -> text.TextRecipe:
+def prepared(settings: TextTraining) -> text_recipe.TextRecipe:
     """The recipe, its reports passed over."""
-    return finished(text.prepare(settings))[1]
+    return finished(text_setup.prepare(settings))[1]
 
 
-def updates(recipe: text.TextRecipe, count: int) -> list[list[int]]:
+def updates(recipe: text_recipe.TextRecipe, count: int) -> list[list[int]]:
     """The samples of each update: whole batches, epoch by epoch in the loop's own order."""
     made: list[list[int]] = []
     settings, epoch = recipe.settings, 0
@@ -119,7 +123,7 @@ def floor(clock: Clock) -> None:
     recipe = clock.recipe
     made = [[recipe._tensors(recipe.training, row) for row in recipe._rows(recipe.training, members)]
             for members in clock.rounds]  # fmt: skip
-    parameters = list(text.lora_parameters(recipe.model).values())
+    parameters = list(text_recipe.lora_parameters(recipe.model).values())
     mixed = recipe.dtype != torch.float32
 
     def step(number: int) -> None:
@@ -168,12 +172,12 @@ def trainer(clock: Clock) -> None:
         seed=settings.seed,
     )  # fmt: skip
     collator = DataCollatorForSeq2Seq(recipe.tokenizer, padding=True, label_pad_token_id=-100)
-    fused.take_off(recipe.model)  # a Trainer's user has peft's layers, and transformers' own
-    norms.take_off(recipe.model)
-    blocks.take_off(recipe.model.get_base_model())
+    lora_linear.take_off(recipe.model)  # a Trainer's user has peft's layers, and transformers' own
+    rms_norm.take_off(recipe.model)
+    block_attention.take_off(recipe.model.get_base_model())
     InOrder(recipe.model, arguments, data_collator=collator, train_dataset=rows, callbacks=[InTurn()]).train()
     if recipe.way.attention and recipe.way.attention.blocks:  # judged as the others are
-        blocks.put_on(recipe.model.get_base_model())
+        block_attention.put_on(recipe.model.get_base_model())
 
 
 ARMS = {"ours": ours, "Trainer": trainer, "floor": floor}
@@ -188,7 +192,7 @@ def work(name: str, settings: TextTraining, shape: str | None, rounds: int, turn
     turn.send(None)
     ARMS[name](Clock(turn, recipe, updates(recipe, rounds)))
     size = sum(p.numel() * p.element_size() for p in recipe.model.parameters())
-    turn.send((outcome(recipe.validate()) if name != "floor" else {}, size))
+    turn.send((outcome(recipe.validate(len(recipe.held_out))) if name != "floor" else {}, size))
 
 
 def use_shape(name: str, texts: Path) -> None:
@@ -216,7 +220,7 @@ def use_shape(name: str, texts: Path) -> None:
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         return model.to(dtype).eval(), tokenizer
 
-    basemodels.load_text = load
+    language_model.load = load
 
 
 @dataclass

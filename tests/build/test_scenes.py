@@ -12,11 +12,11 @@ SEEDS = range(40)
 
 @pytest.fixture(scope="module")
 def drawn():
-    return [scenes.draw(seed, 96, 96, "small") for seed in SEEDS]
+    return [scenes.draw(seed, 96, 96) for seed in SEEDS]
 
 
 def test_a_seed_gives_the_same_scene_and_another_seed_another():
-    first, again, other = (scenes.draw(seed, 96, 128, "small") for seed in (7, 7, 8))
+    first, again, other = (scenes.draw(seed, 96, 128) for seed in (7, 7, 8))
     assert np.array_equal(first.image, again.image)
     assert (first.caption, first.facts, first.box) == (again.caption, again.facts, again.box)
     assert not np.array_equal(first.image, other.image)
@@ -24,14 +24,14 @@ def test_a_seed_gives_the_same_scene_and_another_seed_another():
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (256, 256), (256, 448), (144, 256), (320, 180)])
 def test_pictures_have_the_size_asked_for(width, height):
-    scene = scenes.draw(3, width, height, "small")
+    scene = scenes.draw(3, width, height)
     assert scene.image.shape == (height, width, 3) and scene.image.dtype == np.uint8
     assert scene.mask.shape == (height, width) and scene.mask.max() > 200
 
 
 def test_a_scene_can_be_described_without_being_painted():
-    scene = scenes.draw(12, 64, 64, "small")
-    assert scenes.describe(12, "small") == (scene.caption, scene.facts)
+    scene = scenes.draw(12, 64, 64)
+    assert scenes.describe(12) == (scene.caption, scene.facts)
 
 
 def test_the_words_do_not_depend_on_the_size():
@@ -48,7 +48,7 @@ def test_captions_are_short_lower_case_sentences(drawn):
 def test_facts_hold_what_the_caption_says():
     names = {noun.name: noun for noun in art.NOUNS}
     for seed in range(1000):
-        caption, facts = scenes.describe(seed, "full")
+        caption, facts = scenes.describe(seed)
         assert tuple(facts) == scenes.FACTS
         noun = names[facts["object"]]
         assert (noun.name if facts["count"] == "one" else noun.many) in caption
@@ -72,7 +72,7 @@ def test_facts_hold_what_the_caption_says():
 
 
 def test_facts_come_from_the_vocabulary(drawn):
-    words = scenes.vocabulary("small")
+    words = scenes.vocabulary()
     assert tuple(words) == scenes.FACTS
     for scene in drawn:
         for key, value in scene.facts.items():
@@ -88,15 +88,14 @@ def test_boxes_lie_in_the_picture_and_hold_the_object(drawn):
 
 
 def test_the_world_is_large_enough():
-    small, full = scenes.vocabulary("small"), scenes.vocabulary("full")
-    assert len(small["object"]) >= 80 and len(full["object"]) >= 200
-    assert set(small["object"]) <= set(full["object"])
-    assert len(set(full["object"])) == len(full["object"])
-    assert len(full["setting"]) >= 14
+    words = scenes.vocabulary()
+    assert len(set(words["object"])) == len(words["object"]) >= 200
+    assert len(art.COMMON) >= 80 and set(words["object"]) >= art.COMMON
+    assert len(words["setting"]) >= 14
 
 
 def test_every_drawing_can_be_rendered_in_its_proportions():
-    for noun in art.nouns("small"):
+    for noun in art.NOUNS:
         for drawing in noun.drawings:
             sprite = art.sprite(drawing, 64)
             assert sprite.ndim == 3 and sprite.shape[2] == 4 and max(sprite.shape[:2]) == 64

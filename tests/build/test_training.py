@@ -9,8 +9,21 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from assets.build import autoencoder, base, data, frame, judge, labeller, loras, muon, training
-from core.lora import formats
+from assets.build import (
+    autoencoder,
+    base,
+    data,
+    decoder,
+    frame,
+    judge,
+    labeller,
+    loras,
+    muon,
+    scenes,
+    styles,
+    training,
+)
+from core.lora.adapters import image_file
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +132,8 @@ def test_the_exported_base_draws(built):
     pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     assert pipe.scheduler.config.prediction_type == "v_prediction"
     assert pipe.tokenizer.model_max_length == base.LENGTH
-    pictures = base.draw(pipe, ["a fox in a forest"], 64, 112, seed=1)
-    assert pictures.shape == (1, 112, 64, 3)
+    pictures = base.draw(pipe, ["a fox in a forest"], 64, 128, seed=1)
+    assert pictures.shape == (1, 128, 64, 3)
     assert json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))["object"]
     assert json.loads((folder / "studio.json").read_text(encoding="utf-8"))["steps"] == base.STEPS
 
@@ -159,16 +172,64 @@ def test_slices_go_on(built):
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     vae = built / "models" / "base" / "vae"
     before = AutoencoderKL.from_pretrained(vae, dtype=torch.float32)
-    run(built, autoencoder, "--steps", "1", "--decoder-only")
+    for step in (1, 2):
+        run(built, decoder, "--steps", "1", "--rate", "0.01")
+        assert facts_of(built, "decoder") == {"step": step}
     after = AutoencoderKL.from_pretrained(vae, dtype=torch.float32)
     assert torch.equal(data.encode(before, pictures), data.encode(after, pictures))
     assert any(not torch.equal(p, q) for p, q in zip(before.parameters(), after.parameters(), strict=True))
-    assert facts_of(built, "autoencoder") == {"step": 3, "decoder_only": True}
     before = facts_of(built, "unet")
     run(built, base, "--stage", "unet", "--steps", "5", "--workers", "2", "--finish")
     after = facts_of(built, "unet")
     assert after["steps"] > before["steps"]
     assert after["samples"] - before["samples"] == 4 * (after["steps"] - before["steps"])
+
+
+def test_the_redrawn_latents_are_near_the_scenes_own(built):
+    """As a UNet that predicts no velocity leaves them: the signal's share at the noise's depth, and noise."""
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(built / "models" / "base", torch_dtype=torch.float32)
+    torch.nn.init.zeros_(pipe.unet.conv_out.weight)
+    torch.nn.init.zeros_(pipe.unet.conv_out.bias)
+    latents = torch.randn(2, 16, 8, 4, generator=torch.Generator().manual_seed(0))
+    again = decoder.redrawn(pipe, latents, ["a fox", "a cup"], seed=1)
+    assert torch.equal(again, decoder.redrawn(pipe, latents, ["a fox", "a cup"], seed=1))
+    likeness = torch.nn.functional.cosine_similarity(again.flatten(), latents.flatten(), dim=0)
+    assert 0.7 < likeness < 0.99
+
+
+def test_sentences_are_read_as_open_clip_reads_them():
+    torch.manual_seed(0)
+    model = labeller.build("tiny").eval()
+    said = ["a fox", "a cup of tea on a table at night in the rain"]
+    with torch.no_grad():
+        own = model.encode_text(labeller.tokenise(said), normalize=True)
+        assert torch.allclose(labeller.read_texts(model, said, torch.device("cpu")), own, atol=1e-5)
+
+
+def _grey(level):
+    return np.full((2, 2, 3), level, np.uint8), {"level": str(level)}
+
+
+def test_drawn_pictures_are_kept_and_only_what_is_missing_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "KEPT", 2)
+    pictures, told = data.kept(tmp_path, _grey, [1, 2, 3], workers=1)
+    assert pictures[:, 0, 0, 0].tolist() == [1, 2, 3] and [one["level"] for one in told] == ["1", "2", "3"]
+    (tmp_path / "000002.npz").unlink()
+    pictures, _ = data.kept(tmp_path, _grey, [7, 8, 9], workers=1)  # only the second file is drawn anew
+    assert pictures[:, 0, 0, 0].tolist() == [1, 2, 9]
+
+
+@pytest.mark.parametrize("name", styles.STYLES)
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_style_repeats_itself_and_changes_the_picture(name, masked):
+    scene = scenes.draw(3, 96, 128)
+    mask = scene.mask if masked else None
+    one, other = (styles.STYLES[name](scene.image, 5, mask) for _ in range(2))
+    assert np.array_equal(one, other) and one.shape == scene.image.shape and one.dtype == np.uint8
+    assert np.abs(one.astype(int) - scene.image).mean() > 8
+    assert one.std() > 15
 
 
 def test_the_labeller_loads_in_open_clip(built):
@@ -188,7 +249,7 @@ def test_the_labeller_loads_in_open_clip(built):
 
 
 def test_starter_loras_are_trained_and_judged(built):
-    """Both are made by the studio's own training, called by their trigger, and judged with the base."""
+    """They are made by the studio's own training, called by their trigger, and judged with the base."""
     folder = built / "loras"
     before = sys.argv
     sys.argv = ["loras", "--size", "tiny", "--state", str(built / "state"), "--models", str(built / "models")]
@@ -198,7 +259,7 @@ def test_starter_loras_are_trained_and_judged(built):
     finally:
         sys.argv = before
     for name, starter in loras.STARTERS.items():
-        assert formats.trigger(folder / f"{name}.safetensors") == starter.trigger
+        assert image_file.trigger(folder / f"{name}.safetensors") == starter.trigger
     run(built, judge, "--steps", "2", "--loras", str(folder))
     figures = json.loads((built / "models" / "figures.json").read_text(encoding="utf-8"))
     assert {"real-plain", "square", "ink-wash", "ink-wash-off", "real-neon-night"} <= figures.keys()

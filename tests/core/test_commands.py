@@ -18,15 +18,12 @@ import pytest
 from PIL import Image
 
 from core import commands, terminal
-from core.jobs import Mistake, Progress
-from core.settings import (
-    ChatSettings,
-    ComposeSettings,
-    LabelSettings,
-    TextsSettings,
-    TopicsSettings,
-    WriteSettings,
-)
+from core.messages import Mistake
+from core.progress import Progress
+from core.settings.data import LabelSettings, TextsSettings, TopicsSettings
+from core.settings.lora_jobs import ChatSettings
+from core.settings.video import ComposeSettings, WriteSettings
+from core.terminal import plain
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -50,11 +47,13 @@ def pictures(folder: Path, count: int = 6) -> Path:
 
 def test_options_come_from_the_settings() -> None:
     arguments = ["compose", "--topic", "rain", "--lora", "a.safetensors:0.5", "--lora", "b.safetensors",
-                 "--seed", "7", "--no-music"]  # fmt: skip
+                 "--seed", "7", "--music", "none", "--on-beat"]  # fmt: skip
     options = commands.parser(lambda _: 0).parse_args(arguments)
     chosen = commands.from_options(ComposeSettings, options)
-    assert chosen.lora == ("a.safetensors:0.5", "b.safetensors") and chosen.seed == 7 and not chosen.music
-    assert chosen.style == "ink-wash"
+    assert (
+        chosen.lora == ("a.safetensors:0.5", "b.safetensors") and chosen.seed == 7 and chosen.music == "none"
+    )
+    assert chosen.style == "ink-wash" and chosen.on_beat is True
 
 
 def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,6 +143,19 @@ def test_a_job_is_shown_and_its_result_returned(capsys: pytest.CaptureFixture[st
     assert terminal.show(iter(steps)) == Path("made")
     shown = capsys.readouterr().err
     assert "Training" in shown and "2/2" in shown and "  sample" in shown
+
+
+def test_a_files_name_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "\x1b[2J\x9b1m\nstudio: all done"
+
+    def wrong() -> int:
+        raise Mistake("{name} is no picture.", name=name)
+
+    terminal.show(iter([Progress("Labelling", text=name)]))
+    assert terminal.run(wrong) == 2
+    shown = capsys.readouterr().err
+    assert "\x1b" not in shown and "\x9b" not in shown
+    assert [line[:9] for line in shown.splitlines() if "all done" in line] == ["  studio:", "studio: \ufffd"]
 
 
 def test_statuses() -> None:
@@ -265,9 +277,9 @@ def test_topics_and_chat_on_the_command_line(
 ) -> None:
     import io
 
-    from core.lora import chat
+    from core.lora.text import chat
     from core.lora.train import train
-    from core.settings import TextTraining
+    from core.settings.training import TextTraining
     from core.texts import topics
 
     monkeypatch.setattr(topics, "DRAWN", 1)
@@ -288,6 +300,7 @@ def test_topics_and_chat_on_the_command_line(
     base, voice = list(stream(chat.Chat(), lora, "a boat", 7, lambda work: work()))[-1]
     capsys.readouterr()
     assert commands.run(["chat", str(lora), "a boat", "--seed", "7"], lambda _: 1) == 0
+    base, voice = plain(base), plain(voice)
     assert capsys.readouterr().out == f"{tiny_llm}:\n{base}\n\n{lora.name}:\n{voice}\n\n"
     monkeypatch.setattr("sys.stdin", io.StringIO("a boat\ntea\n\nnever\n"))
     assert commands.run(["chat", str(lora), "--seed", "7"], lambda _: 1) == 0

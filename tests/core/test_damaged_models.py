@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from core import basemodels, weights
-from core.jobs import Mistake
+from core import weights
+from core.bases import labeller, language_model, picture_base, smollm2
 from core.lora import preflight
-from core.settings import ImageTraining, TextTraining
+from core.messages import Mistake
+from core.settings.training import ImageTraining, TextTraining
 from tests import damage
 
 Damage = Callable[[Path], Any]
@@ -81,8 +82,8 @@ def damaged(source: Path, place: Path, file: str, how: Damage, said: str) -> tup
 def test_a_damaged_picture_base(file: str, how: Damage, said: str, tiny_base: Path, tmp_path: Path) -> None:
     folder, pattern = damaged(tiny_base, tmp_path, file, how, said)
     with pytest.raises(Mistake, match=pattern) as told:
-        basemodels.drawing(str(folder))
-        basemodels.load_pipeline(str(folder))
+        picture_base.drawing(str(folder))
+        picture_base.load(str(folder))
     assert "\n" not in str(told.value)
 
 
@@ -90,7 +91,7 @@ def test_a_damaged_picture_base(file: str, how: Damage, said: str, tiny_base: Pa
 def test_a_damaged_language_model(file: str, how: Damage, said: str, tiny_llm: Path, tmp_path: Path) -> None:
     folder, pattern = damaged(tiny_llm, tmp_path, file, how, said)
     with pytest.raises(Mistake, match=pattern) as told:
-        basemodels.load_text(str(folder))
+        language_model.load(str(folder))
     assert "\n" not in str(told.value)
 
 
@@ -131,9 +132,9 @@ def test_a_shard_that_is_missing_or_damaged_is_named(
 ) -> None:
     pictures = base == "tiny_base"
     shutil.copytree(request.getfixturevalue(base), tmp_path / "model")
-    load = basemodels.load_pipeline if pictures else basemodels.load_text
+    load = picture_base.load if pictures else language_model.load
     shard = damage.sharded(tmp_path / "model" / (UNET if pictures else LLM))[1]
-    config = basemodels.image_config if pictures else basemodels.text_config
+    config = picture_base.read_config if pictures else language_model.read_config
     whole = config(str(request.getfixturevalue(base)))
     sizes = (lambda c: c.numbers) if pictures else (lambda c: c[1])
     load(str(tmp_path / "model"))
@@ -151,7 +152,7 @@ def test_a_damaged_index_is_named(tiny_llm: Path, tmp_path: Path) -> None:
     for how in (damage.cut, damage.bare, damage.listed):
         how(index)
         with pytest.raises(Mistake, match=f"{index} is damaged"):
-            basemodels.load_text(str(tmp_path / "model"))
+            language_model.load(str(tmp_path / "model"))
 
 
 def test_the_fp16_variant_alone_is_loaded(
@@ -160,30 +161,30 @@ def test_the_fp16_variant_alone_is_loaded(
     for source in (tiny_base, sdxl_folder):
         folder = shutil.copytree(source, tmp_path / source.name)
         damage.as_fp16_variant(folder)
-        held = basemodels.load_pipeline(str(folder)).unet.state_dict()
-        wanted = basemodels.load_pipeline(str(source)).unet.state_dict()
+        held = picture_base.load(str(folder)).unet.state_dict()
+        wanted = picture_base.load(str(source)).unet.state_dict()
         assert all(torch.equal(held[name], wanted[name].half().float()) for name in wanted)
-        ours, theirs = basemodels.image_config(str(folder)), basemodels.image_config(str(source))
+        ours, theirs = picture_base.read_config(str(folder)), picture_base.read_config(str(source))
         assert ours is not None and theirs is not None and ours.numbers == theirs.numbers
     folder = shutil.copytree(tiny_llm, tmp_path / "llm")
     damage.as_fp16_variant(folder)
-    assert basemodels.load_text(str(folder))[0].config.vocab_size == 315
-    assert basemodels.text_config(str(folder)) == basemodels.text_config(str(tiny_llm))
+    assert language_model.load(str(folder))[0].config.vocab_size == 315
+    assert language_model.read_config(str(folder)) == language_model.read_config(str(tiny_llm))
 
 
 def test_where_both_stand_the_whole_numbers_are_read(tiny_base: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_base, tmp_path / "both")
     damage.as_fp16_variant(folder)
     shutil.copytree(tiny_base, folder, dirs_exist_ok=True)
-    held = basemodels.load_pipeline(str(folder)).unet.state_dict()
-    wanted = basemodels.load_pipeline(str(tiny_base)).unet.state_dict()
+    held = picture_base.load(str(folder)).unet.state_dict()
+    wanted = picture_base.load(str(tiny_base)).unet.state_dict()
     assert all(torch.equal(held[name], wanted[name]) for name in wanted)
 
 
 def test_a_tokenizer_that_tells_no_length_is_cut_to_the_encoders(tiny_base: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_base, tmp_path / "model")
     damage.gone(folder / "tokenizer" / "tokenizer_config.json")
-    assert basemodels.load_pipeline(str(folder)).tokenizer.model_max_length == 24
+    assert picture_base.load(str(folder)).tokenizer.model_max_length == 24
 
 
 def test_a_single_file_with_a_broken_number_is_named(sdxl_file: Path, tmp_path: Path) -> None:
@@ -191,16 +192,16 @@ def test_a_single_file_with_a_broken_number_is_named(sdxl_file: Path, tmp_path: 
         path = Path(shutil.copy(sdxl_file, tmp_path / "xl.safetensors"))
         how(path)
         with pytest.raises(Mistake, match=said):
-            basemodels.load_pipeline(str(path))
+            picture_base.load(str(path))
 
 
 @pytest.mark.parametrize("how", [damage.cut, damage.empty, damage.pointer, damage.page])
 def test_a_damaged_gguf_file_is_named(how: Damage, tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
-    shutil.copy(basemodels.smollm2_file(), path)
+    shutil.copy(smollm2.gguf_file(), path)
     how(path)
     with pytest.raises(Mistake, match=f"{path} is (not a whole .gguf file|a git-lfs pointer)"):
-        basemodels.load_text(str(path))
+        language_model.load(str(path))
 
 
 @pytest.mark.parametrize(
@@ -208,10 +209,10 @@ def test_a_damaged_gguf_file_is_named(how: Damage, tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("how", [damage.cut, damage.empty, damage.pointer])
 def test_a_damaged_labeller_is_named(how: Damage, file: str, tmp_path: Path) -> None:
-    folder = shutil.copytree(basemodels.labeller(), tmp_path / "labeller")
+    folder = shutil.copytree(labeller.embedded(), tmp_path / "labeller")
     how(folder / file)
     with pytest.raises(Mistake, match=f"{folder / file} is"):
-        basemodels.load_labeller(folder)
+        labeller.load(folder)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn])

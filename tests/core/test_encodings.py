@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 import pytest
 
 from core.encodings import decoded, encoding_of, json_values, misread, shared, table, whole
-from core.jobs import Mistake
+from core.messages import Mistake
 
 CHINESE = "鱼在河里游，小镇的早晨。"
 SHORT = {
@@ -104,7 +104,7 @@ def read(raw: bytes, like: str = "") -> str:
 
 
 def told(raw: bytes) -> tuple[str, ...]:
-    return tuple(map(str, decoded(raw, "a.txt").told("a.txt")))
+    return tuple(map(str, decoded(raw, "a.txt").problems("a.txt")))
 
 
 @pytest.mark.parametrize(("name", "encoding"), EACH)
@@ -259,7 +259,7 @@ def test_a_quotation_mark_that_is_not_closed_swallows_nothing():
     rows = [["topic", "reply"], ["rain", "It came, and stayed."], ["fog", "It went."],
             ["mist", "It is, here."], ["sun", "two\nlines"]]  # fmt: skip
     assert table(text) == (rows, ",", (3,))
-    assert [str(one) for one in table(text).told("t.csv")] == [
+    assert [str(one) for one in table(text).problems("t.csv")] == [
         "A quotation mark in t.csv isn't closed, in line 3; its text was read to the end of the line."
     ]
     last = table('a,b\n1,"x\n2,y\n')

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from core import basemodels, families
+from core import families
+from core.bases import picture_base
 from core.families import diffusion, keys, sdxl
-from core.jobs import Mistake, outcome, within
+from core.messages import Mistake
+from core.progress import outcome, within
 from tests import original_layout
 
 IDS = torch.tensor([[1512, 320, 368, 1513]])
 
 
 def test_it_loads_offline_with_equal_outputs(sdxl: Any, sdxl_file: Path) -> None:
-    loaded = basemodels.load_pipeline(str(sdxl_file))
+    loaded = picture_base.load(str(sdxl_file))
     generator = torch.Generator().manual_seed(1)
     latents, context, pooled = (
         torch.randn(shape, generator=generator) for shape in ((1, 4, 8, 8), (1, 5, 192), (1, 128))
@@ -40,20 +42,20 @@ def test_it_loads_offline_with_equal_outputs(sdxl: Any, sdxl_file: Path) -> None
 def test_it_is_known_by_its_keys_and_by_its_folder(
     sdxl_file: Path, sdxl_folder: Path, tiny_base: Path
 ) -> None:
-    assert basemodels.family_of(str(sdxl_file)) is basemodels.family_of(str(sdxl_folder)) is sdxl
-    assert basemodels.family_of(str(tiny_base)) is families.stable_diffusion
-    assert basemodels.drawing(str(sdxl_file)).square == (1024, 1024)
-    assert basemodels.drawing(str(sdxl_folder)).square == (32, 32)
+    assert picture_base.family_of(str(sdxl_file)) is picture_base.family_of(str(sdxl_folder)) is sdxl
+    assert picture_base.family_of(str(tiny_base)) is families.stable_diffusion
+    assert picture_base.drawing(str(sdxl_file)).square == (1024, 1024)
+    assert picture_base.drawing(str(sdxl_folder)).square == (32, 32)
 
 
 def test_a_folder_of_another_family_is_named(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}', encoding="utf-8")
     with pytest.raises(Mistake, match="made for FluxPipeline"):
-        basemodels.load_pipeline(str(tmp_path))
+        picture_base.load(str(tmp_path))
 
 
 def test_each_encoder_has_its_own_padding(sdxl_file: Path) -> None:
-    pipeline = basemodels.load_pipeline(str(sdxl_file))
+    pipeline = picture_base.load(str(sdxl_file))
     ids = sdxl.tokenize(pipeline, ["a cat"])
     assert ids["text_encoder"].shape == ids["text_encoder_2"].shape == (1, 77)
     assert ids["text_encoder"][0, -1] == 1513 and ids["text_encoder_2"][0, -1] == 0
@@ -61,7 +63,7 @@ def test_each_encoder_has_its_own_padding(sdxl_file: Path) -> None:
 
 @pytest.mark.parametrize("source", ["sdxl_file", "sdxl_folder"])
 def test_prompts_become_what_the_pipeline_makes_of_them(source: str, request: pytest.FixtureRequest) -> None:
-    pipeline = basemodels.load_pipeline(str(request.getfixturevalue(source)))
+    pipeline = picture_base.load(str(request.getfixturevalue(source)))
     with torch.no_grad():
         text = sdxl.embed(pipeline, sdxl.tokenize(pipeline, ["a cat"]))
         embeds, _, pooled, _ = pipeline.encode_prompt("a cat", do_classifier_free_guidance=False)
@@ -70,10 +72,10 @@ def test_prompts_become_what_the_pipeline_makes_of_them(source: str, request: py
 
 
 def test_drawing_equals_the_pipelines_own(sdxl_folder: Path) -> None:
-    pipeline = basemodels.load_pipeline(str(sdxl_folder))
+    pipeline = picture_base.load(str(sdxl_folder))
     text = sdxl.embed(pipeline, sdxl.tokenize(pipeline, ["a cat", ""]))
     with torch.inference_mode():
-        ours = outcome(sdxl.sample(pipeline, text, (32, 64), 2, 3.0, seed=5))
+        ours = outcome(sdxl.sample(pipeline, text, (32, 64), 2, 3.0, [5]))[0]
     theirs = pipeline("a cat", width=32, height=64, num_inference_steps=2, guidance_scale=3.0,
                       generator=torch.Generator().manual_seed(5), output_type="np").images[0]  # fmt: skip
     assert ours.shape == (64, 32, 3)
@@ -85,17 +87,17 @@ def test_drawing_equals_the_pipelines_own(sdxl_folder: Path) -> None:
 def test_drawing_step_by_step_gives_the_pipelines_own_numbers(
     base: str, guidance: float, request: pytest.FixtureRequest
 ) -> None:
-    pipeline = basemodels.load_pipeline(str(request.getfixturevalue(base)))
+    pipeline = picture_base.load(str(request.getfixturevalue(base)))
     family, steps = families.of(pipeline), 5
     with torch.inference_mode():
         text = family.embed(pipeline, family.tokenize(pipeline, ["a cat", "a dog"]))
         told, ours = list[None](), None
-        drawing = within(torch.inference_mode, family.sample(pipeline, text, (64, 32), steps, guidance, 7))
+        drawing = within(torch.inference_mode, family.sample(pipeline, text, (64, 32), steps, guidance, [7]))
         while ours is None:
             try:
                 told.append(next(drawing))
             except StopIteration as end:
-                ours = end.value
+                (ours,) = end.value
         wanted = {name: rows[:1] for name, rows in text.items()}
         unwanted = {f"negative_{name}": rows[1:] for name, rows in text.items()}
         if getattr(pipeline.config, "force_zeros_for_empty_prompt", False):
@@ -111,7 +113,7 @@ def test_drawing_step_by_step_gives_the_pipelines_own_numbers(
 def test_the_velocity_is_detected_or_set(sdxl: Any, sdxl_file: Path, tmp_path: Path) -> None:
     marks = {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
     marked = original_layout.write(sdxl, tmp_path / "v.safetensors", **marks)
-    config = basemodels.load_pipeline(str(marked)).scheduler.config
+    config = picture_base.load(str(marked)).scheduler.config
     assert (config.prediction_type, config.rescale_betas_zero_snr) == ("v_prediction", True)
     assert config.timestep_spacing == "trailing"
     for path, prediction, found in (
@@ -119,12 +121,12 @@ def test_the_velocity_is_detected_or_set(sdxl: Any, sdxl_file: Path, tmp_path: P
         (sdxl_file, "auto", "epsilon"),
         (sdxl_file, "v_prediction", "v_prediction"),
     ):
-        pipeline = basemodels.load_pipeline(str(path), prediction=prediction)
+        pipeline = picture_base.load(str(path), prediction=prediction)
         assert pipeline.scheduler.config.prediction_type == found
 
 
 def test_the_autoencoder_is_kept_from_fp16(sdxl_file: Path) -> None:
-    pipeline = basemodels.load_pipeline(str(sdxl_file), torch.float16)
+    pipeline = picture_base.load(str(sdxl_file), torch.float16)
     assert (pipeline.unet.dtype, pipeline.vae.dtype) == (torch.float16, torch.float32)
 
 
@@ -134,7 +136,7 @@ def test_each_part_is_read_into_its_own_format(
 ) -> None:
     """The autoencoder's numbers are the file's own, so it can't have gone through the others' format."""
     path = str(request.getfixturevalue(source))
-    loaded = basemodels.load_pipeline(path, torch.bfloat16, vae_dtype=torch.float32)
+    loaded = picture_base.load(path, torch.bfloat16, vae_dtype=torch.float32)
     assert {loaded.unet.dtype, loaded.text_encoder.dtype, loaded.text_encoder_2.dtype} == {torch.bfloat16}
     held = sdxl.vae.state_dict()
     assert all(torch.equal(value, held[name]) for name, value in loaded.vae.state_dict().items())

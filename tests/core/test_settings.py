@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from core import settings
-from core.jobs import Mistake
-from core.settings import ComposeSettings, ImageTraining, TextTraining
+from core.messages import Mistake
+from core.settings import base, data, lora_jobs, presets, reading, training, video
+from core.settings import fields as settings_fields
+from core.settings.style import Style, load_style
+from core.settings.training import ImageTraining, TextTraining
+from core.settings.video import ComposeSettings
 
 FAMILIAR = """
 train_data_dir: "./data/style_train"
@@ -31,20 +34,20 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_the_familiar_yaml_is_read_as_it_stands(tmp_path: Path) -> None:
-    chosen = settings.load(ImageTraining, written(tmp_path, FAMILIAR))
+    chosen = reading.load(ImageTraining, written(tmp_path, FAMILIAR))
     assert chosen.learning_rate == 2e-4 and chosen.lora_rank == 8 and chosen.save_steps == 100
     assert chosen.alpha == 8.0 and chosen.title == "my_style_lora"
 
 
 def test_kind_chooses_the_class_and_changes_go_over_the_file(tmp_path: Path) -> None:
-    values = settings.read_yaml(written(tmp_path, "kind: text\nepochs: 2"))
-    chosen = settings.training({**values, **settings.parse_changes(["epochs=5", "dropout=0.1"])})
+    values = reading.read_yaml(written(tmp_path, "kind: text\nepochs: 2"))
+    chosen = training.training({**values, **reading.parse_changes(["epochs=5", "dropout=0.1"])})
     assert isinstance(chosen, TextTraining) and chosen.epochs == 5 and chosen.dropout == 0.1
 
 
 def test_what_is_dumped_loads_to_the_same(tmp_path: Path) -> None:
     chosen = ImageTraining(train_data_dir=Path("图 片"), lora_alpha=4, target_modules=("to_q",))
-    assert settings.load(ImageTraining, written(tmp_path, settings.dump(chosen))) == chosen
+    assert reading.load(ImageTraining, written(tmp_path, reading.dump(chosen))) == chosen
 
 
 @pytest.mark.parametrize(
@@ -65,10 +68,18 @@ def test_what_is_dumped_loads_to_the_same(tmp_path: Path) -> None:
 def test_a_wrong_yaml_is_one_sentence(tmp_path: Path, text: str, parts: list[str]) -> None:
     path = written(tmp_path, text)
     with pytest.raises(Mistake) as caught:
-        settings.training(settings.read_yaml(path), path)
+        training.training(reading.read_yaml(path), path)
     said = str(caught.value)
     assert all(part in said for part in parts), said
     assert "\n" not in said and str(path) in said
+
+
+def test_a_styles_letters_are_the_studios(tmp_path: Path) -> None:
+    """A name that leads elsewhere would have a stranger's style read any font."""
+    for name in ("../../../font", "mono"):
+        path = written(tmp_path, f"name: mine\ntitle: {{en: Mine}}\nabout: {{en: x}}\ncaption_font: {name}\n")
+        with pytest.raises(Mistake, match=r"caption_font in .* must be one of sans, serif, hand"):
+            load_style(str(path))
 
 
 TYPED = {"name": "2024", "trigger": "yes", "output_dir": "~/on", "metadata_path": "2024-01-01",
@@ -109,23 +120,26 @@ def test_values_are_the_text_that_was_typed(
     monkeypatch.setenv("HOME", "/home/anna")
     monkeypatch.setenv("USERPROFILE", "/home/anna")
     if way == "command line":
-        chosen = settings.make(ImageTraining, settings.parse_changes(AS_PAIRS))
+        chosen = reading.make(ImageTraining, reading.parse_changes(AS_PAIRS))
     else:
-        chosen = settings.load(ImageTraining, written(tmp_path, AS_YAML))
+        chosen = reading.load(ImageTraining, written(tmp_path, AS_YAML))
     if way == "dumped":
-        chosen = settings.load(ImageTraining, written(tmp_path, settings.dump(chosen)))
+        chosen = reading.load(ImageTraining, written(tmp_path, reading.dump(chosen)))
     expected = TYPED | {"output_dir": Path("/home/anna/on"), "metadata_path": Path("2024-01-01")}
     assert {name: getattr(chosen, name) for name in expected} == expected and chosen.seed == 42
 
 
 def test_a_prompt_with_a_colon_stands_on_the_command_line() -> None:
-    changes = settings.parse_changes(["sample_prompts=zz style: a cat", "trigger=a: b"])
-    chosen = settings.make(ImageTraining, changes)
+    changes = reading.parse_changes(["sample_prompts=zz style: a cat", "trigger=a: b"])
+    chosen = reading.make(ImageTraining, changes)
     assert chosen.sample_prompts == ("zz style: a cat",) and chosen.trigger == "a: b"
 
 
 CLASSES = [
-    one for one in vars(settings).values() if isinstance(one, type) and issubclass(one, settings.Settings)
+    one
+    for module in (data, lora_jobs, training, video)
+    for one in vars(module).values()
+    if isinstance(one, type) and issubclass(one, base.Settings) and one.__module__ == module.__name__
 ]
 FIELDS = [(cls, name) for cls in CLASSES for name in cls.model_fields]
 WRONG = ["many", "1e3", "nan", "-5", "1e99", "9" * 5000, "x" * 5000, "yes", "2024-01-01", "[1", "", None,
@@ -135,20 +149,22 @@ EXPECTED = ("a whole number", "a number", "a multiple of", "yes or no", "one of"
             "a colour", "the name of a file or folder")  # fmt: skip
 
 
-def required(cls: type[settings.Settings]) -> dict[str, object]:
+def required(cls: type[base.Settings]) -> dict[str, object]:
     fields = cls.model_fields
     return {
-        n: {"en": "x"} if dict in settings.kinds_of(f) else "x" for n, f in fields.items() if f.is_required()
+        n: {"en": "x"} if dict in settings_fields.kinds_of(f) else "x"
+        for n, f in fields.items()
+        if f.is_required() or n == "topic"
     }
 
 
 @pytest.mark.parametrize(("cls", "name"), FIELDS, ids=lambda one: getattr(one, "__name__", one))
-def test_any_wrong_value_is_told_in_plain_words(cls: type[settings.Settings], name: str) -> None:
+def test_any_wrong_value_is_told_in_plain_words(cls: type[base.Settings], name: str) -> None:
     """Which setting, what was given, what is expected; never a validator's own words."""
     refused = 0
     for value in WRONG:
         try:
-            settings.make(cls, {**required(cls), name: value}, "run.yaml")
+            reading.make(cls, {**required(cls), name: value}, "run.yaml")
         except Mistake as mistake:
             refused += 1
             said = str(mistake)
@@ -163,58 +179,97 @@ def test_any_wrong_value_is_told_in_plain_words(cls: type[settings.Settings], na
     assert refused
 
 
-def paths() -> list[tuple[type[settings.Settings], str]]:
-    return [(cls, name) for cls, name in FIELDS if Path in settings.kinds_of(cls.model_fields[name])]
+def paths() -> list[tuple[type[base.Settings], str]]:
+    return [(cls, name) for cls, name in FIELDS if Path in settings_fields.kinds_of(cls.model_fields[name])]
 
 
 @pytest.mark.parametrize(("cls", "name"), paths(), ids=lambda one: getattr(one, "__name__", one))
 def test_a_tilde_is_the_persons_home_in_every_path(
-    cls: type[settings.Settings], name: str, monkeypatch: pytest.MonkeyPatch
+    cls: type[base.Settings], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/anna")
     monkeypatch.setenv("USERPROFILE", "/home/anna")
     for typed in ("~/a b", Path("~/a b")):
-        made = getattr(settings.make(cls, {**required(cls), name: typed}), name)
+        made = getattr(reading.make(cls, {**required(cls), name: typed}), name)
         assert made in (Path("/home/anna/a b"), (Path("/home/anna/a b"),))
 
 
 def test_a_missing_or_binary_yaml_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(Mistake, match=r"There is no file .*no\.yaml"):
-        settings.read_yaml(tmp_path / "no.yaml")
+        reading.read_yaml(tmp_path / "no.yaml")
     binary = tmp_path / "bad.yaml"
     binary.write_bytes(b"\xff\xfe\x00\xd8")
     with pytest.raises(Mistake, match="UTF-8"):
-        settings.read_yaml(binary)
-    assert settings.read_yaml(written(tmp_path, "")) == {}
+        reading.read_yaml(binary)
+    assert reading.read_yaml(written(tmp_path, "")) == {}
 
 
 def test_a_change_that_is_no_pair_is_refused() -> None:
     with pytest.raises(Mistake, match="name=value"):
-        settings.parse_changes(["epochs"])
+        reading.parse_changes(["epochs"])
 
 
 @pytest.mark.parametrize(("topic", "said"), [("  ", "empty"), ("x" * 5000, "5000 characters")])
 def test_a_topic_that_is_empty_or_endless_is_refused(topic: str, said: str) -> None:
     with pytest.raises(Mistake, match=said):
-        settings.make(ComposeSettings, {"topic": topic})
+        reading.make(ComposeSettings, {"topic": topic})
 
 
 def test_every_field_says_what_it_is() -> None:
-    classes = (settings.LabelSettings, ImageTraining, TextTraining, settings.Style, ComposeSettings)
+    classes = (data.LabelSettings, ImageTraining, TextTraining, Style, ComposeSettings)
     silent = [f"{c.__name__}.{n}" for c in classes for n, f in c.model_fields.items() if not f.description]
     assert silent == []
 
 
 def test_every_preset_and_style_loads() -> None:
-    styles = settings.preset_names("styles")
+    styles = presets.preset_names("styles")
     assert {"ink-wash", "neon-night", "product-pitch"} <= set(styles)
     for name in styles:
-        style = settings.load_style(name)
+        style = load_style(name)
         assert style.name == name and {"en", "zh"} <= style.title.keys() & style.about.keys()
-    for name in settings.preset_names("training"):
-        settings.training(settings.read_yaml(settings.preset("training", name)), name)
+    for name in presets.preset_names("training"):
+        training.training(reading.read_yaml(presets.preset("training", name)), name)
 
 
 def test_an_unknown_preset_names_the_known() -> None:
     with pytest.raises(Mistake, match="ink-wash, neon-night"):
-        settings.load_style("watercolour")
+        load_style("watercolour")
+
+
+def test_a_yaml_file_may_hold_anything(tmp_path):
+    """The studio says what is wrong with it, whatever the loader raises, before it takes time or memory."""
+    from tests.hostile.texts import YAMLS
+
+    said = {}
+    for name, text in YAMLS.items():
+        path = tmp_path / "a.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+        try:
+            training.training(reading.read_settings(path), path)
+            reading.read_yaml(path)
+        except Mistake as mistake:
+            said[name] = str(mistake).replace(str(path), "a.yaml")
+    assert max(map(len, said.values())) < 1000
+    often = "a.yaml is nested too deeply, or repeats its parts too often; write it plainly."
+    for name in (
+        "a bomb of aliases",
+        "a bomb of merges",
+        "a value within itself",
+        "deep brackets",
+        "deep indents",
+    ):
+        assert said[name] == often, name
+    assert said["a date that is none"].startswith("a.yaml holds a value that is none (")
+    assert said["a list as kind"] == "kind in a.yaml is ['image']; it must be image or text."
+    assert said["two megabytes"] == "a.yaml is larger than 1 MB; split it, or take a part of it."
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [("lora", "is no LoRA or font of the studio's"), ("caption_font", "it must be one of sans, serif, hand")],
+)
+def test_a_style_brings_no_file_of_elsewhere(field, why):
+    style = {"name": "x", "title": {"en": "x"}, "about": {"en": "x"}}
+    with pytest.raises(Mistake, match=rf"\.\./x.*{why}"):
+        reading.make(Style, style | {field: "../x"})

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from core import setup
-from core.jobs import Mistake
+from core.messages import Mistake
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,8 @@ from core.jobs import Mistake
         ("torch>=2.9,<3", "2.8.9", False),
         ("numpy>=2.0,<3", "2.0.0", True),
         ("pillow", "1.0", True),
+        ("model-1==0.1.0", "0.1.0", True),
+        ("model-1==0.1.0", "0.1.1", False),
     ],
 )
 def test_versions(line: str, version: str, met: bool) -> None:

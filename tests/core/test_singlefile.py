@@ -9,10 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from core import basemodels, singlefile
+from core import singlefile
+from core.bases import picture_base
 from core.families import sdxl as sdxl_family
 from core.families import stable_diffusion
-from core.jobs import Mistake
+from core.messages import Mistake
 from tests import original_layout
 
 
@@ -22,7 +23,7 @@ def written(sd15: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_loads_offline_with_equal_outputs(sd15: object, written: Path) -> None:
-    loaded = basemodels.load_pipeline(str(written))
+    loaded = picture_base.load(str(written))
     generator = torch.Generator().manual_seed(1)
     latents, context = (
         torch.randn(1, 4, 8, 8, generator=generator),
@@ -45,19 +46,19 @@ def test_half_precision_and_averaged_weights(
     """The averaged weights, zeros here, are passed over: the others are those to train on."""
     whole = request.getfixturevalue(name)
     path = original_layout.write(whole, tmp_path / "half.safetensors", torch.float16, ema=True)
-    loaded, wanted = basemodels.load_pipeline(str(path)).unet.state_dict(), whole.unet.state_dict()
+    loaded, wanted = picture_base.load(str(path)).unet.state_dict(), whole.unet.state_dict()
     assert loaded.keys() == wanted.keys()
     assert all(torch.equal(loaded[key], wanted[key].half().float()) for key in wanted)
 
 
 def test_weights_come_in_the_wanted_format(written: Path, tiny_base: Path) -> None:
     for base in (written, tiny_base):
-        loaded = basemodels.load_pipeline(str(base), torch.bfloat16)
+        loaded = picture_base.load(str(base), torch.bfloat16)
         assert {loaded.unet.dtype, loaded.vae.dtype, loaded.text_encoder.dtype} == {torch.bfloat16}
 
 
 def test_the_tokenizer_is_clips(written: Path) -> None:
-    tokenizer = basemodels.load_pipeline(str(written)).tokenizer
+    tokenizer = picture_base.load(str(written)).tokenizer
     assert len(tokenizer) == 49408
     assert tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
     assert tokenizer.model_max_length == 77
@@ -81,7 +82,7 @@ def test_what_is_no_base_is_named_for_what_it_is(tmp_path: Path, keys: list[str]
     path = tmp_path / "a.safetensors"
     save_file({key: torch.zeros(1) for key in keys}, path)
     with pytest.raises(Mistake, match=what):
-        basemodels.load_pipeline(str(path))
+        picture_base.load(str(path))
 
 
 def test_an_inpainting_checkpoint_is_named(written: Path) -> None:
@@ -97,7 +98,7 @@ def test_a_truncated_file_is_one_sentence(written: Path, tmp_path: Path) -> None
     for size in (0, 5, 400, written.stat().st_size - 100):
         cut.write_bytes(written.read_bytes()[:size])
         with pytest.raises(Mistake, match="cut short"):
-            basemodels.load_pipeline(str(cut))
+            picture_base.load(str(cut))
 
 
 def test_the_velocity_is_read_from_markers_and_from_modelspec(
@@ -105,7 +106,7 @@ def test_the_velocity_is_read_from_markers_and_from_modelspec(
 ) -> None:
     marks = {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
     path = original_layout.write(sd15, tmp_path / "v.safetensors", **marks)
-    config = basemodels.load_pipeline(str(path)).scheduler.config
+    config = picture_base.load(str(path)).scheduler.config
     assert (config.prediction_type, config.rescale_betas_zero_snr) == ("v_prediction", True)
     save_file({"x": torch.zeros(1)}, tmp_path / "a.safetensors", {"modelspec.prediction_type": "v"})
     said = singlefile.read_shapes(tmp_path / "a.safetensors")

@@ -1,7 +1,7 @@
-"""A tiny open_clip labeller that really tells three things in two places by day and night, in clear and snow.
+"""Pictures, and a tiny labeller that really tells three things in two places by day and night, clear or snow.
 
-Its towers are random; the two projections onto the shared space are solved by least squares, which takes a
-second where training takes a minute.
+It is an open_clip model whose towers are random; the two projections onto the shared space are solved by
+least squares, which takes a second where training takes a minute.
 """
 
 import itertools
@@ -34,6 +34,29 @@ def scene(thing, setting, time, weather, seed=0):
     x, y = np.random.default_rng(seed).integers(8, 30, 2)
     picture[y : y + 24, x : x + 24] = OBJECTS[thing]
     return Image.fromarray(picture)
+
+
+def painted(width=64, height=48):
+    """A gradient, so that damage, clipping and turning show."""
+    y, x = np.mgrid[0:height, 0:width]
+    return Image.fromarray(
+        np.stack([x * 255 // (width - 1), y * 255 // (height - 1), (x + y) % 256], 2).astype(np.uint8)
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with three pictures: a.png, 鱼 小.jpg, sub/🦊.webp."""
+    place = tmp_path / "my 图 set"
+    (place / "sub").mkdir(parents=True)
+    for name in ("a.png", "鱼 小.jpg", "sub/🦊.webp"):
+        Image.new("RGB", (40, 32), "teal").save(place / name)
+    return place
+
+
+def captions(found):
+    """Captions by the pictures' names."""
+    return {image.path.name: image.caption for image in found.images}
 
 
 @pytest.fixture(scope="session")

@@ -1,38 +1,17 @@
-"""Caption files as people's programs write them, and our own coming back unchanged."""
+"""Caption files as people's programs write them."""
 
-import csv
 import json
+import os
 
 import pytest
 from PIL import Image
 
-from core.images.captions import (
-    CaptionedImage,
-    history,
-    name_for,
-    read_captions,
-    read_metadata,
-    restore,
-    write,
-)
-from core.jobs import Mistake
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with three pictures: a.png, 鱼 小.jpg, sub/🦊.webp."""
-    place = tmp_path / "my 图 set"
-    (place / "sub").mkdir(parents=True)
-    for name in ("a.png", "鱼 小.jpg", "sub/🦊.webp"):
-        Image.new("RGB", (40, 32), "teal").save(place / name)
-    return place
-
+from core.images.caption_table import name_for, write
+from core.images.captions import CaptionedImage, read_captions
+from core.messages import Mistake
+from tests.images.conftest import captions
 
 ROWS = {"a.png": "ink, a fox", "鱼 小.jpg": "一条鱼, 雪", "sub/🦊.webp": "ink, 🦊 moon"}
-
-
-def captions(found):
-    return {image.path.name: image.caption for image in found.images}
 
 
 def table(separator, quote=True):
@@ -45,6 +24,8 @@ UNSURE = (
     "metadata.csv is not UTF-8 and too short to be sure of: it was read as {}; save it as UTF-8 if it looks "
     "wrong."
 )
+
+
 EXPECTED = {"a.png": "ink, a fox", "鱼 小.jpg": "一条鱼, 雪", "🦊.webp": "ink, 🦊 moon"}
 
 
@@ -75,16 +56,6 @@ def test_western_letters(folder):
 def test_unquoted_commas_stay_in_the_caption(folder):
     (folder / "metadata.csv").write_text("file_name,text\na.png,ink, a fox,  snow\n", encoding="utf-8")
     assert captions(read_captions(folder)) == {"a.png": "ink, a fox, snow"}
-
-
-def test_other_headers_and_none(folder):
-    path = folder / "list.csv"
-    path.write_text("id;Image;Caption;more\n1;a.png;a fox;x\n", encoding="utf-8")
-    assert read_metadata(path) == [("a.png", "a fox")]
-    path.write_text("a.png,a fox\nb.png,a hen, a house\n", encoding="utf-8")
-    assert read_metadata(path) == [("a.png", "a fox"), ("b.png", "a hen, a house")]
-    path.write_text('sep=;\nfile_name;text\na.png;"two\nlines; here"\n', encoding="utf-8")
-    assert read_metadata(path) == [("a.png", "two lines; here")]
 
 
 def test_missing_files_missing_captions_and_double_rows(folder):
@@ -243,65 +214,74 @@ def test_no_captions_at_all(folder):
         read_captions(folder / "empty")
 
 
-def test_write_reads_back_the_same(folder):
-    wanted = {
-        "a.png": '=HYPERLINK("http://x")',
-        "鱼 小.jpg": "-5 °C, snow; 雪",
-        "sub/🦊.webp": '\'=quoted, with "marks"',
-    }
-    write(folder / "metadata.csv", wanted)
-    with (folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    assert rows[0] == ["file_name", "text"] and len(rows) == 4
-    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
-    assert captions(read_captions(folder)) == {path.split("/")[-1]: text for path, text in wanted.items()}
+def test_a_caption_of_megabytes_is_told_and_bricks_nothing(folder):
+    """The reader took 131,072 characters, the writer any number: such a project could not be opened."""
+    write(folder / "metadata.csv", ROWS)
+    with pytest.raises(Mistake, match=r"A caption has 5000 characters at most; shorten those of a\.png\."):
+        write(folder / "metadata.csv", ROWS | {"a.png": "a" * 3_000_000})
+    assert captions(read_captions(folder)) == EXPECTED
+    (folder / "metadata.csv").write_text(f"file_name,text\na.png,{'ink ' * 750_000}\n")
+    found = read_captions(folder)
+    assert [len(image.caption) for image in found.images] == [4999]
+    assert "longer than 5000 characters and were cut there: a.png" in str(found.problems[0])
 
 
-def test_formula_names_and_newlines(folder):
-    Image.new("RGB", (32, 32)).save(folder / "=cmd.png")
-    write(folder / "metadata.csv", {"=cmd.png": "two\nlines  and gaps"})
-    assert (folder / "metadata.csv").read_text(encoding="utf-8").splitlines()[1].startswith("./=cmd.png,")
-    assert captions(read_captions(folder)) == {"=cmd.png": "two lines and gaps"}
+def test_a_caption_file_of_pages_is_cut_and_told(folder):
+    (folder / "a.txt").write_text("ink " * 2000, encoding="utf-8")
+    found = read_captions(folder)
+    assert max(len(image.caption) for image in found.images) == 4999
+    assert "These captions are longer than 5000 characters and were cut there: a.txt." in map(
+        str, found.problems
+    )
 
 
-def test_history_keeps_every_version_and_restores(folder):
-    path = folder / "metadata.csv"
-    assert history(path) == []
-    for text in ("one", "two", "two", "three"):
-        write(path, {"a.png": text})
-    kept = history(path)
-    assert [read_metadata(copy) for copy in kept] == [[("a.png", "two")], [("a.png", "one")]]
-    restore(path, kept[-1])
-    assert read_metadata(path) == [("a.png", "one")]
-    assert read_metadata(history(path)[0]) == [("a.png", "three")]
+@pytest.mark.parametrize("name", ["{outside}/b.png", "../outside/b.png", "a/../../outside/b.png", "link.png"])
+def test_pictures_outside_are_learnt_only_at_a_persons_word(tmp_path, name):
+    folder, outside = tmp_path / "set", tmp_path / "outside"
+    for path in (folder / "a.png", outside / "b.png"):
+        path.parent.mkdir()
+        Image.new("RGB", (40, 32), "teal").save(path)
+    if name == "link.png":
+        (folder / name).symlink_to(outside / "b.png")
+    rows = f"file_name,text\na.png,one\n{name.format(outside=outside)},two\n"
+    (folder / "metadata.csv").write_text(rows)
+    found = read_captions(folder)
+    assert captions(found) == {"a.png": "one"}
+    assert any("lie outside of" in str(problem) for problem in found.problems)
+    assert len(read_captions(folder, outside=True).images) == 2
+    (folder / "metadata.csv").write_text("file_name,text\n" + rows.splitlines()[-1])
+    with pytest.raises(Mistake, match="lie outside of"):
+        read_captions(folder)
 
 
-def test_name_for(folder, tmp_path):
-    assert name_for(folder / "sub" / "🦊.webp", folder / "metadata.csv") == "sub/🦊.webp"
-    assert name_for(folder / "a.png", tmp_path / "out" / "m.csv") == "../my 图 set/a.png"
+def test_a_link_outside_without_a_table_is_no_picture_of_the_folder(tmp_path):
+    (tmp_path / "set").mkdir()
+    Image.new("RGB", (40, 32), "teal").save(tmp_path / "b.png")
+    (tmp_path / "set" / "link.png").symlink_to(tmp_path / "b.png")
+    with pytest.raises(Mistake, match="lie outside of"):
+        read_captions(tmp_path / "set")
 
 
-def test_the_focus_is_read_kept_through_edits_and_changed(tmp_path):
-    for name in ("a.png", "b.png", "c.png"):
-        Image.new("RGB", (80, 60), "red").save(tmp_path / name)
-    path = tmp_path / "metadata.csv"
-    path.write_text("file_name,focus,text\na.png,0.2 0.9,a fox, a hen\nb.png,,a boat\nc.png,2 left,a lamp\n")
-    found = read_captions(tmp_path)
-    assert [(one.caption, one.focus) for one in found.images] == [
-        ("a fox, a hen", (0.2, 0.9)),
-        ("a boat", (0.5, 0.5)),
-        ("a lamp", (0.5, 0.5)),
-    ]
-    assert [str(one) for one in found.problems if "focus" in one.template] == [
-        "The focus in metadata.csv is two shares of width and height, such as 0.5 0.3; it isn't for: c.png."
-    ]
-    write(path, {"a.png": "a fox", "b.png": "a ship", "c.png": "a lamp"}, {"c.png": (0.0, 1.0)})
-    again = [(one.caption, one.focus) for one in read_captions(tmp_path).images]
-    assert again == [("a fox", (0.2, 0.9)), ("a ship", (0.5, 0.5)), ("a lamp", (0.0, 1.0))]
-    rows = tmp_path / "metadata.jsonl"
-    rows.write_text('{"file_name": "b.png", "text": "a boat", "focus": [0.1, 0.4]}\n')
-    assert read_captions(tmp_path, rows).images[0].focus == (0.1, 0.4)
+def test_pictures_beside_the_caption_file_are_the_persons_own(tmp_path):
+    (tmp_path / "set").mkdir()
+    Image.new("RGB", (40, 32), "teal").save(tmp_path / "set" / "a.png")
+    Image.new("RGB", (40, 32), "teal").save(tmp_path / "b.png")
+    (tmp_path / "all.csv").write_text("file_name,text\nset/a.png,one\nb.png,two\n")
+    assert len(read_captions(tmp_path / "set", tmp_path / "all.csv").images) == 2
 
 
-def test_without_a_focus_the_file_is_as_every_program_knows_it(tmp_path):
-    assert write(tmp_path / "metadata.csv", {"a.png": "x"}).read_text() == "file_name,text\na.png,x\n"
+@pytest.mark.parametrize(
+    "name", [b"a\xff.png", b"a\nb.png", b"a\x1b[31m.png", "é".encode().decode("cp1252").encode() + b".png"]
+)
+def test_a_name_that_no_table_gives_back_is_set_aside(folder, name):
+    """A picture whose name is no UTF-8 failed its whole folder."""
+    Image.new("RGB", (40, 32), "teal").save(folder / "b.png")
+    os.rename(folder / "b.png", os.fsencode(folder) + b"/" + name)
+    found = read_captions(folder)
+    assert len(found.images) == 3
+    assert any("rename the file with plain letters" in str(problem) for problem in found.problems)
+    write(
+        folder / "metadata.csv",
+        {name_for(image.path, folder / "metadata.csv"): "a boat" for image in found.images},
+    )
+    assert {image.caption for image in read_captions(folder).images} == {"a boat"}

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, TiffImagePlugin
 
-from core.images.captions import read_captions, read_metadata
-from core.images.importing import import_pictures, open_picture, read_folder
+from core.images.caption_table import read_metadata
+from core.images.captions import read_captions
+from core.images.importing import import_pictures
 from core.images.kinds import Unreadable, ending
+from core.images.picture_file import open_picture
+from core.images.picture_folder import check_all, some_pictures
 
 NAMES = {
     "a.jfif": "JPEG",
@@ -59,7 +62,7 @@ def folder(tmp_path):
 
 def test_pictures_count_under_any_name(folder):
     (folder / "a.txt").write_text("a caption beside its picture")
-    found = read_folder(folder)
+    found = check_all(some_pictures(folder))
     assert {one.path.name for one in found.pictures} == set(NAMES) and found.set_aside == ()
     assert {one.path.name: one.ending for one in found.pictures} == {
         name: ending(kind) for name, kind in NAMES.items()
@@ -76,7 +79,7 @@ def test_an_imported_picture_appears_under_its_formats_ending(folder, tmp_path):
     done = import_pictures([folder], target)
     assert len(done.added) == len(NAMES) and done.set_aside == ()
     names = {"a.jpg", "b.jpg", "C.jpg", "d.jpg", "e.png", "f.png", "g.webp", "h.avif", "Dr. No.bmp"}
-    assert {one.path.name for one in read_folder(target).pictures} == names
+    assert {one.path.name for one in check_all(some_pictures(target)).pictures} == names
     again = import_pictures([folder / name for name in NAMES], target)
     assert again.added == () and len(again.known) == len(NAMES)
 
@@ -84,7 +87,7 @@ def test_an_imported_picture_appears_under_its_formats_ending(folder, tmp_path):
 def test_what_is_no_picture_is_named_with_its_reason(folder):
     for name, (content, _) in OTHERS.items():
         (folder / name).write_bytes(content)
-    found = read_folder(folder)
+    found = check_all(some_pictures(folder))
     assert {one.path.name for one in found.pictures} == set(NAMES)
     told = {one.path.name: str(one.reason) for one in found.set_aside}
     assert told.keys() == OTHERS.keys()

@@ -1,18 +1,25 @@
 """The label job from pictures to metadata.csv: what it writes, keeps, sets aside, and saves when stopped."""
 
+import contextlib
+import os
+import re
+import shutil
+
 import pytest
 
-from core import basemodels
-from core.images.captions import history, read_captions, write
-from core.images.label import label, read_memory
-from core.jobs import Mistake
-from core.settings import LabelSettings
+from core.bases import places
+from core.images import label as label_module
+from core.images.caption_table import history, write
+from core.images.captions import read_captions
+from core.images.label import Memory, label, memory_file, read_memory
+from core.messages import Mistake
+from core.settings.data import LabelSettings
 
 
 @pytest.fixture
 def folder(tmp_path, tiny_labeller, scenes, facts, monkeypatch):
     """24 scenes, one a fact, in a folder; the tiny labeller stands where the embedded one does."""
-    monkeypatch.setattr(basemodels, "MODELS", tiny_labeller.parent)
+    monkeypatch.setattr(places, "MODELS", tiny_labeller.parent)
     place = tmp_path / "my 图 set"
     place.mkdir()
     for number, fact in enumerate(facts):
@@ -85,6 +92,41 @@ def test_stopping_keeps_what_is_done(folder, interrupted):
     assert len(captions(folder)) == 24
 
 
+def test_what_was_labelled_is_written_now_and_then(folder, monkeypatch):
+    """A kill runs no `finally`; what is written on the way makes no versions of its own."""
+    monkeypatch.setattr(label_module, "EVERY_S", 0.0)
+    job = label(LabelSettings(pictures=folder, trigger="inkwash"))
+    while next(job).step < 16:
+        pass
+    next(job)
+    assert len([text for text in captions(folder) if text]) >= 16
+    list(job)
+    assert history(folder / "metadata.csv") == []
+    run(folder)
+    assert len(history(folder / "metadata.csv")) == 1
+
+
+@pytest.mark.parametrize("before", range(4))
+def test_captions_of_a_run_that_was_killed_at_any_of_its_writes_are_its_own(folder, monkeypatch, before):
+    """So the next run writes them anew; killed twice there, too."""
+    run(folder)
+    replace = os.replace
+
+    def killing(part, path):
+        if not left:
+            raise SystemExit
+        left.pop()
+        replace(part, path)
+
+    for trigger in ("brushed", "washed"):
+        left = [None] * before
+        with monkeypatch.context() as patch, contextlib.suppress(SystemExit):
+            patch.setattr(os, "replace", killing)
+            list(label(LabelSettings(pictures=folder, trigger=trigger)))
+    list(label(LabelSettings(pictures=folder, trigger="drawn")))
+    assert all(re.fullmatch("drawn, an? .*", text) and "ed, " not in text for text in captions(folder))
+
+
 def test_stopping_before_the_first_picture_writes_nothing(folder):
     job = label(LabelSettings(pictures=folder))
     next(job)
@@ -101,6 +143,40 @@ def test_bad_pictures_are_set_aside_and_faults_are_told(folder):
     assert "text.png is not a picture that the studio knows; save it as PNG or JPEG." in lines
     assert "twin.jpg looks almost the same as 0 .png; keep one, or it counts twice." in lines
     assert len(captions(folder)) == 25
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX")
+def test_a_name_that_is_no_text_does_not_fail_the_folder(folder):
+    shutil.copy(folder / "0 .png", os.fsencode(folder) + b"/caf\xe9.png")
+    lines = [report.text for report in run(folder) if report.text]
+    assert (
+        f"The name of {folder}/caf\ufffd.png can't be kept in a table of captions; "
+        "rename the file with plain letters." in lines
+    )
+    assert len(captions(folder)) == 24
+
+
+def test_an_endless_caption_is_not_logged_whole(folder):
+    (folder / "0 .txt").write_text("boat " * 900)
+    kept = next(report.text for report in run(folder) if report.text and report.text.endswith("(kept)"))
+    assert len(kept) < 400 and len(captions(folder)[0]) == len("inkwash, ") + 900 * len("boat ") - 1
+
+
+@pytest.mark.parametrize("words", [999, 2000])  # one over the limit by its trigger word alone
+def test_a_caption_without_end_is_cut_and_stops_no_other(folder, words):
+    (folder / "0 .txt").write_text("boat " * words)
+    told = [report.text for report in run(folder) if report.text]
+    made = captions(folder)
+    assert made[0].startswith("inkwash, boat boat") and 4990 < len(made[0]) <= 5000
+    assert len(made) == 24 and all(made)
+    cut = "These captions are longer than 5000 characters and were cut there: 0 .txt."
+    assert (cut in told) == (words == 2000)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[1]", "null", '{"trigger": 1}'])
+def test_a_memory_that_is_none_is_forgotten(tmp_path, text):
+    memory_file(tmp_path / "metadata.csv").write_text(text)
+    assert read_memory(tmp_path / "metadata.csv") == Memory()
 
 
 def test_output_elsewhere(folder, tmp_path):

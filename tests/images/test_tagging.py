@@ -5,8 +5,8 @@ import math
 import pytest
 from PIL import Image
 
-from core.basemodels import load_labeller
-from core.images.importing import open_picture
+from core.bases.labeller import load
+from core.images.picture_file import open_picture
 from core.images.tagging import (
     Tag,
     Tagger,
@@ -21,12 +21,12 @@ from core.images.tagging import (
     when,
     words_in,
 )
-from core.settings import ROOT
+from core.project import ROOT
 
 
 @pytest.fixture(scope="module")
 def labeller(tiny_labeller):
-    return load_labeller(tiny_labeller)
+    return load(tiny_labeller)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ SAMPLE = {
 def test_the_embedded_labeller_knows_the_sample():
     """Nine of ten things at least, and every caption in words that the picture base knows."""
     paths = [ROOT / "assets" / "sample" / "pictures" / f"{name}.jpg" for name in SAMPLE]
-    labeller = load_labeller()
+    labeller = load()
     found = Tagger(labeller).tag(
         [open_picture(path) for path in paths], 5, 0.15, [path.stem for path in paths]
     )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.lora import formats, preparing, sample_plan, text
-from core.lora.layers import Lora
-from core.settings import ImageTraining, TextTraining, Training
+from core.lora.adapters import image_file
+from core.lora.adapters.layers import Lora
+from core.lora.engine import budget
+from core.lora.image import setup as image_setup
+from core.lora.text import recipe as text_recipe
+from core.lora.text import setup as text_setup
+from core.settings.training import ImageTraining, TextTraining, Training
 from tests.running import finished
 
 TOPICS = ["a river", "a boat", "a bridge", "the rain", "a lamp", "a cat", "tea", "a stall", "snow", "a kite"]
@@ -22,17 +26,23 @@ def recipe_of() -> Callable[[Training], Any]:
     """Prepares the recipe of some settings."""
 
     def prepared(settings: Training) -> Any:
-        kind = preparing if isinstance(settings, ImageTraining) else text
+        kind = image_setup if isinstance(settings, ImageTraining) else text_setup
         return finished(kind.prepare(settings))[1]
 
     return prepared
 
 
-@pytest.fixture(autouse=True)
-def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samples of a few words, as writing them took most of a test's time; they may take what they take."""
-    monkeypatch.setattr(text, "SAMPLE_TOKENS", 4)
-    monkeypatch.setattr(sample_plan, "LEAST_SECONDS", 1e6)
+@pytest.fixture(autouse=True, scope="module")
+def looks_that_may_take_long() -> Iterator[None]:
+    """Samples of a few words, as writing them took most of a test's time.
+
+    They, the judging and the proof may take what they take, so that nothing depends on the machine's speed.
+    Of a module's scope, as trainings that its tests share come before any one of them.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_recipe, "SAMPLE_TOKENS", 4)
+        patch.setattr(budget, "LEAST_SECONDS", 1e6)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -124,4 +134,4 @@ def sdxl_lora(tmp_path: Path) -> Path:
     key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_v"
     generator = torch.Generator().manual_seed(0)
     down, up = torch.randn(2, 192, generator=generator), torch.randn(64, 2, generator=generator)
-    return formats.write(tmp_path / "xl.safetensors", {key: Lora(down, up, 2.0)}, {}, torch.float32)
+    return image_file.write(tmp_path / "xl.safetensors", {key: Lora(down, up, 2.0)}, {}, torch.float32)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core.jobs import Sentence
-from core.lora.advisor import advise
-from core.lora.unused import unused
-from core.settings import ImageTraining, TextTraining
+from core.lora import kinds
+from core.lora.estimate.advice import advise
+from core.lora.estimate.unused import unused
+from core.messages import Sentence
+from core.settings.training import ImageTraining, TextTraining
 
 TEXT, IMAGE = TextTraining(learning_rate=1e-3, epochs=7), ImageTraining(learning_rate=1e-3, epochs=12)
 PRODIGY = IMAGE.model_copy(update={"optimizer": "prodigy"})
@@ -16,12 +17,18 @@ FALLING = [4 - step / 50 for step in range(100)]
 NOISY = [0.3, 0.2, 0.4, 0.25] * 25
 
 
+def told(settings, samples, *curves):
+    """As a training tells it."""
+    kind = kinds.of(settings)
+    return [*advise(settings, *curves, kind.LOSS_TELLS), *kind.few(settings, samples)]
+
+
 def test_a_good_run_gets_no_advice():
-    assert advise(TEXT, 100, FALLING, [(50, 3.0), (100, 2.9)], 4.5) == []
-    assert advise(IMAGE, 30, NOISY, [], 0.0) == []
+    assert told(TEXT, 100, FALLING, [(50, 3.0), (100, 2.9)], 4.5) == []
+    assert told(IMAGE, 30, NOISY, [], 0.0) == []
     # The looks of image-quick on the sample's pictures.
     looks = [(17, 0.0948), (34, 0.0955), (51, 0.0922), (102, 0.0909), (170, 0.0911), (192, 0.0910)]
-    assert advise(IMAGE, 30, NOISY, looks, 0.1072) == []
+    assert told(IMAGE, 30, NOISY, looks, 0.1072) == []
 
 
 @pytest.mark.parametrize(
@@ -46,7 +53,7 @@ def test_a_good_run_gets_no_advice():
 def test_what_is_wrong_is_said_with_the_setting_to_change(
     settings, samples, losses, held_out, base, what, change
 ):
-    (said,) = advise(settings, samples, losses, held_out, base)
+    (said,) = told(settings, samples, losses, held_out, base)
     assert isinstance(said, Sentence) and what in said and f"set {change}" in said
 
 

@@ -14,9 +14,11 @@ from safetensors.torch import save_file
 from core import families
 from core.device import pick
 from core.families.family import Drawing
-from core.lora import adapter, formats, loop
-from core.lora.image import ImageRecipe
-from core.lora.pictures import Picture
+from core.lora.adapters import attach, fuse, image_file
+from core.lora.adapters.facts import ImageFacts
+from core.lora.engine import loop
+from core.lora.image.latents import Picture
+from core.lora.image.recipe import ImageRecipe
 
 
 class Block(torch.nn.Module):
@@ -77,18 +79,18 @@ def recipe(monkeypatch, image_settings, tmp_path):
         target_modules=("all",), lora_alpha=2, flip=False, caption_dropout=0.0, epochs=20, samples=0
     )
     pipeline = TinyFlowPipeline()
-    assert adapter.add_loras(pipeline, chosen, torch.float32) == []
+    assert attach.add_loras(pipeline, chosen, torch.float32) == []
     posteriors = torch.randn(2, 2, 4, 4, 4)
     pictures = [
         Picture(tmp_path / f"{at}.png", "ink", (32, 32), (32, 32, 0, 0, 32, 32), posteriors[at], None)
         for at in range(2)
     ]
-    facts = {
+    facts = ImageFacts(**{
         "pictures": 2, "held_out": 0, "regularisation": 0, "samples": 2, "sizes": ["32x32"],
         "square": (32, 32), "buckets": [2], "folders": {"ink": [1, 2]}, "precision": "fp32",
         "folder": "ink", "base_hash": "", "base_legacy_hash": "",
-        "base_names": FLOW.names(pipeline), "prediction_type": "", "tags": {"ink": 2},
-    }  # fmt: skip
+        "base_names": FLOW.names(pipeline), "prediction_type": "", "tags": {"ink": 2}, "data": "",
+    })  # fmt: skip
     return ImageRecipe(
         settings=chosen, pipeline=pipeline, family=FLOW, schedule=None, pictures=pictures, numbers=[0, 1],
         held_out=[], orders={"ink": ("ink",)}, regular=frozenset(),
@@ -102,15 +104,15 @@ def test_it_trains_and_its_file_gives_the_same_output(recipe, tmp_path):
     before = recipe.loss((0, 1), 0).item()
     list(loop.run(recipe, recipe.settings, recipe.settings.output_dir, {}))
     assert recipe.loss((0, 1), 0).item() < before - 0.01
-    path = recipe.export(tmp_path / "x.safetensors", recipe.facts["kept_step"], 0.0)
-    held = formats.read(path)
+    path = recipe.export(tmp_path / "x.safetensors", recipe.facts.run.kept_step, 0.0)
+    held = image_file.read(path)
     assert held.layers.keys() == {
         f"lora_transformer_blocks_{block}_to_{part}" for block in range(2) for part in "qkv"
     }
     assert held.metadata["modelspec.architecture"] == "tiny-flow/lora"
     fresh = TinyFlowPipeline()
     given = torch.randn(2, 4, 4, 4), torch.tensor([0.2, 0.9]), torch.ones(2, 8)
-    assert formats.load_into(fresh, [(path, 1.0)]) == []
+    assert fuse.load_into(fresh, [(path, 1.0)]) == []
     with torch.no_grad():
         ours, trained = fresh.transformer(*given)[0], recipe.pipeline.transformer(*given)[0]
     assert (ours - trained).norm() / trained.norm() < 1e-3
@@ -121,5 +123,5 @@ def test_a_file_with_diffusers_names_finds_its_layers(recipe, tmp_path):
     before = fresh.transformer.blocks[1].to_v.weight.detach().clone()
     names = {f"transformer.blocks.1.to_v.lora_{part}.weight": t for part, t in (("A", down), ("B", up))}
     save_file(names, tmp_path / "x.safetensors")
-    assert formats.load_into(fresh, [(tmp_path / "x.safetensors", 0.5)]) == []
+    assert fuse.load_into(fresh, [(tmp_path / "x.safetensors", 0.5)]) == []
     torch.testing.assert_close(fresh.transformer.blocks[1].to_v.weight.detach(), before + 0.5 * up @ down)

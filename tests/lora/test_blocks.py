@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from core.lora import blocks, packing
-from core.lora.packing import Attention, Tokens
+from core.lora.kernels import block_attention
+from core.lora.text import packing
+from core.lora.text.packing import Attention
+from core.lora.text.tokens import Tokens
 
 HEADS, KEYS, WIDTH = 6, 2, 8
 SHORT = [33, 30, 41, 25, 40, 28, 36, 31]
@@ -31,7 +33,7 @@ def attended(row: dict[str, Any], dtype: torch.dtype) -> list[torch.Tensor]:
     made = [torch.randn(1, length, heads, WIDTH, dtype=dtype) for heads in (HEADS, KEYS, KEYS)]
     inputs = [x.transpose(1, 2).requires_grad_() for x in made]
     module = SimpleNamespace(num_key_value_groups=HEADS // KEYS)
-    out, _ = blocks.attend(module, *inputs, row["mask"], scaling=0.3, blocks=row.get("blocks"))
+    out, _ = block_attention.attend(module, *inputs, row["mask"], scaling=0.3, blocks=row.get("blocks"))
     return [out.detach(), *torch.autograd.grad((out.float() ** 2).sum(), inputs)]
 
 
@@ -47,7 +49,7 @@ def test_blocks_give_what_a_whole_row_gives(lengths, window, shared):
     plain, row = rows(lengths, shared, window, torch.float32)
     standing = row["blocks"]
     assert "blocks" not in plain and len(standing.places) > 1
-    assert (standing.places.shape[1] + shared) % blocks.VECTOR == 0
+    assert (standing.places.shape[1] + shared) % block_attention.VECTOR == 0
     assert sorted(standing.home.tolist() + standing.empty.tolist()) == list(range(standing.places.numel()))
     assert apart(attended(row, torch.float32), attended(plain, torch.float32)) < 1e-5
 
@@ -71,7 +73,7 @@ def test_numbers_of_two_kinds_become_the_masks():
     length = row["ids"].shape[1]
     query, key = (torch.randn(1, heads, length, WIDTH, requires_grad=True) for heads in (HEADS, KEYS))
     value = torch.randn(1, KEYS, length, WIDTH, dtype=torch.bfloat16)
-    out, _ = blocks.attend(None, query, key, value, row["mask"], blocks=row["blocks"])
+    out, _ = block_attention.attend(None, query, key, value, row["mask"], blocks=row["blocks"])
     assert out.dtype == torch.bfloat16
     out.sum().backward()
     assert query.grad is not None and query.grad.dtype == torch.float32
@@ -83,12 +85,12 @@ def test_what_has_an_attention_of_its_own_keeps_it():
     size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
             "vocab_size": 10}  # fmt: skip
     eager = LlamaForCausalLM._from_config(LlamaConfig(**size), attn_implementation="eager")
-    assert not blocks.put_on(eager) and eager.config._attn_implementation == "eager"
-    assert not blocks.put_on(LlamaForCausalLM(LlamaConfig(**size, attention_dropout=0.1)))
+    assert not block_attention.put_on(eager) and eager.config._attn_implementation == "eager"
+    assert not block_attention.put_on(LlamaForCausalLM(LlamaConfig(**size, attention_dropout=0.1)))
     model = LlamaForCausalLM(LlamaConfig(**size)).eval()
     ids = torch.tensor([[1, 2, 3]])
     before = model(ids).logits
-    assert blocks.put_on(model) and model.config._attn_implementation == blocks.NAME
+    assert block_attention.put_on(model) and model.config._attn_implementation == block_attention.NAME
     assert torch.equal(model(ids).logits, before)
-    blocks.take_off(model)
+    block_attention.take_off(model)
     assert model.config._attn_implementation == "sdpa"

@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from core import basemodels
+from core.bases import picture_base
 from core.families import diffusion
-from core.jobs import Mistake, outcome
-from core.lora import cache, pictures, wordings
+from core.lora.image import cache, latents, prompts
 from core.lora.train import train
+from core.messages import Mistake
+from core.progress import outcome
 
 
 def encodings(steps) -> tuple[int, int]:
@@ -30,7 +31,7 @@ def numbers(path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def pipeline(tiny_base):
-    return basemodels.load_pipeline(str(tiny_base))
+    return picture_base.load(str(tiny_base))
 
 
 def known(pipeline, *names) -> cache.Cache:
@@ -83,18 +84,18 @@ def test_another_autoencoder_finds_nothing(pipeline, own_cache):
 
 
 def test_both_encoders_of_stable_diffusion_xl_count_and_all_they_give_is_kept(sdxl_folder):
-    pipeline, where = basemodels.load_pipeline(str(sdxl_folder)), torch.device("cpu")
-    ids = wordings.token_ids(pipeline, ["inkwash, a river", ""])
-    first = outcome(wordings.embedded(pipeline, ids, where))
+    pipeline, where = picture_base.load(str(sdxl_folder)), torch.device("cpu")
+    ids = prompts.token_ids(pipeline, ["inkwash, a river", ""])
+    first = outcome(prompts.embedded(pipeline, ids, where))
     entries = sorted(cache.folder().iterdir())
-    again = outcome(wordings.embedded(pipeline, ids, where))
+    again = outcome(prompts.embedded(pipeline, ids, where))
     assert len(entries) == 2 and sorted(cache.folder().iterdir()) == entries
     for caption, text in first.items():
         assert text.keys() == {"prompt_embeds", "pooled_prompt_embeds"}
         assert all(torch.equal(again[caption][name], rows) for name, rows in text.items())
     with torch.no_grad():
         pipeline.text_encoder_2.text_projection.weight += 1e-3
-    other = outcome(wordings.embedded(pipeline, ids, where))[""]
+    other = outcome(prompts.embedded(pipeline, ids, where))[""]
     assert torch.equal(other["prompt_embeds"], first[""]["prompt_embeds"])
     assert not torch.equal(other["pooled_prompt_embeds"], first[""]["pooled_prompt_embeds"])
 
@@ -153,7 +154,7 @@ def test_two_processes_share_it(own_cache):
 def test_an_overflow_in_one_picture_leaves_the_others_numbers(pipeline):
     """It is asked again in fp32, and the next one in the autoencoder's own format."""
     vae = pipeline.vae.to(torch.bfloat16)
-    shown = pictures.pixels(Image.new("RGB", (32, 32), (200, 10, 10)))
+    shown = latents.pixels(Image.new("RGB", (32, 32), (200, 10, 10)))
     alone = diffusion.encode(pipeline, shown)
     with torch.no_grad():
         normal = vae.quant_conv.bias.clone()

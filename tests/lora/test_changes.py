@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from core import commands
-from core.lora import changes
+from core.lora import kinds, resume
+from core.lora.engine import fingerprint
 from core.lora.train import train
 
 
@@ -33,23 +34,25 @@ def stopped(image_settings, picture_folder, tmp_path):
 
 
 def test_settings_are_named_with_old_and_new(image_settings):
-    old = changes.fingerprint(image_settings(), {})
-    new = changes.fingerprint(image_settings(learning_rate=0.05, save_steps=7, flip=False), {})
-    assert [str(one) for one in changes.differences(old, new)] == [
+    old = fingerprint.fingerprint(image_settings(), {})
+    new = fingerprint.fingerprint(image_settings(learning_rate=0.05, save_steps=7, flip=False), {})
+    assert [str(one) for one in fingerprint.differences(old, new)] == [
         "flip: True → False",
         "learning_rate: 0.01 → 0.05",
     ]
-    assert changes.hindrances(old, new) == [] and changes.differences(old, old) == []
-    other = changes.fingerprint(image_settings(target_modules=("to_q",)), {})
-    assert changes.hindrances(old, other) == ["target_modules"]
-    velocity = changes.fingerprint(image_settings(prediction="v_prediction", compile="on"), {})
-    assert changes.hindrances(old, velocity) == ["prediction"]
-    assert changes.listed(changes.differences(old, velocity)) == "prediction: auto → v_prediction"
+    assert fingerprint.hindrances(old, new) == [] and fingerprint.differences(old, old) == []
+    other = fingerprint.fingerprint(image_settings(target_modules=("to_q",)), {})
+    assert fingerprint.hindrances(old, other) == ["target_modules"]
+    velocity = fingerprint.fingerprint(image_settings(prediction="v_prediction", compile="on"), {})
+    assert fingerprint.hindrances(old, velocity) == ["prediction"]
+    assert (
+        fingerprint.in_one_line(fingerprint.differences(old, velocity)) == "prediction: auto → v_prediction"
+    )
 
 
 def test_data_is_counted(stopped):
     folder = stopped().train_data_dir
-    assert changes.waiting(stopped()).differs == [] and changes.waiting(stopped()).step == 2
+    assert resume.waiting(stopped()).differs == [] and resume.waiting(stopped()).step == 2
     (folder / "0.png").unlink()
     picture = Image.open(folder / "1.png")
     picture.putpixel((0, 0), (9, 9, 9))
@@ -59,8 +62,8 @@ def test_data_is_counted(stopped):
     rows = (folder / "metadata.csv").read_text().replace("inkwash, a bridge", "inkwash, two bridges")
     rows = rows.replace('0.png,"inkwash, a river"\n', "") + "new a.png,a\nnew b.png,b\n"
     (folder / "metadata.csv").write_text(rows)
-    found = changes.waiting(stopped(epochs=9))
-    assert changes.listed(found.differs) == (
+    found = resume.waiting(stopped(epochs=9))
+    assert fingerprint.in_one_line(found.differs) == (
         "epochs: 3 → 9; 2 pictures added; 1 pictures removed; 1 pictures changed; 1 captions changed"
     )
     assert found.hindered == []
@@ -71,17 +74,17 @@ def test_the_order_of_texts_counts(text_settings, text_file, tmp_path):
     swapped = tmp_path / "swapped.jsonl"
     swapped.write_text("\n".join([lines[1], lines[0], *lines[2:]]))
     old, new = (
-        changes.fingerprint(settings, changes.data_of(settings)) | {"train_data_path": ""}
+        fingerprint.fingerprint(settings, kinds.of(settings).data_of(settings)) | {"train_data_path": ""}
         for settings in (text_settings(), text_settings(train_data_path=swapped))
     )
-    assert [str(one) for one in changes.differences(old, new)] == ["the texts stand in another order"]
+    assert [str(one) for one in fingerprint.differences(old, new)] == ["the texts stand in another order"]
 
 
 def test_what_samples_and_metadata_alone_know_is_told_and_the_run_goes_on(stopped):
     chosen = stopped(sample_prompts=("a cat",), trigger="ink", private_metadata=True)
     said = "private_metadata: False → True; sample_prompts: [] → ['a cat']; trigger:  → ink"
-    found = changes.waiting(chosen)
-    assert found.alike and changes.listed(found.differs) == said
+    found = resume.waiting(chosen)
+    assert found.alike and fingerprint.in_one_line(found.differs) == said
     lines = [p.text for p in train(chosen) if p.text]
     assert f"This changed since the checkpoint: {said}" in lines and "Continuing after step 2 of 9" in lines
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from core import basemodels, families
+from core import families
+from core.bases import picture_base
 from core.families import diffusion
-from core.jobs import outcome
-from core.lora import preflight, wordings
-from core.lora.artist import Artist, sampling
+from core.lora import preflight
+from core.lora.image import prompts
+from core.lora.image.sampler import Artist, sampling
 from core.lora.train import train
+from core.progress import outcome
 from tests import original_layout
 
 SHORT = "a boat on a river"
@@ -36,7 +38,7 @@ def base(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pipeline(base):
-    return basemodels.load_pipeline(base)
+    return picture_base.load(base)
 
 
 def plainly(pipeline, captions):
@@ -83,12 +85,12 @@ def test_shorter_ones_beside_it_are_filled_with_the_empty_prompt(pipeline):
     ours = read(pipeline, [SHORT, words(length)])["prompt_embeds"]
     alone, empty = plainly(pipeline, [SHORT, ""])["prompt_embeds"]
     torch.testing.assert_close(ours[0], torch.cat([alone, empty]))
-    known = wordings.token_ids(pipeline, ["", SHORT, words(length)])
-    held = outcome(wordings.embedded(pipeline, known, torch.device("cpu")))
+    known = prompts.token_ids(pipeline, ["", SHORT, words(length)])
+    held = outcome(prompts.embedded(pipeline, known, torch.device("cpu")))
     assert len(held[SHORT]["prompt_embeds"]) == length
-    batch = wordings.batch(held, [SHORT, words(length)], torch.device("cpu"))
+    batch = prompts.batch(held, [SHORT, words(length)], torch.device("cpu"))
     torch.testing.assert_close(batch["prompt_embeds"], ours)
-    ids = wordings.batch(known, [SHORT, words(length)], torch.device("cpu"))
+    ids = prompts.batch(known, [SHORT, words(length)], torch.device("cpu"))
     assert all(
         torch.equal(ids[k], v)
         for k, v in families.of(pipeline).tokenize(pipeline, [SHORT, words(length)]).items()
@@ -107,7 +109,7 @@ def test_words_are_read_up_to_three_chunks_and_what_is_cut_is_known(pipeline):
 
 
 def test_the_tokenizer_before_loading_is_the_pipelines(base, pipeline):
-    alone, whole = basemodels.image_tokenizer(base), pipeline.tokenizer
+    alone, whole = picture_base.read_tokenizer(base), pipeline.tokenizer
     assert alone.model_max_length == whole.model_max_length
     assert alone(words(30)).input_ids == whole(words(30)).input_ids
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.lora import compiling, loop
+from core.lora.engine import compile, loop
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -14,19 +14,19 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
     ("wanted", "place", "steps", "repays"),
     [
         ("auto", CPU, 10**6, False),
-        ("auto", CUDA, compiling.STEPS_TO_REPAY - 1, False),
+        ("auto", CUDA, compile.STEPS_TO_REPAY - 1, False),
         ("off", CUDA, 10**6, False),
         ("on", CPU, 1, True),
     ],
 )
 def test_only_a_long_run_on_cuda_is_compiled_unasked(wanted, place, steps, repays):
-    assert compiling.repays(wanted, place, steps) == repays
+    assert compile.repays(wanted, place, steps) == repays
 
 
 def test_unasked_it_needs_the_compiler(monkeypatch):
     for found in (None, object()):
-        monkeypatch.setattr(compiling.importlib.util, "find_spec", lambda name, found=found: found)
-        assert compiling.repays("auto", CUDA, compiling.STEPS_TO_REPAY) == (found is not None)
+        monkeypatch.setattr(compile.importlib.util, "find_spec", lambda name, found=found: found)
+        assert compile.repays("auto", CUDA, compile.STEPS_TO_REPAY) == (found is not None)
 
 
 @pytest.fixture
@@ -56,17 +56,17 @@ def test_a_run_whose_compiling_fails_goes_on_as_it_is_written(broken, recipe_of,
 
 
 def test_a_model_without_repeated_blocks_is_not_compiled(recipe_of, image_settings):
-    recipe = recipe_of(image_settings())
+    recipe = recipe_of(image_settings(compile="on"))
     recipe.backbone._repeated_blocks = ["NoSuchBlock"]
-    assert recipe.compile().startswith("Regional compilation failed")
-    assert compiling._compiled(recipe.backbone) == [] and recipe.uncompile() is False
+    assert "without it: Regional compilation failed" in recipe.compile(1)
+    assert compile._compiled(recipe.backbone) == [] and recipe.uncompile() is False
 
 
 def test_a_sample_is_drawn_as_it_is_written(broken, tmp_path):
-    held = compiling._compiled(broken.backbone)
+    held = compile._compiled(broken.backbone)
     assert held
     assert len(list(filter(None, broken.samples(tmp_path, 0, broken.plan)))) == 1
-    assert compiling._compiled(broken.backbone) == held
+    assert compile._compiled(broken.backbone) == held
     with pytest.raises(RuntimeError, match="No working"):
         broken.loss((0,), 0)
 

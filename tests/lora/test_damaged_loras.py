@@ -5,19 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core import basemodels
-from core.jobs import Mistake
-from core.lora import chat, export, formats, merge, proof, text_proof
-from core.lora.artist import Artist, sampling
-from core.lora.layers import Lora
-from core.settings import (
+from core.bases import picture_base
+from core.lora.adapters import convert, image_file, merge
+from core.lora.adapters.layers import Lora
+from core.lora.image.sampler import Artist, sampling
+from core.lora.prove import prove
+from core.lora.text import chat
+from core.messages import Mistake
+from core.settings.lora_jobs import (
     ChatSettings,
-    ComposeSettings,
     ExportSettings,
     MergeSettings,
     ProofSettings,
     TextProofSettings,
 )
+from core.settings.video import ComposeSettings
 from core.texts.writer import Writer
 from core.video import compose
 from tests import damage
@@ -37,11 +39,11 @@ DAMAGES = [
 def lora(tmp_path):
     """An image LoRA of one layer for the tiny base."""
     layers = {KEY: Lora(torch.randn(2, 8), torch.randn(8, 2), 2.0)}
-    return formats.write(tmp_path / "ink.safetensors", layers, {}, torch.float32)
+    return image_file.write(tmp_path / "ink.safetensors", layers, {}, torch.float32)
 
 
 IMAGE = {
-    "read": lambda lora, base, made: formats.read(lora),
+    "read": lambda lora, base, made: image_file.read(lora),
     "drawn with": lambda lora, base, made: Artist(sampling(base, [(lora, 1.0)], 32, 32)),
     "composed with": lambda lora, base, made: list(
         compose.compose(
@@ -51,10 +53,10 @@ IMAGE = {
         )
     ),
     "exported": lambda lora, base, made: list(
-        export.export(ExportSettings(lora=lora, base=base, format="diffusers"))
+        convert.export(ExportSettings(lora=lora, base=base, format="diffusers"))
     ),
     "proved": lambda lora, base, made: list(
-        proof.prove(ProofSettings(lora=lora, base=base, pictures=made().train_data_dir))
+        prove(ProofSettings(lora=lora, base=base, pictures=made().train_data_dir))
     ),
     "gone on from": lambda lora, base, made: last(made(continue_from=lora, max_steps=1)),
 }
@@ -91,7 +93,7 @@ TEXT = {
     ],
     "merged": lambda folder, base, made: list(merge.merge(MergeSettings(lora=folder, base=base))),
     "proved": lambda folder, base, made: list(
-        text_proof.prove(TextProofSettings(lora=folder, base=base, texts=made().train_data_path))
+        prove(TextProofSettings(lora=folder, base=base, texts=made().train_data_path))
     ),
     "gone on from": lambda folder, base, made: last(made(continue_from=folder, max_steps=1)),
 }
@@ -117,7 +119,7 @@ def test_a_text_lora(use, file, how, said, voice, tiny_llm, text_settings):
 
 
 def test_a_text_lora_that_lacks_half_of_a_pair_is_gone_on_from_without_it(voice, recipe_of, text_settings):
-    from core.lora.text import lora_parameters
+    from core.lora.text.recipe import lora_parameters
 
     damage.lacking(voice / "adapter_model.safetensors")
     assert lora_parameters(recipe_of(text_settings(continue_from=voice)).model)
@@ -142,7 +144,7 @@ def test_numbers_too_large_for_fp16_are_written_in_fp32(recipe_of, image_setting
         first.up.fill_(1e-6)
     path = tmp_path / "x.safetensors"
     assert recipe._write(path, {}) < 1e-3
-    assert {t.dtype for one in formats.read(path).layers.values() for t in one.parts().values()} == {
+    assert {t.dtype for one in image_file.read(path).layers.values() for t in one.parts().values()} == {
         torch.float32
     }
 
@@ -159,7 +161,7 @@ def test_an_autoencoder_that_overflows_in_half_precision_is_asked_in_fp32(tiny_b
     from core.families import diffusion
 
     latents = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
-    vae = basemodels.load_pipeline(str(tiny_base)).vae
+    vae = picture_base.load(str(tiny_base)).vae
     with torch.no_grad():  # its numbers pass fp16's largest on the way, and come back
         vae.decoder.conv_in.weight.mul_(2e5)
     expected = diffusion.decode(vae, latents)
@@ -173,7 +175,7 @@ def test_an_autoencoder_that_overflows_in_half_precision_is_asked_in_fp32(tiny_b
 
 
 def test_a_sample_that_would_be_black_ends_no_training(image_settings, recipe_of, monkeypatch):
-    from core.lora import loop
+    from core.lora.engine import loop
 
     settings = image_settings(max_steps=2, sample_steps=1)
     recipe = recipe_of(settings)
@@ -181,5 +183,5 @@ def test_a_sample_that_would_be_black_ends_no_training(image_settings, recipe_of
     with torch.no_grad():
         decoder.bias.fill_(float("nan"))
     told = list(loop.run(recipe, settings, settings.output_dir, {}))
-    assert recipe.facts["steps"] == 2
+    assert recipe.facts.run.steps == 2
     assert any("gives no numbers" in str(step.text) for step in told)

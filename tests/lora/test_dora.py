@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from core.families.keys import unet_key
-from core.lora import formats
-from core.lora.layers import Lora, merged
+from core.lora.adapters import image_file
+from core.lora.adapters.layers import Lora, merged
 
 LINEAR = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 
@@ -48,7 +48,7 @@ def parts(request, tmp_path):
     up = 0.3 * torch.randn(6, 2, *[1] * len(kernel), generator=own)
     lengths = rows(base) * (1 + 0.1 * torch.rand(rows(base).shape, generator=own))
     layer = Lora(down, up, 1.0, dora_scale=lengths)
-    path = formats.write(tmp_path / "x.safetensors", {unet_key(LINEAR): layer}, {}, torch.float32)
+    path = image_file.write(tmp_path / "x.safetensors", {unet_key(LINEAR): layer}, {}, torch.float32)
     scale = load_file(path)[f"{unet_key(LINEAR)}.dora_scale"]
     delta = 0.5 * (up.flatten(1) @ down.flatten(1)).view_as(base)
     whole = base + delta

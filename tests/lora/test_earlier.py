@@ -6,12 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from core import basemodels
+from core.bases import picture_base
 from core.families.keys import text_encoder_key, unet_key
-from core.jobs import Mistake, outcome
-from core.lora import adapter, formats
-from core.lora.earlier import refit
-from core.lora.layers import Lora, merged
+from core.lora.adapters import attach, image_file
+from core.lora.adapters.layers import Lora, merged
+from core.lora.adapters.refit import refit
+from core.messages import Mistake
+from core.progress import outcome
 from tests.running import last
 
 
@@ -40,7 +41,7 @@ def test_refit_keeps_the_kernel_of_a_convolution():
 def test_an_image_lora_goes_on_at_another_rank(image_settings, recipe_of):
     first = last(image_settings(epochs=2, lora_alpha=2)).result
     recipe = recipe_of(image_settings(continue_from=first, lora_rank=6))
-    old = formats.read(first).layers
+    old = image_file.read(first).layers
     for key, layer in recipe.layers().items():
         torch.testing.assert_close(layer.delta(), old[key].delta(), atol=2e-4, rtol=2e-2)
     assert last(image_settings(continue_from=first, epochs=2)).result.name.startswith("lora_v2_")
@@ -50,21 +51,24 @@ def test_a_text_lora_goes_on(text_settings, recipe_of):
     first = last(text_settings(epochs=4)).result
     recipe = recipe_of(text_settings(continue_from=first))
     fresh = recipe_of(text_settings())
-    assert outcome(recipe.validate())["held_out_loss"] < outcome(fresh.validate())["held_out_loss"] - 0.01
+    assert (
+        outcome(recipe.validate(len(recipe.held_out)))["held_out_loss"]
+        < outcome(fresh.validate(len(fresh.held_out)))["held_out_loss"] - 0.01
+    )
 
 
 def test_what_does_not_fit_is_a_mistake(text_settings, image_settings, tmp_path):
     with pytest.raises(Mistake, match="not a text LoRA"):
         last(text_settings(continue_from=tmp_path))
     layer = Lora(torch.ones(2, 320), torch.ones(320, 2), 2.0)
-    path = formats.write(tmp_path / "x.safetensors", {"lora_unet_other": layer}, {}, torch.float32)
+    path = image_file.write(tmp_path / "x.safetensors", {"lora_unet_other": layer}, {}, torch.float32)
     with pytest.raises(Mistake, match="none of its layers fits"):
         last(image_settings(continue_from=path))
 
 
 @pytest.fixture
 def pipeline(tiny_base):
-    return basemodels.load_pipeline(str(tiny_base))
+    return picture_base.load(str(tiny_base))
 
 
 def random_file(path, pipeline, paths, rank=2, encoder=(), lengths=None):
@@ -78,7 +82,7 @@ def random_file(path, pipeline, paths, rank=2, encoder=(), lengths=None):
             up = 0.2 * torch.randn(len(weight), rank, *[1] * (weight.dim() - 2))
             key = unet_key(name) if model is pipeline.unet else text_encoder_key(name)
             layers[key] = Lora(down, up, 1.0, dora_scale=lengths and lengths(weight))
-    return formats.write(path, layers, {}, torch.float32)
+    return image_file.write(path, layers, {}, torch.float32)
 
 
 QUERY = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
@@ -93,7 +97,7 @@ def test_layers_that_have_no_place_are_told_with_the_setting_that_keeps_them(
     tensors = load_file(path) | {"bundle_emb.ink.clip_l": torch.ones(1, 16)}
     save_file(tensors, path)
     pipeline.text_encoder = None  # as after caching
-    told = adapter.add_loras(pipeline, image_settings(continue_from=path), torch.float32)
+    told = attach.add_loras(pipeline, image_settings(continue_from=path), torch.float32)
     assert [str(line) for line in told] == [
         "1 of 4 layers of x.safetensors go on; set target_modules to conv1, to_k, to_out.0, to_q, to_v to "
         "keep 1 more.",
@@ -101,11 +105,11 @@ def test_layers_that_have_no_place_are_told_with_the_setting_that_keeps_them(
         "1 of 4 layers of x.safetensors have no place in this training and are left out.",
         "x.safetensors also holds what this studio doesn't know and leaves out: 1 × bundle_emb…clip_l.",
     ]
-    pipeline = basemodels.load_pipeline(image_settings().base_model)
+    pipeline = picture_base.load(image_settings().base_model)
     chosen = image_settings(
         continue_from=path, train_text_encoder=True, target_modules=("to_q", "conv1"), lora_rank=2
     )
-    told = adapter.add_loras(pipeline, chosen, torch.float32)
+    told = attach.add_loras(pipeline, chosen, torch.float32)
     assert [str(line)[:6] for line in told] == ["1 of 4", "x.safe"]
 
 
@@ -119,17 +123,17 @@ def test_lengths_are_kept_or_folded(pipeline, image_settings, tmp_path, axis, ne
 
     path = random_file(tmp_path / "x.safetensors", pipeline, (QUERY,), lengths=lengths)
     weight = pipeline.unet.get_submodule(QUERY).weight.detach().clone()
-    wanted = merged(weight, formats.read(path).layers[unet_key(QUERY)])
+    wanted = merged(weight, image_file.read(path).layers[unet_key(QUERY)])
     chosen = image_settings(continue_from=path, network=network, target_modules=("attn1.to_q",), lora_rank=8)
-    assert adapter.add_loras(pipeline, chosen, torch.float32) == []
-    layer = adapter.layers(pipeline)[unet_key(QUERY)]
+    assert attach.add_loras(pipeline, chosen, torch.float32) == []
+    layer = attach.layers(pipeline)[unet_key(QUERY)]
     torch.testing.assert_close(merged(weight, layer), wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_what_a_smaller_rank_drops_is_told(pipeline, image_settings, tmp_path):
     path = random_file(tmp_path / "x.safetensors", pipeline, (QUERY,), rank=4)
-    whole = formats.read(path).layers[unet_key(QUERY)].delta()
-    (told,) = adapter.add_loras(pipeline, image_settings(continue_from=path, lora_rank=1), torch.float32)
+    whole = image_file.read(path).layers[unet_key(QUERY)].delta()
+    (told,) = attach.add_loras(pipeline, image_settings(continue_from=path, lora_rank=1), torch.float32)
     kept = torch.linalg.svdvals(whole).square()
     assert str(told) == (
         f"Rank 1 keeps {kept[0] / kept.sum():.1%} of what x.safetensors adds; a higher rank keeps more."
@@ -140,7 +144,7 @@ def test_a_plain_lora_goes_on_as_a_dora(pipeline, image_settings, tmp_path):
     path = random_file(tmp_path / "x.safetensors", pipeline, (KERNEL,))
     weight = pipeline.unet.get_submodule(KERNEL).weight.detach().clone()
     chosen = image_settings(continue_from=path, network="dora", target_modules=("conv1",))
-    adapter.add_loras(pipeline, chosen, torch.float32)
-    made = merged(weight, adapter.layers(pipeline)[unet_key(KERNEL)])
-    wanted = merged(weight, formats.read(path).layers[unet_key(KERNEL)])
+    attach.add_loras(pipeline, chosen, torch.float32)
+    made = merged(weight, attach.layers(pipeline)[unet_key(KERNEL)])
+    wanted = merged(weight, image_file.read(path).layers[unet_key(KERNEL)])
     torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-4)

@@ -10,13 +10,14 @@ from diffusers import StableDiffusionPipeline
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from core import basemodels, commands
+from core import commands
+from core.bases import picture_base
 from core.families.keys import text_encoder_key, unet_key
-from core.jobs import Mistake
-from core.lora import formats
-from core.lora.export import export
-from core.lora.layers import Lora
-from core.settings import ExportSettings
+from core.lora.adapters import fuse, image_file
+from core.lora.adapters.convert import export
+from core.lora.adapters.layers import Lora
+from core.messages import Mistake
+from core.settings.lora_jobs import ExportSettings
 
 LAYERS = {
     "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q": (2, 1.0),
@@ -29,7 +30,7 @@ CLIP = "encoder.layers.1.self_attn.v_proj"
 
 @pytest.fixture
 def pipeline(tiny_base):
-    return basemodels.load_pipeline(str(tiny_base))
+    return picture_base.load(str(tiny_base))
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def written(pipeline, tmp_path):
             lengths = lengths.reshape(-1, *[1] * (weight.dim() - 1)) if dora else None
             layers[key(path)] = Lora(down, up, alpha, dora_scale=lengths)
         said = {"ss_network_dim": "4", "modelspec.trigger_phrase": "inkwash", "modelspec.title": "x"}
-        return formats.write(tmp_path / "x.safetensors", layers, said, torch.float32)
+        return image_file.write(tmp_path / "x.safetensors", layers, said, torch.float32)
 
     return write
 
@@ -74,7 +75,7 @@ def test_diffusers_gives_the_same_output(written, pipeline, tiny_base, dora):
     plain = drawn(pipeline)
     theirs = StableDiffusionPipeline.from_pretrained(tiny_base)
     theirs.load_lora_weights(path)
-    formats.load_into(pipeline, [(source, 1.0)])
+    fuse.load_into(pipeline, [(source, 1.0)])
     for ours, made, before in zip(drawn(pipeline), drawn(theirs), plain, strict=True):
         assert (made - ours).norm() / ours.norm() < 1e-3
         assert (made - before).norm() / before.norm() > 1e-2
@@ -91,7 +92,7 @@ def test_back_again_nothing_is_lost(written, tiny_base, tmp_path):
     source = written(dora=True)
     there = exported(source, tiny_base)
     back = exported(there, tiny_base, format="sd-scripts", output=tmp_path / "back.safetensors")
-    first, last = formats.read(source), formats.read(back)
+    first, last = image_file.read(source), image_file.read(back)
     assert first.layers.keys() == last.layers.keys()
     for key, layer in first.layers.items():
         again = last.layers[key]
@@ -109,7 +110,7 @@ def test_what_diffusers_cannot_hold_is_refused(tiny_base, tmp_path):
     with pytest.raises(Mistake, match="can't be written in diffusers' format"):
         exported(tmp_path / "x.safetensors", tiny_base)
     made = exported(tmp_path / "x.safetensors", tiny_base, format="sd-scripts")
-    assert formats.read(made).metadata["ss_network_module"] == "lycoris.kohya"
+    assert image_file.read(made).metadata["ss_network_module"] == "lycoris.kohya"
 
 
 def test_the_command_prints_the_file(written, tiny_base, capsys):

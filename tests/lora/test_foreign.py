@@ -10,10 +10,10 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 
-from core import basemodels
+from core.bases import picture_base
 from core.families.keys import text_encoder_key, unet_key
-from core.jobs import Mistake
-from core.lora import formats
+from core.lora.adapters import fuse, image_file
+from core.messages import Mistake
 
 LINEAR = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"  # 8 × 8
 KERNEL = "down_blocks.0.resnets.0.conv1"  # 8 × 8 × 3 × 3
@@ -22,7 +22,7 @@ CLIP = "encoder.layers.0.mlp.fc1"  # 32 × 16
 
 @pytest.fixture
 def pipeline(tiny_base):
-    return basemodels.load_pipeline(str(tiny_base))
+    return picture_base.load(str(tiny_base))
 
 
 def numbers(*shape):
@@ -39,7 +39,7 @@ def loaded(pipeline, tensors, path):
                pipeline.text_encoder.get_submodule(CLIP)]  # fmt: skip
     before = [module.weight.detach().clone() for module in modules]
     save_file(tensors, path)
-    told = formats.load_into(pipeline, [(path, 1.0)])
+    told = fuse.load_into(pipeline, [(path, 1.0)])
     changed = [module.weight.detach() - old for module, old in zip(modules, before, strict=True)]
     return before, changed, [str(line) for line in told]
 
@@ -142,7 +142,7 @@ def test_diffusers_and_peft_with_their_configuration(tiny_base, pipeline, tmp_pa
         held = {f"base_model.model.{name}": tensor.contiguous() for name, tensor in held.items()}
         save_file(held, tmp_path / "adapter_model.safetensors")
     (path,) = tmp_path.glob("*.safetensors")
-    assert formats.load_into(pipeline, [(path, 1.0)]) == []
+    assert fuse.load_into(pipeline, [(path, 1.0)]) == []
     drawn = torch.randn(2, 4, 8, 8), torch.tensor([100, 700]), torch.randn(2, 24, 16)
     with torch.no_grad():
         theirs, ours = unet(*drawn).sample, pipeline.unet(*drawn).sample
@@ -154,4 +154,4 @@ def test_a_file_of_nothing_known_is_refused_with_what_it_holds(tmp_path):
     tensors |= {f"lora_unet_{at}.alpha": torch.tensor(1.0) for at in range(5)}
     save_file(tensors | {"lora_te_x.w_norm": torch.ones(2)}, tmp_path / "x.safetensors")
     with pytest.raises(Mistake, match=r"only 5 × alpha, 5 × oft_R.weight, 1 × w_norm;"):
-        formats.read(tmp_path / "x.safetensors")
+        image_file.read(tmp_path / "x.safetensors")

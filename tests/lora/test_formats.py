@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core import basemodels
+from core.bases import picture_base
 from core.families.keys import text_encoder_key, unet_key
-from core.jobs import Mistake
-from core.lora import formats
-from core.lora.layers import Lora
+from core.lora.adapters import fuse, image_file
+from core.lora.adapters.layers import Lora
+from core.messages import Mistake
 
 MODULE = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 KEY = unet_key(MODULE)
@@ -21,7 +21,7 @@ KEY = unet_key(MODULE)
 
 @pytest.fixture
 def pipeline(tiny_base):
-    return basemodels.load_pipeline(str(tiny_base))
+    return picture_base.load(str(tiny_base))
 
 
 def weight_of(pipeline):
@@ -56,7 +56,7 @@ def test_each_format_gives_the_same_weights(pipeline, tmp_path, down_name, up_na
     down, up = pair()
     save_file({down_name: down, up_name: up}, tmp_path / "x.safetensors")
     before = weight_of(pipeline)
-    assert formats.load_into(pipeline, [(tmp_path / "x.safetensors", 0.5)]) == []
+    assert fuse.load_into(pipeline, [(tmp_path / "x.safetensors", 0.5)]) == []
     torch.testing.assert_close(weight_of(pipeline), before + 0.5 * up @ down)
 
 
@@ -68,14 +68,14 @@ def test_alpha_of_the_file_and_of_diffusers_metadata(tmp_path):
     diffusers = {f"unet.{MODULE}.lora_A.weight": down, f"unet.{MODULE}.lora_B.weight": up}
     save_file(diffusers, tmp_path / "b.safetensors", {"lora_adapter_metadata": said})
     for name in ("a", "b"):
-        (layer,) = formats.read(tmp_path / f"{name}.safetensors").layers.values()
+        (layer,) = image_file.read(tmp_path / f"{name}.safetensors").layers.values()
         assert layer.alpha == 1.0
         torch.testing.assert_close(layer.delta(), up @ down * 0.5)
 
 
 def test_diffusers_reads_what_is_written(pipeline, tmp_path):
     down, up = pair()
-    formats.write(tmp_path / "x.safetensors", {KEY: Lora(down, up, 1.0)}, {}, torch.float32)
+    image_file.write(tmp_path / "x.safetensors", {KEY: Lora(down, up, 1.0)}, {}, torch.float32)
     before = weight_of(pipeline)
     pipeline.load_lora_weights(tmp_path / "x.safetensors")
     pipeline.fuse_lora()
@@ -86,9 +86,9 @@ def test_diffusers_reads_what_is_written(pipeline, tmp_path):
 def test_several_stack_and_are_put_back_bit_by_bit(pipeline, tmp_path):
     down, up = pair()
     for name in ("x", "y"):
-        formats.write(tmp_path / f"{name}.safetensors", {KEY: Lora(down, up, 2.0)}, {}, torch.float32)
+        image_file.write(tmp_path / f"{name}.safetensors", {KEY: Lora(down, up, 2.0)}, {}, torch.float32)
     before = weight_of(pipeline)
-    with formats.fused(pipeline, [(tmp_path / "x.safetensors", 0.5), (tmp_path / "y.safetensors", 0.25)]):
+    with fuse.fused(pipeline, [(tmp_path / "x.safetensors", 0.5), (tmp_path / "y.safetensors", 0.25)]):
         torch.testing.assert_close(weight_of(pipeline), before + 0.75 * up @ down)
     assert torch.equal(weight_of(pipeline), before)
 
@@ -97,36 +97,36 @@ def test_dora_gives_rows_the_learnt_length(pipeline, tmp_path):
     down, up = pair()
     names = {"lora_A.weight": down, "lora_B.weight": up, "lora_magnitude_vector": torch.full((8,), 3.0)}
     save_file({f"unet.{MODULE}.{name}": t for name, t in names.items()}, tmp_path / "x.safetensors")
-    formats.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)])
+    fuse.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)])
     torch.testing.assert_close(weight_of(pipeline).norm(dim=1), torch.full((8,), 3.0))
 
 
 def test_hashes_are_those_of_sd_scripts(tmp_path):
     down, up = pair()
-    path = formats.write(
+    path = image_file.write(
         tmp_path / "x.safetensors", {KEY: Lora(down, up, 2.0)}, {"ss_seed": "1"}, torch.float16
     )
     raw = path.read_bytes()
     body = raw[int.from_bytes(raw[:8], "little") + 8 :]
-    assert formats.read(path).metadata["sshs_model_hash"] == hashlib.sha256(body).hexdigest()
+    assert image_file.read(path).metadata["sshs_model_hash"] == hashlib.sha256(body).hexdigest()
 
 
 def test_what_is_no_lora_is_refused_in_one_sentence(pipeline, tmp_path):
     (tmp_path / "x.ckpt").write_bytes(b"\x80\x02")
     with pytest.raises(Mistake, match="pickled"):
-        formats.read(tmp_path / "x.ckpt")
+        image_file.read(tmp_path / "x.ckpt")
     with pytest.raises(Mistake, match="no LoRA"):
-        formats.read(tmp_path / "none.safetensors")
+        image_file.read(tmp_path / "none.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\x00\x00")
     with pytest.raises(Mistake, match="cut short"):
-        formats.read(tmp_path / "cut.safetensors")
+        image_file.read(tmp_path / "cut.safetensors")
     save_file({"conv_in.weight": torch.ones(2)}, tmp_path / "model.safetensors")
     with pytest.raises(Mistake, match="holds no LoRA"):
-        formats.read(tmp_path / "model.safetensors")
+        image_file.read(tmp_path / "model.safetensors")
     wide = {KEY: Lora(torch.randn(2, 320), torch.randn(320, 2), 2.0)}
-    formats.write(tmp_path / "wide.safetensors", wide, {}, torch.float32)
+    image_file.write(tmp_path / "wide.safetensors", wide, {}, torch.float32)
     with pytest.raises(Mistake, match="another kind of base"):
-        formats.load_into(pipeline, [(tmp_path / "wide.safetensors", 1.0)])
+        fuse.load_into(pipeline, [(tmp_path / "wide.safetensors", 1.0)])
 
 
 def test_keys_without_a_place_are_told(pipeline, tmp_path):
@@ -135,6 +135,6 @@ def test_keys_without_a_place_are_told(pipeline, tmp_path):
         KEY: Lora(down, up, 2.0),
         "lora_unet_elsewhere": Lora(down.clone(), up.clone(), 2.0),
     }
-    formats.write(tmp_path / "x.safetensors", layers, {}, torch.float32)
-    (told,) = formats.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)])
+    image_file.write(tmp_path / "x.safetensors", layers, {}, torch.float32)
+    (told,) = fuse.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)])
     assert str(told) == "1 of 2 layers of x.safetensors have no place in this base and are left out."

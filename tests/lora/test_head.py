@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from core.lora import head, packing
-from core.lora.head import Head
-from core.lora.packing import Tokens
+from core.lora.kernels import linear_cross_entropy
+from core.lora.kernels.linear_cross_entropy import Head
+from core.lora.text import packing
+from core.lora.text.tokens import Tokens
 
 WORDS, WIDTH = 70, 12
 
@@ -31,8 +32,8 @@ def answers(states: torch.Tensor, loss_of: Any) -> tuple[torch.Tensor, torch.Ten
 @pytest.mark.parametrize("places", [1, 5, 23])
 @pytest.mark.parametrize(("at_once", "in_cache"), [(2**23, 2**18), (WORDS * 7, WORDS * 3), (1, 1)])
 def test_loss_and_gradient_are_the_plain_ones(places, at_once, in_cache, monkeypatch):
-    monkeypatch.setitem(head.AT_ONCE, "cpu", at_once)
-    monkeypatch.setitem(head.IN_CACHE, "cpu", in_cache)
+    monkeypatch.setitem(linear_cross_entropy.AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(linear_cross_entropy.IN_CACHE, "cpu", in_cache)
     linear, states, targets = made(torch.float32, places)
     ours = answers(states, lambda x: Head(None, linear).loss(x, targets))
     plain = answers(states, lambda x: nn.functional.cross_entropy(linear(x), targets))
@@ -100,8 +101,8 @@ def test_it_serves_models_whose_logits_are_the_heads_own(kind, more, served, dty
 
 def test_a_head_that_is_more_than_a_linear_layer_is_left_alone():
     model = model_of("llama")
-    assert head.of(model) is not None
+    assert linear_cross_entropy.of(model) is not None
     model.lm_head.register_forward_hook(lambda *_: None)
-    assert head.of(model) is None
+    assert linear_cross_entropy.of(model) is None
     model.set_output_embeddings(nn.Linear(16, WORDS))
-    assert head.of(model) is None
+    assert linear_cross_entropy.of(model) is None

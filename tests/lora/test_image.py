@@ -14,12 +14,18 @@ import yaml
 from PIL import Image
 from safetensors import safe_open
 
-from core import basemodels, families, settings
+from core import families
+from core.bases import picture_base
 from core.families import diffusion, stable_diffusion
-from core.jobs import Mistake, outcome
-from core.lora import formats, loop, pictures, wordings
-from core.lora.stepper import Stepper
+from core.lora.adapters import fuse, image_file
+from core.lora.engine import loop
+from core.lora.engine.step import Stepper
+from core.lora.image import buckets, prompts
+from core.lora.image import latents as image_latents
 from core.lora.train import train
+from core.messages import Mistake
+from core.progress import outcome
+from core.settings import reading, training
 from tests.running import last
 
 
@@ -29,32 +35,32 @@ def recipe(recipe_of, image_settings):
 
 
 def test_buckets_keep_shape_and_area():
-    assert pictures.bucket((1000, 1000), 512 * 512, 64) == (512, 512)
-    assert pictures.bucket((1080, 1920), 512 * 512, 64) == (384, 640)
-    width, height = pictures.bucket((5000, 100), 512 * 512, 64)
+    assert buckets.bucket((1000, 1000), 512 * 512, 64) == (512, 512)
+    assert buckets.bucket((1080, 1920), 512 * 512, 64) == (384, 640)
+    width, height = buckets.bucket((5000, 100), 512 * 512, 64)
     assert width / height <= 2.5 and width % 64 == height % 64 == 0
-    assert pictures.nearest((1080, 1900), [(256, 256), (256, 448), (448, 256)]) == (256, 448)
+    assert buckets.nearest((1080, 1900), [(256, 256), (256, 448), (448, 256)]) == (256, 448)
 
 
 @pytest.mark.parametrize("family", families.FAMILIES)
 def test_a_photo_loses_little_on_a_base_that_draws_any_size(family):
     for size in ((3000, 4000), (4000, 3000), (4032, 3024), (1000, 1000)):
-        width, height = pictures.fitted(size, 0, 32, family.DRAWING)
+        width, height = buckets.training_size(size, 0, 32, family.DRAWING)
         kept = min(size[0] * height, size[1] * width) / max(size[0] * height, size[1] * width)
         assert kept > 0.95 and width * height <= family.DRAWING.square[0] ** 2, size
         assert width % 64 == height % 64 == 0
     own = replace(family.DRAWING, only=True)
-    assert pictures.fitted((3000, 4000), 0, 32, own) in (own.square, own.portrait)
+    assert buckets.training_size((3000, 4000), 0, 32, own) in (own.square, own.portrait)
 
 
 def test_a_cut_follows_the_focus_as_far_as_the_edges_allow():
     wide = Image.new("RGB", (300, 100), "blue")
     wide.paste("red", (240, 0, 300, 100))  # its right fifth
     for focus, red in (((0.5, 0.5), 0.0), ((0.7, 0.0), 0.2), ((1.0, 0.5), 0.6)):
-        cut = np.asarray(pictures.cover(wide, (30, 30), focus))
+        cut = np.asarray(buckets.cover(wide, (30, 30), focus))
         assert (cut[..., 0] > 127).mean() == pytest.approx(red, abs=0.04), focus
-    assert pictures.framing((300, 100), (30, 30), (1.0, 0.5)) == (100, 300, 0, 60, 30, 30)
-    assert pictures.framing((300, 100), (30, 30), (0.5, 0.9)) == pictures.framing((300, 100), (30, 30))
+    assert buckets.framing((300, 100), (30, 30), (1.0, 0.5)) == (100, 300, 0, 60, 30, 30)
+    assert buckets.framing((300, 100), (30, 30), (0.5, 0.9)) == buckets.framing((300, 100), (30, 30))
 
 
 def test_a_moved_cut_is_encoded_anew_and_counts_as_a_change(recipe_of, image_settings, tmp_path):
@@ -67,7 +73,7 @@ def test_a_moved_cut_is_encoded_anew_and_counts_as_a_change(recipe_of, image_set
         found.append(recipe_of(image_settings(train_data_dir=folder, batch_size=1, flip=False)))
     assert len({one.pictures[0].posterior.sum().item() for one in found}) == 3
     assert len({one.pictures[0].framing for one in found}) == 3
-    assert len({one.facts["data"] for one in found}) == 3
+    assert len({one.facts.data for one in found}) == 3
 
 
 def test_pictures_get_the_base_sizes_and_none_is_dropped(recipe):
@@ -79,9 +85,9 @@ def test_pictures_get_the_base_sizes_and_none_is_dropped(recipe):
 
 
 def test_cached_latents_equal_the_pipeline_autoencoder(recipe, image_settings):
-    pipeline = basemodels.load_pipeline(image_settings().base_model)
+    pipeline = picture_base.load(image_settings().base_model)
     picture = recipe.pictures[0]
-    pixels = np.asarray(pictures.cover(Image.open(picture.path), picture.size), dtype=np.float32) / 127.5 - 1
+    pixels = np.asarray(buckets.cover(Image.open(picture.path), picture.size), dtype=np.float32) / 127.5 - 1
     with torch.no_grad():
         posterior = pipeline.vae.encode(torch.from_numpy(pixels).permute(2, 0, 1)[None]).latent_dist
     scale = pipeline.vae.config.scaling_factor
@@ -111,7 +117,7 @@ def test_noise_captions_and_mirrored_pictures_are_drawn_as_asked(recipe):
         said = [recipe._draw((0,), (0,), epoch).captions[0] for epoch in range(100)]
         assert least <= said.count("") <= most and set(said) <= {"", recipe.pictures[0].caption}
     one = recipe.pictures[0]
-    shown = pictures.pixels(pictures.cover(Image.open(one.path), one.size))
+    shown = image_latents.pixels(buckets.cover(Image.open(one.path), one.size))
     torch.testing.assert_close(one.mirrored, diffusion.encode(recipe.pipeline, shown.flip(-1)))
     recipe.pictures[0] = replace(one, posterior=0 * one.posterior, mirrored=0 * one.posterior + 7)
     recipe.pictures[0].mirrored[1] = 0
@@ -236,10 +242,10 @@ def test_the_file_draws_what_the_adapter_draws(recipe_of, image_settings, change
         pass
     path = recipe.export(chosen.output_dir / "x.safetensors", 9, 0.0)
     drawn = torch.randn(2, 4, 8, 8), torch.tensor([100, 700]), torch.randn(2, 24, 16)
-    pipeline = basemodels.load_pipeline(chosen.base_model)
+    pipeline = picture_base.load(chosen.base_model)
     with torch.no_grad():
         plain = pipeline.unet(*drawn).sample
-        assert formats.load_into(pipeline, [(path, 1.0)]) == []
+        assert fuse.load_into(pipeline, [(path, 1.0)]) == []
         filed, trained = pipeline.unet(*drawn).sample, recipe.pipeline.unet(*drawn).sample
     assert (filed - trained).norm() / trained.norm() < 1e-3
     assert (plain - trained).norm() / trained.norm() > 1e-2
@@ -249,7 +255,7 @@ def test_a_dora_is_exported_with_its_lengths_and_learns_on(image_settings, recip
     """A next run starts from the same numbers."""
     chosen = image_settings(network="dora", target_modules=("all",), epochs=2)
     path = last(chosen).result
-    layers = formats.read(path).layers
+    layers = image_file.read(path).layers
     assert all(layer.dora_scale is not None for layer in layers.values())
     assert all(
         layer.dora_scale.shape == (len(layer.up), *[1] * (layer.up.dim() - 1)) for layer in layers.values()
@@ -265,15 +271,15 @@ def test_a_lora_kept_along_the_way_is_checked_and_a_wrong_one_goes(recipe_of, im
     recipe = recipe_of(chosen)
     path = chosen.output_dir / "kept.safetensors"
     list(loop.run(recipe, chosen, chosen.output_dir, {}, {1: path}))
-    assert formats.read(path).metadata["ss_steps"] == "1"
-    whole = formats.read
+    assert image_file.read(path).metadata["ss_steps"] == "1"
+    whole = image_file.read
 
     def longer(path):
         held = whole(path)
         layers = {key: replace(one, dora_scale=1.01 * one.dora_scale) for key, one in held.layers.items()}
         return replace(held, layers=layers)
 
-    monkeypatch.setattr(formats, "read", longer)
+    monkeypatch.setattr(image_file, "read", longer)
     recipe.keep(path, 2)
     assert not path.exists()
     with pytest.raises(RuntimeError, match="does not give the trained LoRA's output"):
@@ -281,11 +287,11 @@ def test_a_lora_kept_along_the_way_is_checked_and_a_wrong_one_goes(recipe_of, im
 
 
 def test_shuffled_tags_keep_the_first_and_are_all_encoded(recipe_of, image_settings):
-    shuffled = wordings.tag_orders("inkwash, a boat, fog, dawn", image_settings(shuffle_tags=True), 0)
-    assert shuffled[0] == "inkwash, a boat, fog, dawn" and 3 <= len(shuffled) <= wordings.ORDERS
+    shuffled = prompts.tag_orders("inkwash, a boat, fog, dawn", image_settings(shuffle_tags=True), 0)
+    assert shuffled[0] == "inkwash, a boat, fog, dawn" and 3 <= len(shuffled) <= prompts.ORDERS
     assert all(sorted(said.split(", ")) == sorted(shuffled[0].split(", ")) for said in shuffled)
     assert all(said.startswith("inkwash, ") for said in shuffled)
-    assert wordings.tag_orders("inkwash, a boat, fog", image_settings(), 0) == ("inkwash, a boat, fog",)
+    assert prompts.tag_orders("inkwash, a boat, fog", image_settings(), 0) == ("inkwash, a boat, fog",)
     recipe = recipe_of(image_settings(shuffle_tags=True, keep_tags=0, caption_dropout=0.0))
     seen = {recipe._draw([0], [0], epoch).captions[0] for epoch in range(20)}
     assert seen == set(recipe.orders[recipe.pictures[0].caption]) and len(seen) == 2
@@ -300,7 +306,7 @@ def test_regularisation_pictures_are_seen_as_often_and_weigh_as_asked(recipe_of,
     (folder / "metadata.csv").write_text("file_name,text\n0.png,a plain\n1.png,a field\n")
     plain = recipe_of(image_settings(caption_dropout=0.0))
     recipe = recipe_of(image_settings(reg_data_dir=folder, reg_weight=0.25, caption_dropout=0.0))
-    assert recipe.regular == {6, 7} and recipe.facts["regularisation"] == 2
+    assert recipe.regular == {6, 7} and recipe.facts.regularisation == 2
     assert recipe.numbers == [0, 1, 2, 3, 4, 5, 6, 7, 6, 7, 6, 7]
     assert recipe._draw([0, 6], [0, 6], 0).weights.tolist() == [1.0, 0.25]
     assert torch.equal(recipe._draw([0], [0], 0).latents, plain._draw([0], [0], 0).latents)
@@ -346,7 +352,7 @@ def test_the_familiar_yaml_runs_as_it_stands(tiny_base, picture_folder, tmp_path
         'epochs: 10\nlearning_rate: 2e-4\noutput_dir: "./output/my_style_lora"\nsave_steps: 100\n'
     )
     monkeypatch.chdir(tmp_path)
-    chosen = settings.training(settings.read_yaml(tmp_path / "that.yaml"))
+    chosen = training.training(reading.read_yaml(tmp_path / "that.yaml"))
     assert last(chosen).result.name == "lora_v1_my_style_lora_r8_ep10.safetensors"
     assert any((tmp_path / "output" / "my_style_lora" / "logs").iterdir())
 
@@ -365,7 +371,7 @@ def test_stopping_saves_a_checkpoint_and_resume_ends_at_the_same_lora(image_sett
     assert (tmp_path / "parts" / "checkpoint" / "step-00000004.json").is_file()
     done = list(train(parts))
     assert any(p.text == "Continuing after step 4 of 9" for p in done)
-    first, second = formats.read(whole).layers, formats.read(done[-1].result).layers
+    first, second = image_file.read(whole).layers, image_file.read(done[-1].result).layers
     assert all(
         torch.equal(first[k].down, second[k].down) and torch.equal(first[k].up, second[k].up) for k in first
     )
@@ -376,9 +382,9 @@ def test_held_out_pictures_are_judged_and_never_trained_on(recipe_of, image_sett
     chosen = image_settings(holdout=0.34, epochs=6, output_dir=image_settings().output_dir / "held out")
     recipe = recipe_of(chosen)
     assert len(recipe.held_out) == 2 and not set(recipe.held_out) & set(recipe.numbers)
-    before = outcome(recipe.validate())
+    before = outcome(recipe.validate(len(recipe.held_out)))
     assert before["held_out_loss"] == pytest.approx(before["base_held_out_loss"])
-    assert outcome(recipe.validate()) == before
+    assert outcome(recipe.validate(len(recipe.held_out))) == before
     for _ in loop.run(recipe, chosen, chosen.output_dir, {}):
         pass
     assert recipe.figures["held_out_loss"] < before["base_held_out_loss"]
@@ -391,7 +397,9 @@ def test_nothing_is_dropped_while_judging_and_drawing(recipe_of, image_settings)
     for group in recipe.groups():
         for parameter in group.parameters.values():
             torch.nn.init.normal_(parameter, std=0.3)
-    assert dict(outcome(recipe.validate())) == dict(outcome(recipe.validate()))
+    assert dict(outcome(recipe.validate(len(recipe.held_out)))) == dict(
+        outcome(recipe.validate(len(recipe.held_out)))
+    )
     drawn = [outcome(recipe._draw_sample("a cat", recipe.plan)) for _ in range(2)]
     assert drawn[0] == drawn[1]
     with pytest.raises(ZeroDivisionError), recipe._asked():
@@ -469,7 +477,7 @@ def test_out_of_memory_leaves_out_looks_and_samples_and_the_run_goes_on(
 
         return tried
 
-    monkeypatch.setattr(recipe, "_held_out_loss", scarce("look", recipe._held_out_loss, 1))
+    monkeypatch.setattr(recipe, "_mean_loss", scarce("look", recipe._mean_loss, 1))
     monkeypatch.setattr(recipe, "_draw_sample", scarce("sample", recipe._draw_sample, 1))
     steps = list(loop.run(recipe, chosen, tmp_path / "run", {}))
     lines = [p.text for p in steps if p.text]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from core.lora.train import train
-from core.settings import ImageTraining
+from core.settings.training import ImageTraining
 
 CONTEXT = get_context("forkserver")  # imports what is heavy once; each training is a process of its own
 CONTEXT.set_forkserver_preload(

@@ -8,11 +8,11 @@ from collections import namedtuple
 import pytest
 import torch
 
-from core import basemodels
-from core.jobs import Mistake
-from core.lora.merge import difference, merge
+from core.bases import language_model
+from core.lora.adapters.merge import difference, merge
 from core.lora.train import train
-from core.settings import MergeSettings
+from core.messages import Mistake
+from core.settings.lora_jobs import MergeSettings
 from tests.running import last
 
 IDS = torch.tensor([[1, 5, 9, 20, 31, 7]])
@@ -20,7 +20,7 @@ IDS = torch.tensor([[1, 5, 9, 20, 31, 7]])
 
 @pytest.fixture(scope="module")
 def lora(tiny_llm, text_file, tmp_path_factory):
-    from core.settings import TextTraining
+    from core.settings.training import TextTraining
 
     output = tmp_path_factory.mktemp("声") / "v"
     chosen = {"epochs": 2, "lora_rank": 4, "precision": "fp32", "learning_rate": 1e-2, "use_rslora": True}
@@ -41,8 +41,8 @@ def test_the_full_model_loads_by_itself_and_says_the_same(lora, tiny_llm):
     steps = list(merge(MergeSettings(lora=lora)))
     folder = steps[-1].result
     assert folder == lora.with_name(f"{lora.name}_merged") and "a full model of" in steps[-1].text
-    base, _ = basemodels.load_text(str(tiny_llm))
-    full, _ = basemodels.load_text(str(folder))
+    base, _ = language_model.load(str(tiny_llm))
+    full, _ = language_model.load(str(folder))
     plain = logits(base)
     both = logits(PeftModel.from_pretrained(base, str(lora)).eval())
     assert difference(both, logits(full)) < 1e-5 < difference(both, plain)

@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
-from core.lora import formats, metadata
-from core.project import read_lineage
-from core.settings import ImageTraining
+from core.lineage import read_lineage
+from core.lora.adapters import image_file, metadata
+from core.lora.adapters.facts import ImageFacts, RunFacts
+from core.messages import Mistake
+from core.settings.training import ImageTraining
 from tests.running import last
 
-FACTS = {
+FACTS = ImageFacts(**{
     "pictures": 30, "held_out": 3, "regularisation": 4, "samples": 54, "sizes": ["448x576", "512x512"],
     "square": (512, 512), "buckets": [14, 48], "folders": {"2_ink": [2, 30]}, "precision": "bf16",
     "folder": "ink set", "base_hash": "ab" * 32, "base_legacy_hash": "01234567",
     "base_names": ("sd_v1", "stable-diffusion-v1"), "prediction_type": "epsilon", "tags": {"inkwash": 30},
-    "optimizer": "prodigyopt.prodigy.Prodigy", "rates": [1.0, 1.0], "planned_steps": 70, "epoch_steps": 14,
-}  # fmt: skip
+    "data": "", "run": RunFacts("prodigyopt.prodigy.Prodigy", [1.0, 1.0], planned_steps=70, epoch_steps=14),
+})  # fmt: skip
 GOLDEN = {
     "ss_v2": "False", "ss_base_model_version": "sd_v1", "ss_network_module": "networks.lora",
     "ss_network_dim": "8", "ss_network_alpha": "4.0", "ss_network_dropout": "0.1",
@@ -56,7 +61,7 @@ def chosen(**changes):
 def test_every_field_as_sd_scripts_and_modelspec_have_it():
     said = metadata.describe(chosen(), FACTS, 40)
     assert said.pop("modelspec.date").startswith("20") and said == GOLDEN
-    plain = metadata.describe(chosen(), FACTS | {"base_hash": "", "base_legacy_hash": ""}, 40)
+    plain = metadata.describe(chosen(), replace(FACTS, base_hash="", base_legacy_hash=""), 40)
     assert not any("sd_model_hash" in name for name in plain)
 
 
@@ -71,7 +76,8 @@ def test_a_network_that_sd_scripts_lacks_is_told_as_lycoris(network, algo):
 def test_the_legacy_hash_is_of_the_second_mebibyte():
     file = bytes(range(256)) * 5000
     assert (
-        formats.legacy_hash(io.BytesIO(file)) == hashlib.sha256(file[2**20 : 2**20 + 2**16]).hexdigest()[:8]
+        image_file.legacy_hash(io.BytesIO(file))
+        == hashlib.sha256(file[2**20 : 2**20 + 2**16]).hexdigest()[:8]
     )
 
 
@@ -85,3 +91,14 @@ def test_a_run_that_was_cut_short_says_so(image_settings):
     assert said["ss_optimizer"] == "torch.optim.Adafactor(weight_decay=0.01)"
     assert (said["ss_num_train_images"], said["ss_num_validation_images"]) == ("4", "2")
     assert json.loads(said["ss_dataset_dirs"]) == {"水墨 set": {"n_repeats": 1, "img_count": 6}}
+
+
+def test_a_trigger_is_read_without_the_layers(tmp_path: Path) -> None:
+    save_file(
+        {"layer": torch.tensor([float("nan")])},
+        tmp_path / "a.safetensors",
+        {"modelspec.trigger_phrase": "ink"},
+    )
+    assert image_file.trigger(tmp_path / "a.safetensors") == "ink"
+    with pytest.raises(Mistake):
+        image_file.read(tmp_path / "a.safetensors")

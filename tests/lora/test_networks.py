@@ -10,12 +10,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from core import basemodels
+from core.bases import picture_base
 from core.families.keys import unet_key
-from core.jobs import Mistake
-from core.lora import adapter, footprint, formats, loop
-from core.lora.layers import Loha, Lokr
+from core.lora.adapters import attach, fuse, image_file
+from core.lora.adapters.layers import Loha, Lokr
+from core.lora.engine import loop
+from core.lora.estimate import footprint
 from core.lora.train import train
+from core.messages import Mistake
 from tests.running import last
 
 LINEAR = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"  # 8 × 8
@@ -105,7 +107,7 @@ FILES = {
 
 @pytest.fixture
 def pipeline(tiny_base):
-    return basemodels.load_pipeline(str(tiny_base))
+    return picture_base.load(str(tiny_base))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -115,7 +117,7 @@ def test_a_file_of_lycoris_adds_what_its_formula_says(pipeline, tmp_path, name):
     save_file({f"{unet_key(module)}.{end}": tensor for end, tensor in parts.items()}, path)
     weight = pipeline.unet.get_submodule(module).weight
     before = weight.detach().clone()
-    with formats.fused(pipeline, [(path, 0.5)]) as lost:
+    with fuse.fused(pipeline, [(path, 0.5)]) as lost:
         assert lost == []
         torch.testing.assert_close(weight.detach(), before + 0.5 * formula(parts))
     assert torch.equal(weight, before)
@@ -128,7 +130,7 @@ def test_lengths_by_row_and_by_column(pipeline, tmp_path):
     for shape, over in (((8, 1, 1, 1), (1, 2, 3)), ((1, 8, 1, 1), (0, 2, 3))):
         lengths = torch.arange(1.0, 9.0).view(shape)
         save_file(parts | {f"{unet_key(KERNEL)}.dora_scale": lengths}, tmp_path / "x.safetensors")
-        with formats.fused(pipeline, [(tmp_path / "x.safetensors", 1.0)]):
+        with fuse.fused(pipeline, [(tmp_path / "x.safetensors", 1.0)]):
             torch.testing.assert_close(
                 torch.linalg.vector_norm(weight.detach(), dim=over), torch.arange(1.0, 9.0)
             )
@@ -141,17 +143,17 @@ def test_what_does_not_fit_is_refused(pipeline, tmp_path):
     ):
         save_file({f"{unet_key(LINEAR)}.{end}": t for end, t in parts.items()}, tmp_path / "x.safetensors")
         with pytest.raises(Mistake, match="another kind of base"):
-            formats.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)])
+            fuse.load_into(pipeline, [(tmp_path / "x.safetensors", 1.0)])
         parts.popitem()
         save_file({f"{unet_key(LINEAR)}.{end}": t for end, t in parts.items()}, tmp_path / "x.safetensors")
         with pytest.raises(Mistake, match="holds no LoRA"):
-            formats.read(tmp_path / "x.safetensors")
+            image_file.read(tmp_path / "x.safetensors")
 
 
 @pytest.fixture(scope="module")
 def trained(recipe_of, tiny_base, picture_folder, tmp_path_factory):
     """Each network on all layers after a short run, with alpha half its rank: (recipe, its file)."""
-    from core.settings import ImageTraining
+    from core.settings.training import ImageTraining
 
     made = {}
     for network in ("loha", "lokr"):
@@ -171,14 +173,14 @@ def trained(recipe_of, tiny_base, picture_folder, tmp_path_factory):
 def test_the_file_draws_what_the_adapter_draws(trained, network):
     recipe, path = trained[network]
     drawn = torch.randn(2, 4, 8, 8), torch.tensor([100, 700]), torch.randn(2, 24, 16)
-    pipeline = basemodels.load_pipeline(recipe.settings.base_model)
+    pipeline = picture_base.load(recipe.settings.base_model)
     recipe.pipeline.unet.eval()
     with torch.no_grad():
         trained_output = recipe.pipeline.unet(*drawn).sample
         plain = pipeline.unet(*drawn).sample
-        with adapter.without_lora(recipe.pipeline):
+        with attach.without_lora(recipe.pipeline):
             torch.testing.assert_close(recipe.pipeline.unet(*drawn).sample, plain)
-        assert formats.load_into(pipeline, [(path, 1.0)]) == []
+        assert fuse.load_into(pipeline, [(path, 1.0)]) == []
         filed = pipeline.unet(*drawn).sample
     assert (filed - trained_output).norm() / trained_output.norm() < 1e-3
     assert (plain - trained_output).norm() / trained_output.norm() > 1e-2
@@ -223,18 +225,18 @@ def test_the_file_has_lycoris_names_shapes_and_alpha(trained, network, layers):
 
 @NETWORKS
 def test_the_numbers_are_those_told_before(trained, network):
-    from core.lora import preflight
+    from core.lora.estimate import image as image_estimate
 
     recipe = trained[network][0]
     held = sum(p.numel() for group in recipe.groups() for p in group.parameters.values())
-    told = preflight._lora_numbers(recipe.settings, basemodels.image_config(recipe.settings.base_model))
+    told = image_estimate._lora_numbers(recipe.settings, picture_base.read_config(recipe.settings.base_model))
     assert told == held
 
 
 @NETWORKS
 def test_a_new_one_adds_nothing_and_its_dropout_drops(pipeline, image_settings, network):
-    adapter.add_loras(pipeline, image_settings(network=network, dropout=0.5), torch.float32)
-    assert all(not layer.delta().any() for layer in adapter.layers(pipeline).values())
+    attach.add_loras(pipeline, image_settings(network=network, dropout=0.5), torch.float32)
+    assert all(not layer.delta().any() for layer in attach.layers(pipeline).values())
     module = pipeline.unet.get_submodule(LINEAR)
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(0))
@@ -254,7 +256,7 @@ def test_a_loha_learns_as_fast_as_a_lora(recipe_of, image_settings):
     """peft's own start made it ten times slower: the change of the UNet's layers after the same few steps."""
     from accelerate import Accelerator
 
-    from core.lora.stepper import Stepper
+    from core.lora.engine.step import Stepper
 
     sizes = {}
     for network in ("lora", "loha"):
@@ -290,14 +292,14 @@ def test_a_run_that_was_stopped_ends_at_the_same_file(image_settings, tmp_path, 
 @NETWORKS
 def test_it_goes_on_at_another_alpha_and_a_lora_from_it(trained, pipeline, network):
     recipe, path = trained[network]
-    earlier = formats.read(path).layers
-    adapter.add_loras(pipeline, changed(recipe, continue_from=path, lora_alpha=4), torch.float32)
-    for key, layer in adapter.layers(pipeline).items():
+    earlier = image_file.read(path).layers
+    attach.add_loras(pipeline, changed(recipe, continue_from=path, lora_alpha=4), torch.float32)
+    for key, layer in attach.layers(pipeline).items():
         torch.testing.assert_close(layer.delta(), earlier[key].delta(), atol=1e-6, rtol=1e-4)
-    pipeline = basemodels.load_pipeline(recipe.settings.base_model)
+    pipeline = picture_base.load(recipe.settings.base_model)
     lora = changed(recipe, continue_from=path, network="lora", lora_rank=16, lora_alpha=4)
-    adapter.add_loras(pipeline, lora, torch.float32)
-    for key, layer in adapter.layers(pipeline).items():
+    attach.add_loras(pipeline, lora, torch.float32)
+    for key, layer in attach.layers(pipeline).items():
         wanted = earlier[key].delta()
         left_over = torch.linalg.svdvals(wanted)[16:].norm().item()
         assert (layer.delta() - wanted).norm().item() == pytest.approx(left_over, rel=1e-2, abs=1e-5)
@@ -310,7 +312,7 @@ def test_it_goes_on_at_another_alpha_and_a_lora_from_it(trained, pipeline, netwo
 def test_another_network_or_rank_is_refused(trained, pipeline, network, changes):
     recipe, path = trained[network]
     with pytest.raises(Mistake, match="of another network or rank"):
-        adapter.add_loras(pipeline, changed(recipe, continue_from=path, **changes), torch.float32)
+        attach.add_loras(pipeline, changed(recipe, continue_from=path, **changes), torch.float32)
 
 
 def changed(recipe, **changes):
@@ -329,9 +331,9 @@ def test_a_difference_is_noticed(trained):
         recipe = trained[network][0]
         layers = recipe.layers()
         key = unet_key(LINEAR)
-        assert isinstance(layers[key], wrong) and adapter.difference(recipe.pipeline, layers) < 1e-6
+        assert isinstance(layers[key], wrong) and attach.difference(recipe.pipeline, layers) < 1e-6
         less = {
             name: 0.5 * t if name.endswith(("w1", "w1_a")) else t for name, t in layers[key].parts().items()
         }
         halved = wrong(**less, alpha=layers[key].alpha)
-        assert adapter.difference(recipe.pipeline, layers | {key: halved}) == pytest.approx(0.5, rel=1e-3)
+        assert attach.difference(recipe.pipeline, layers | {key: halved}) == pytest.approx(0.5, rel=1e-3)

@@ -11,7 +11,7 @@ from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
-from core.lora import norms
+from core.lora.kernels import rms_norm
 
 WIDTH = 24
 
@@ -41,7 +41,7 @@ def answers(norm: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
 @pytest.mark.parametrize("shape", [(WIDTH,), (2, 3, WIDTH), (2, 5, 3, WIDTH)])
 def test_output_and_gradient_are_those_of_transformers(kind, shape):
     plain, ours = nn.Sequential(frozen(kind)), nn.Sequential(frozen(kind))
-    assert norms.put_on(ours) == 1
+    assert rms_norm.put_on(ours) == 1
     x = torch.randn(shape)
     before = x.clone()
     torch.testing.assert_close(answers(ours, x), answers(plain, x), rtol=1e-4, atol=1e-5)
@@ -50,7 +50,7 @@ def test_output_and_gradient_are_those_of_transformers(kind, shape):
 
 def test_in_half_the_output_is_the_same_and_the_gradient_as_near():
     plain, ours = (nn.Sequential(frozen(LlamaRMSNorm, torch.bfloat16)) for _ in range(2))
-    norms.put_on(ours)
+    rms_norm.put_on(ours)
     x = torch.randn(50, WIDTH).bfloat16()
     truth = answers(copy.deepcopy(plain).float(), x.float())
     made, theirs = answers(ours, x), answers(plain, x)
@@ -61,11 +61,11 @@ def test_in_half_the_output_is_the_same_and_the_gradient_as_near():
 
 @pytest.mark.parametrize("kind", [GemmaRMSNorm, Centred])
 def test_a_norm_of_another_kind_is_left_alone(kind):
-    assert norms.put_on(nn.Sequential(frozen(kind), nn.LayerNorm(WIDTH))) == 0
+    assert rms_norm.put_on(nn.Sequential(frozen(kind), nn.LayerNorm(WIDTH))) == 0
 
 
 def test_a_norm_that_is_trained_is_left_alone_and_what_is_taken_off_is_transformers_again():
     model = nn.Sequential(frozen(LlamaRMSNorm), LlamaRMSNorm(WIDTH))
-    assert norms.put_on(model) == 1 and "forward" in vars(model[0])
-    norms.take_off(model)
+    assert rms_norm.put_on(model) == 1 and "forward" in vars(model[0])
+    rms_norm.take_off(model)
     assert "forward" not in vars(model[0])

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from core.lora import adapter, formats
-from core.settings import ImageTraining
+from core.lora.adapters import attach, image_file
+from core.settings.training import ImageTraining
 from tests import original_layout
 
 RESNET = {
@@ -133,11 +133,11 @@ def test_every_key_finds_the_weight_that_it_was_trained_on(request, tmp_path, ba
     rules = {"A1111": a1111(original), "ComfyUI": comfyui(pipeline, original)}
     trained = copy.deepcopy(pipeline)
     chosen = ImageTraining(target_modules=("all",), train_text_encoder=True, lora_rank=1)
-    adapter.add_loras(trained, chosen, torch.float32)
-    path = formats.write(tmp_path / "x.safetensors", adapter.layers(trained), {}, torch.float16)
+    attach.add_loras(trained, chosen, torch.float32)
+    path = image_file.write(tmp_path / "x.safetensors", attach.layers(trained), {}, torch.float16)
     with safe_open(path, "pt") as file:
         keys = {name.partition(".")[0] for name in file.keys()}  # noqa: SIM118
-    modules = {keys[0]: module.get_base_layer() for keys, module in adapter._modules(trained)}
+    modules = {keys[0]: module.get_base_layer() for keys, module in attach._modules(trained)}
     assert keys == modules.keys() and len(keys) > 200
     for program, rule in rules.items():
         for key in keys:

@@ -12,12 +12,19 @@ import pytest
 import torch
 from PIL import Image
 
-from core import basemodels, device, families
+from core import device, families
+from core.bases import picture_base
 from core.families import unet as layers_of
-from core.jobs import Progress
-from core.lora import adapter, footprint, loop, measured, preflight, sample_plan
+from core.lora import preflight
+from core.lora.adapters import attach
+from core.lora.engine import loop, sample_plan
+from core.lora.estimate import footprint, needs, timings
+from core.lora.estimate import image as image_estimate
 from core.lora.train import train
-from core.settings import ROOT, ImageTraining, dump
+from core.progress import Progress
+from core.project import ROOT
+from core.settings.reading import dump
+from core.settings.training import ImageTraining
 from core.singlefile import CONFIGS
 from tests.running import last
 
@@ -156,10 +163,10 @@ def test_what_a_step_keeps_and_a_lora_holds(config, changes, dtype):
     chosen, size, tokens = ImageTraining(**changes), (16, 24), 20
     unet = UNet2DConditionModel.from_config(config)
     pipeline = bare(unet)
-    adapter.add_loras(pipeline, chosen, dtype)
+    attach.add_loras(pipeline, chosen, dtype)
     unet.to(memory_format=torch.contiguous_format if dtype == torch.float32 else torch.channels_last)
     blocks = list(layers_of.blocks(config, size, tokens))
-    targets = adapter.meant(chosen.target_modules, families.of(pipeline).LAYERS)
+    targets = attach.meant(chosen.target_modules, families.of(pipeline).LAYERS)
     rank, network, half = chosen.lora_rank, chosen.network, dtype != torch.float32
     held = sum(p.numel() for p in unet.parameters() if p.requires_grad)
     assert footprint.lora_numbers(blocks, targets, rank, network) == held
@@ -198,9 +205,10 @@ def test_memory_is_that_of_a_true_run(changes, image_settings, tmp_path):
     chosen = image_settings(**{"max_steps": 2, "batch_size": 4} | changes)
     (tmp_path / "run.yaml").write_text(dump(chosen), encoding="utf-8")
     code = (
-        "import sys; from pathlib import Path; from core import device, settings;"
+        "import sys; from pathlib import Path; from core import device;"
+        "from core.settings import reading, training as settings;"
         "from core.lora.train import train;"
-        "s = settings.training(settings.read_yaml(Path(sys.argv[1]))); list(train(s));"
+        "s = settings.training(reading.read_yaml(Path(sys.argv[1]))); list(train(s));"
         "print(device.peak_memory_bytes())"
     )
     done = subprocess.run(
@@ -209,7 +217,8 @@ def test_memory_is_that_of_a_true_run(changes, image_settings, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     true = int(done.stdout.split()[-1])
     print(f"told {preflight.needs(chosen).memory / 1e6:.0f} MB, measured {true / 1e6:.0f} MB")
-    assert preflight.needs(chosen).memory == pytest.approx(true, rel=0.15)
+    told = preflight.needs(chosen).memory
+    assert 0.8 * told < true < 1.15 * told  # a crowded machine takes pages of libraries away
 
 
 def test_disk_is_what_a_run_leaves_at_its_height(image_settings, own_cache):
@@ -230,10 +239,10 @@ def test_time_is_unknown_until_a_run_and_then_of_its_order(image_settings, tmp_p
     known = preflight.needs(chosen)
     lines = [json.loads(line) for line in (chosen.output_dir / "metrics.jsonl").read_text().splitlines()]
     assert 0 < known.seconds < 3 * (lines[-1]["time"] - lines[0]["time"]) + 1
-    figures = measured._all()
+    figures = timings._all()
     key, each = next(item for item in figures.items() if item[0].count("|") == 3)
-    encoding, pace = (figures[f"{key} | {part}"] for part in (measured.ENCODING, measured.PACE))
-    drawing = pace * (basemodels.drawing(chosen.base_model).steps + sample_plan.DECODING)
+    encoding, pace = (figures[f"{key} | {part}"] for part in (timings.ENCODING, timings.PACE))
+    drawing = pace * (picture_base.drawing(chosen.base_model).steps + sample_plan.DECODING)
     assert encoding > 0 and drawing > 0
     steps, besides = 24 * each * 6 / 3, 6 * encoding + 2 * drawing
     assert known.seconds == pytest.approx(steps / 2 + besides)
@@ -242,10 +251,10 @@ def test_time_is_unknown_until_a_run_and_then_of_its_order(image_settings, tmp_p
     assert preflight.needs(more).seconds == pytest.approx(steps + 6 * encoding + 14 * drawing)
     proved = image_settings(epochs=4, prove=True)
     assert any(str(line).endswith("the proof comes on top") for line in preflight.lines(proved))
-    preflight.remember(proved, [0], [(32, 32)] * 4 + [(32, 56)] * 2, {measured.PROVING: [30.0]})
+    image_estimate.remember(proved, [0], [(32, 32)] * 4 + [(32, 56)] * 2, {timings.PROVING: [30.0]})
     assert preflight.needs(proved).seconds == pytest.approx(known.seconds + 30)
     assert preflight.needs(image_settings(resolution=64)).seconds is None
-    measured.file().write_text("{damaged")
+    timings.file().write_text("{damaged")
     assert preflight.needs(chosen).seconds is None
 
 
@@ -257,7 +266,7 @@ def test_only_plain_steps_are_timed():
         Progress("Training", 4, 4, loss=0.1),
     ]  # fmt: skip
     seconds: dict[str, list[float]] = {}
-    assert list(measured.watched((one for one in reports), seconds)) == reports
+    assert list(timings.watched((one for one in reports), seconds)) == reports
     assert {message: len(taken) for message, taken in seconds.items()} == {
         "Training": 2,
         "Drawing samples": 1,
@@ -273,7 +282,7 @@ def test_closing_a_timed_job_closes_the_job():
         finally:
             closed.append(True)
 
-    steps = measured.watched(job(), {})
+    steps = timings.watched(job(), {})
     next(steps)
     steps.close()
     assert closed == [True]
@@ -300,10 +309,10 @@ def test_a_hub_base_is_unknown_and_a_single_file_is_read_by_its_header(image_set
     assert "memory and disk: unknown until the base model is on this machine" in hub
     path = tmp_path / "sd15.safetensors"
     write(sd15, path)
-    config = basemodels.image_config(str(path))
+    config = picture_base.read_config(str(path))
     assert config.numbers["unet"] == sum(p.numel() for p in sd15.unet.parameters())
     assert config.parts["unet"]["block_out_channels"] == list(sd15.unet.config.block_out_channels)
-    assert preflight.needs(image_settings(base_model=str(path))).memory > preflight.LIBRARIES_BYTES
+    assert preflight.needs(image_settings(base_model=str(path))).memory > needs.LIBRARIES_BYTES
 
 
 def test_a_hub_base_is_known_once_it_was_fetched(image_settings, tiny_base, tmp_path, monkeypatch):
@@ -327,7 +336,7 @@ def test_a_stable_diffusion_xl_is_told_of_with_both_its_encoders(
     sdxl, sdxl_file, sdxl_folder, recipe_of, image_settings
 ):
     for base in (sdxl_file, sdxl_folder):
-        told = basemodels.image_config(str(base))
+        told = picture_base.read_config(str(base))
         for name in ("unet", "text_encoder", "text_encoder_2"):
             true = sum(p.numel() for p in getattr(sdxl, name).parameters())
             assert told.numbers[name] == pytest.approx(true, rel=1e-3), name
@@ -337,7 +346,7 @@ def test_a_stable_diffusion_xl_is_told_of_with_both_its_encoders(
     )
     recipe = recipe_of(chosen)
     held = sum(p.numel() for group in recipe.groups() for p in group.parameters.values())
-    assert preflight._lora_numbers(chosen, basemodels.image_config(str(sdxl_file))) == held
+    assert image_estimate._lora_numbers(chosen, picture_base.read_config(str(sdxl_file))) == held
     found = preflight.needs(chosen)
     assert found.steps == loop.count_steps(recipe, chosen)
     assert found.memory > preflight.needs(chosen.model_copy(update={"train_text_encoder": False})).memory

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from core import settings
+from core.settings import presets, reading, training
 
 
-@pytest.mark.parametrize("name", settings.preset_names("training"))
+@pytest.mark.parametrize("name", presets.preset_names("training"))
 def test_a_preset_is_sparse_and_says_how_to_run_it(name):
-    path = settings.preset("training", name)
-    values = settings.read_yaml(path)
-    chosen = settings.training(values, path)
+    path = presets.preset("training", name)
+    values = reading.read_yaml(path)
+    chosen = training.training(values, path)
     first, *_ = path.read_text(encoding="utf-8").splitlines()
     assert first.startswith("# python3 studio.py train --config") and f"--preset {name}" in first
     plain = type(chosen)()

@@ -14,15 +14,20 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from core import commands
-from core.basemodels import load_labeller
+from core.bases import labeller
 from core.images.tagging import Tagger
-from core.jobs import Mistake
-from core.lora import formats, proof, proofpage, report
-from core.lora.artist import Artist, sampling
-from core.lora.judge import Judge, known
-from core.lora.report import Figures, Proof
+from core.lora.adapters import fuse, image_file
+from core.lora.image.sampler import Artist, sampling
+from core.lora.proof import image as image_proof
+from core.lora.proof import image_report
+from core.lora.proof import page as proof_page
+from core.lora.proof.image_report import Figures, Proof
+from core.lora.proof.scores import Judge, known
+from core.lora.prove import prove
 from core.lora.train import train
-from core.settings import ImageTraining, ProofSettings
+from core.messages import Mistake
+from core.settings.lora_jobs import ProofSettings
+from core.settings.training import ImageTraining
 
 BASE = Figures(None, 0.0, 0.60, 0.0, 0.0, 0.30, 0.0, "1.png", 0.7, 0.5, 0)
 
@@ -43,6 +48,7 @@ def trained(tiny_base, picture_folder, tmp_path_factory):
         learning_rate=1e-2,
         trigger="inkwash",
         prove=True,
+        look_share=0,
     )
     return list(train(settings))[-1].result
 
@@ -50,7 +56,7 @@ def trained(tiny_base, picture_folder, tmp_path_factory):
 @pytest.fixture
 def judge():
     """A judge over five blots, one as good as the other."""
-    tagger = Tagger(load_labeller())
+    tagger = Tagger(labeller.load())
     return Judge(tagger, [known(tagger, f"{seed}.png", blots(seed)) for seed in range(5)])
 
 
@@ -69,25 +75,25 @@ def settings_for(lora: Path, **changes: object) -> ProofSettings:
 def test_a_training_leaves_loras_along_the_way_and_its_proof(trained):
     kept = sorted((trained.parent.parent / "runs" / "ink" / "kept" / trained.stem).iterdir())
     assert [path.name for path in kept] == ["step-00000003.safetensors", "step-00000006.safetensors"]
-    first, second, final = (formats.read(path) for path in (*kept, trained))
+    first, second, final = (image_file.read(path) for path in (*kept, trained))
     assert first.layers.keys() == final.layers.keys()
-    assert first.metadata["ss_steps"] == "3" and formats.trigger(kept[0]) == "inkwash"
+    assert first.metadata["ss_steps"] == "3" and image_file.trigger(kept[0]) == "inkwash"
     assert "ss_training_finished_at" not in first.metadata
     changes = [max(float(layer.up.abs().max()) for layer in one.layers.values()) for one in (first, second)]
     assert 0 < changes[0] != changes[1]
-    found = report.read(proofpage.folder_of(trained))
+    found = image_report.read(proof_page.folder_of(trained))
     assert [one.step for one in found.figures] == [None, *[3] * 4, *[6] * 4, *[None] * 4]
     assert found.prompts == ("inkwash, a river", "inkwash, a bridge", "inkwash, a lamp")
     run = trained.parent.parent / "runs" / "ink"
     for name in ("proof.html", "proof.json"):
-        assert (run / name).read_bytes() == (proofpage.folder_of(trained) / name).read_bytes()
+        assert (run / name).read_bytes() == (proof_page.folder_of(trained) / name).read_bytes()
 
 
 def test_at_weight_0_it_is_the_base_and_afterwards_too(trained, tiny_base):
     artist = Artist(sampling(str(tiny_base), [], 32, 32))
     base = artist.draw("inkwash, a boat", 3)
     for weight, same in ((0.0, True), (1.0, False)):
-        with formats.fused(artist.pipeline, [(trained, weight)]):
+        with fuse.fused(artist.pipeline, [(trained, weight)]):
             assert np.array_equal(artist.draw("inkwash, a boat", 3), base) == same
     assert np.array_equal(artist.draw("inkwash, a boat", 3), base)
 
@@ -97,8 +103,8 @@ def test_the_same_seed_gives_the_same_figures(trained, tmp_path):
     shutil.copy(trained.with_suffix(".yaml"), tmp_path / "ink.yaml")
     found = []
     for seed in (5, 5, 6):
-        page = list(proof.prove(settings_for(Path(lora), seed=seed)))[-1].result
-        found.append(report.read(page.parent))
+        page = list(prove(settings_for(Path(lora), seed=seed)))[-1].result
+        found.append(image_report.read(page.parent))
     assert found[0] == found[1] and found[0].figures[1] != found[2].figures[1]
     base, lora_figures = found[0].figures
     assert (base.weight, base.gain, base.kept, base.spread) == (0, 0, 0, 0)
@@ -108,12 +114,12 @@ def test_the_same_seed_gives_the_same_figures(trained, tmp_path):
 
 def test_the_spread_is_that_of_seeds_not_of_prompts():
     def scores(*styles):
-        return [proof.Score(style, 0.2, "a.png", 0.5, 0.1, False) for style in styles]
+        return [image_proof.Score(style, 0.2, "a.png", 0.5, 0.1, False) for style in styles]
 
     base = scores(0.1, 0.2, 0.5, 0.6)  # two prompts at two seeds each
-    even = proof.compare(4, 1.0, scores(0.3, 0.4, 0.6, 0.7), base, seeds=2)
+    even = image_proof.compare(4, 1.0, scores(0.3, 0.4, 0.6, 0.7), base, seeds=2)
     assert even.gain == pytest.approx(0.15) and even.spread == pytest.approx(0)
-    uneven = proof.compare(4, 1.0, scores(0.3, 0.2, 0.7, 0.6), base, seeds=2)
+    uneven = image_proof.compare(4, 1.0, scores(0.3, 0.2, 0.7, 0.6), base, seeds=2)
     assert uneven.gain == pytest.approx(0.1) and uneven.spread == pytest.approx(0.2 / 2**0.5)
 
 
@@ -142,17 +148,17 @@ def proof_of(*figures: Figures) -> Proof:
 def test_advised_is_the_most_style_that_keeps_the_prompt_and_copies_nothing():
     mild = replace(BASE, step=4, weight=0.5, style=0.64, gain=0.04, kept=-0.01)
     good = replace(BASE, weight=1.0, style=0.70, gain=0.10, spread=0.01, kept=-0.04)
-    loud = replace(BASE, weight=1.25, style=0.75, gain=0.15, kept=-report.PROMPT_LOSS - 0.01)
+    loud = replace(BASE, weight=1.25, style=0.75, gain=0.15, kept=-image_report.PROMPT_LOSS - 0.01)
     copy = replace(BASE, step=4, weight=1.25, style=0.80, gain=0.20, copies=1)
     whole = proof_of(mild, good, loud, copy)
     assert whole.advised == good
-    assert report.advice(whole).startswith(
+    assert image_report.advice(whole).startswith(
         "Use the finished LoRA at weight 1: its style score is 0.100 above"
     )
-    assert "the LoRA of step 4 at weight 0.5" in report.advice(proof_of(mild, loud, copy))
-    assert "repeats training pictures" in report.advice(proof_of(copy))
-    assert "loses the prompt" in report.advice(proof_of(loud, copy))
-    assert "no weight" in report.advice(proof_of(replace(mild, gain=-0.01))).lower()
+    assert "the LoRA of step 4 at weight 0.5" in image_report.advice(proof_of(mild, loud, copy))
+    assert "repeats training pictures" in image_report.advice(proof_of(copy))
+    assert "loses the prompt" in image_report.advice(proof_of(loud, copy))
+    assert "no weight" in image_report.advice(proof_of(replace(mild, gain=-0.01))).lower()
     assert proof_of(loud, copy).advised is None
 
 
@@ -161,7 +167,7 @@ def test_advised_is_more_than_chance_and_the_mildest_of_those_alike():
         return replace(BASE, step=step, weight=weight, gain=gain, spread=spread)
 
     chance = proof_of(one(None, 1.0, 0.02, 0.03))  # its standard error over two seeds is 0.021
-    assert chance.advised is None and "than chance would have it" in report.advice(chance)
+    assert chance.advised is None and "than chance would have it" in image_report.advice(chance)
     assert proof_of(one(None, 1.0, 0.022, 0.03)).advised is not None
     strong, mild, weak = one(None, 1.25, 0.10, 0.02), one(None, 0.75, 0.09, 0.0), one(None, 0.5, 0.08, 0.0)
     early, late = one(4, 0.75, 0.088, 0.0), one(8, 0.75, 0.089, 0.0)
@@ -171,49 +177,49 @@ def test_advised_is_more_than_chance_and_the_mildest_of_those_alike():
 
 
 def test_the_page_stands_alone_and_shows_every_pair(trained):
-    text = (proofpage.folder_of(trained) / "proof.html").read_text(encoding="utf-8")
+    text = (proof_page.folder_of(trained) / "proof.html").read_text(encoding="utf-8")
     assert "http" not in text and "<script" not in text
     pictures = re.findall(r"src='data:image/jpeg;base64,([^']+)'", text)
     assert len(pictures) == text.count("<img") == 3 * (3 * 3) * (1 + 4)
     assert {Image.open(io.BytesIO(base64.b64decode(one))).size for one in pictures} == {(32, 32)}
-    found = report.read(proofpage.folder_of(trained))
-    assert text.count("<tr") >= 1 + len(found.figures) and report.advice(found).split(":")[0] in text
+    found = image_report.read(proof_page.folder_of(trained))
+    assert text.count("<tr") >= 1 + len(found.figures) and image_report.advice(found).split(":")[0] in text
     assert all(prompt in text for prompt in found.prompts)
 
 
 def test_stopping_keeps_what_was_judged(trained, tmp_path):
     lora = Path(shutil.copy(trained, tmp_path / "ink.safetensors"))
     shutil.copy(trained.with_suffix(".yaml"), tmp_path / "ink.yaml")
-    job = proof.prove(settings_for(lora, weights=(0.5, 1.0)))
+    job = prove(settings_for(lora, weights=(0.5, 1.0)))
     for step in job:
         if step.text and "weight 0.5" in step.text:
             break
     job.close()
-    assert [one.weight for one in report.read(proofpage.folder_of(lora)).figures] == [0, 0.5]
+    assert [one.weight for one in image_report.read(proof_page.folder_of(lora)).figures] == [0, 0.5]
 
 
 def test_prompts_are_held_out_captions_and_have_the_trigger_once(image_settings):
-    images = [proof.CaptionedImage(Path(f"{n}.png"), f"inkwash, thing {n}") for n in range(10)]
+    images = [image_proof.CaptionedImage(Path(f"{n}.png"), f"inkwash, thing {n}") for n in range(10)]
     chosen = image_settings(holdout=0.3)
-    held_out = {f"inkwash, thing {n}" for n in proof.kept_out(10, chosen)}
-    assert set(proof._prompts(images, chosen)) == held_out
-    assert proof._prompts(images, image_settings(sample_prompts=("tea",))) == ("tea",)
-    assert proof._called("tea", "inkwash") == "inkwash, tea"
-    assert proof._called("inkwash, tea", "inkwash") == "inkwash, tea"
-    assert proof.plain("inkwash, tea", "inkwash") == "tea"
+    held_out = {f"inkwash, thing {n}" for n in image_proof.kept_out(10, chosen)}
+    assert set(image_proof._prompts(images, chosen)) == held_out
+    assert image_proof._prompts(images, image_settings(sample_prompts=("tea",))) == ("tea",)
+    assert image_proof._called("tea", "inkwash") == "inkwash, tea"
+    assert image_proof._called("inkwash, tea", "inkwash") == "inkwash, tea"
+    assert image_proof.plain("inkwash, tea", "inkwash") == "tea"
 
 
 def test_what_is_missing_is_said(trained, picture_folder, tmp_path):
     lora = Path(shutil.copy(trained, tmp_path / "downloaded.safetensors"))
     with pytest.raises(Mistake, match="says which pictures"):
-        list(proof.prove(ProofSettings(lora=lora)))
+        list(prove(ProofSettings(lora=lora)))
     bare = tmp_path / "bare"
     bare.mkdir()
     shutil.copy(picture_folder / "0.png", bare)
     with pytest.raises(Mistake, match="no captions"):
-        list(proof.prove(ProofSettings(lora=lora, pictures=bare)))
+        list(prove(ProofSettings(lora=lora, pictures=bare)))
     with pytest.raises(Mistake, match="There is no LoRA"):
-        list(proof.prove(ProofSettings(lora=tmp_path / "none.safetensors")))
+        list(prove(ProofSettings(lora=tmp_path / "none.safetensors")))
 
 
 def test_the_command_prints_the_page_last(trained, tmp_path, tiny_base, picture_folder, capsys):
@@ -223,7 +229,7 @@ def test_the_command_prints_the_page_last(trained, tmp_path, tiny_base, picture_
     assert commands.run([*arguments, *small], lambda _: 0) == 0
     page = Path(capsys.readouterr().out.splitlines()[-1])
     assert page == tmp_path / "downloaded.proof" / "proof.html" and page.is_file()
-    assert report.read(page.parent).prompts == ("inkwash, tea",)
+    assert image_report.read(page.parent).prompts == ("inkwash, tea",)
 
 
 def test_the_advised_one_is_taken_where_that_is_asked(trained, monkeypatch, capsys):
@@ -240,14 +246,14 @@ def test_the_advised_one_is_taken_where_that_is_asked(trained, monkeypatch, caps
 
 def test_a_lora_of_stable_diffusion_xl_is_proved_as_well(sdxl_folder, sdxl_lora, picture_folder):
     given = settings_for(sdxl_lora, base=str(sdxl_folder), pictures=picture_folder)
-    page = list(proof.prove(given))[-1].result
-    base, lora = report.read(page.parent).figures
+    page = list(prove(given))[-1].result
+    base, lora = image_report.read(page.parent).figures
     assert (base.weight, lora.weight) == (0, 1) and lora.gain != 0
 
 
 def test_a_base_is_drawn_with_as_it_was_trained_on(trained, picture_folder):
-    assert proof.find(settings_for(trained)).prediction == "auto"
-    assert proof.find(settings_for(trained, prediction="v_prediction")).prediction == "v_prediction"
+    assert image_proof.find(settings_for(trained)).prediction == "auto"
+    assert image_proof.find(settings_for(trained, prediction="v_prediction")).prediction == "v_prediction"
     velocity = ImageTraining(train_data_dir=picture_folder, prediction="v_prediction")
-    assert proof._prediction(settings_for(trained), velocity) == "v_prediction"
-    assert proof._prediction(settings_for(trained, base="other"), velocity) == "auto"
+    assert image_proof._prediction(settings_for(trained), velocity) == "v_prediction"
+    assert image_proof._prediction(settings_for(trained, base="other"), velocity) == "auto"

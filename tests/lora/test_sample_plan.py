@@ -11,11 +11,20 @@ import pytest
 import torch
 
 from core import device
-from core.jobs import DONE, STOPPED, Runner, Sentence
-from core.lora import formats, image, loop, measured, preflight, proofpage, sample_plan, text
-from core.lora.sample_plan import Plan
+from core.jobs import Runner
+from core.jobstate import DONE, STOPPED
+from core.lineage import read_lineage
+from core.lora import preflight
+from core.lora.adapters import image_file
+from core.lora.engine import budget, loop, sample_plan
+from core.lora.engine.sample_plan import Plan
+from core.lora.estimate import timings
+from core.lora.image import recipe as image_recipe
+from core.lora.proof import page as proof_page
+from core.lora.text import recipe as text_recipe
+from core.lora.text import tokens
 from core.lora.train import train
-from core.project import read_lineage
+from core.messages import Sentence
 from tests.running import last
 
 PICTURES = Plan(3, 20, least_area=0.25, early=True)
@@ -32,7 +41,7 @@ def settings(request):
 def lora(path):
     if path.is_dir():
         return (path / "adapter_model.safetensors").read_bytes()
-    return {key: layer.delta() for key, layer in formats.read(path).layers.items()}
+    return {key: layer.delta() for key, layer in image_file.read(path).layers.items()}
 
 
 def stopped_at(tmp_path, chosen, here):
@@ -69,12 +78,14 @@ def test_plans_leave_out_more_and_more():
 
 
 def test_what_is_left_out_is_named():
-    said = sample_plan.told(PICTURES, sample_plan.least(PICTURES), 720, 5)
-    assert isinstance(said, Sentence) and str(said).endswith(
-        "so there are 1 of 3 samples; 10 drawing steps, not 20; pictures half as wide and high; "
-        "samples only at the end"
+    changes = tuple(sample_plan.left_out(PICTURES, sample_plan.least(PICTURES)))
+    said = budget.told(Sentence("The samples"), 720, 5, 0.1, changes)
+    assert str(said) == (
+        "The samples would take 720 s beside 5 s of training, of which all looks at it may take 10 % "
+        "(look_share); so there are 1 of 3 samples; 10 drawing steps, not 20; pictures half as wide and "
+        "high; samples only at the end"
     )
-    assert str(sample_plan.told(PICTURES, Plan(0, 20), 720, 5)).endswith("so there are no samples")
+    assert list(sample_plan.left_out(PICTURES, Plan(0, 20))) == ["no samples"]
 
 
 def test_the_result_stands_before_the_last_look_samples_and_proof(settings):
@@ -97,7 +108,7 @@ def test_a_stop_at_the_end_ends_that_alone(part, settings, tmp_path):
     assert state.status == DONE and state.progress.message in parts
     assert state.result and lora(state.result) and read_lineage(state.result)["steps"] == 4
     assert bool(read_lineage(state.result)["figures"]) == (part != "look")
-    assert not (proofpage.folder_of(state.result) / "proof.html").exists()
+    assert not (proof_page.folder_of(state.result) / "proof.html").exists()
 
 
 def test_a_stop_at_samples_along_the_way_stops_the_training(settings, tmp_path):
@@ -155,11 +166,11 @@ def test_each_part_of_the_end_shows_its_steps(settings):
 )
 def test_samples_take_no_more_than_their_share(image_settings, monkeypatch, seconds, most, said):
     """Three pictures beside their base's own, two steps and a decoding each: 18 steps; one alone takes 6."""
-    monkeypatch.setattr(sample_plan, "LEAST_SECONDS", most)
+    monkeypatch.setattr(budget, "LEAST_SECONDS", most)
     monkeypatch.setattr(device, "wait", lambda place: time.sleep(seconds))
     chosen = image_settings(sample_prompts=("a cat", "tea", "rain"), max_steps=2)
     steps = list(train(chosen))
-    lines = [p.text for p in steps if p.text and "may take a tenth of that" in p.text]
+    lines = [p.text for p in steps if p.text and p.text.startswith("The samples would take")]
     assert [line.rpartition("; ")[2] for line in lines] == ([said] if said else [])
     assert sum(bool(p.picture) for p in steps) == {6.5: 1, 0.1: 0, 90.0: 3}[most]
     assert steps[-1].result.is_file()
@@ -171,11 +182,11 @@ def test_a_guess_decides_how_the_timing_begins(guess, image_settings, recipe_of,
     chosen = image_settings(max_steps=1, batch_size=1)
     recipe = recipe_of(chosen)
     pixels = sum(w * h for w, h in (recipe.pictures[number].size for number in recipe.numbers)) / 6
-    recipe.drawing = image.Drawing((256, 256), (256, 448), (448, 256), 20, 2.0)
+    recipe.drawing = image_recipe.Drawing((256, 256), (256, 448), (448, 256), 20, 2.0)
     assert recipe.guess(3.0) == pytest.approx(2 * 256 * 256 / pixels)
     asked, made = [], recipe.samples
     monkeypatch.setattr(recipe, "guess", lambda update: guess)
-    monkeypatch.setattr(sample_plan, "LEAST_SECONDS", 1.0)
+    monkeypatch.setattr(budget, "LEAST_SECONDS", 1.0)
     monkeypatch.setattr(device, "wait", lambda place: time.sleep(0.5))
 
     def samples(folder, step, plan):
@@ -190,28 +201,29 @@ def test_a_guess_decides_how_the_timing_begins(guess, image_settings, recipe_of,
 
 
 def test_the_pre_flight_counts_the_samples_as_they_will_be(image_settings, monkeypatch):
-    monkeypatch.setattr(sample_plan, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(budget, "LEAST_SECONDS", 0.0)
     chosen = image_settings(epochs=4, samples=0)
     last(chosen)
     plain = preflight.needs(chosen).seconds
-    key = next(name for name in measured._all() if name.count("|") == 3)
+    key = next(name for name in timings._all() if name.count("|") == 3)
     for pace, more in ((0.0001, True), (1e3, False)):
-        values = measured._all() | {f"{key} | {measured.PACE}": pace * plain}
-        measured.file().write_text(json.dumps(values))
+        values = timings._all() | {f"{key} | {timings.PACE}": pace * plain}
+        timings.file().write_text(json.dumps(values))
         assert (preflight.needs(image_settings(epochs=4)).seconds > plain) == more
 
 
 def test_a_text_sample_is_the_writers_own(text_settings, recipe_of, tmp_path):
     """The same rows as the writer draws by the same generators, a token at a time."""
+    from core.texts.sampling import Sampling
     from core.texts.writer import Writer
 
     recipe = recipe_of(text_settings(sample_topics=("a boat", "the long rain of a whole winter")))
     made = list(recipe.samples(tmp_path, 0, recipe.plan))
     words = [sample.text for sample in made if sample]
-    assert len(words) == 2 and 0 < made.count(None) <= text.SAMPLE_TOKENS
+    assert len(words) == 2 and 0 < made.count(None) <= text_recipe.SAMPLE_TOKENS
     writer = Writer(recipe.settings.base_model, "fp32")
-    prompts = [writer._plain(text.prompt(writer.tokenizer, topic)) for topic in recipe.topics]
-    rows = writer.sample(prompts, 1, recipe.settings.seed, text.SAMPLE_TOKENS, 0.7, 0.9)
+    prompts = [writer._plain(tokens.prompt(writer.tokenizer, topic)) for topic in recipe.topics]
+    rows = writer.sample(prompts, 1, recipe.settings.seed, Sampling(text_recipe.SAMPLE_TOKENS, 0.7, 0.9))
     assert words == [writer.tokenizer.decode(row, skip_special_tokens=True).strip() for row in rows]
 
 

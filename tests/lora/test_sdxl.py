@@ -10,11 +10,14 @@ from diffusers import StableDiffusionXLPipeline
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from core import basemodels, families
-from core.lora import adapter, formats, loop, pictures
-from core.lora.layers import Lora
+from core import families
+from core.bases import picture_base
+from core.lora.adapters import attach, fuse, image_file
+from core.lora.adapters.layers import Lora
+from core.lora.engine import loop
+from core.lora.image import buckets
 from core.project import file_hash
-from core.settings import ImageTraining
+from core.settings.training import ImageTraining
 from tests.running import last
 
 PREFIXES = {"unet": "lora_unet_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}
@@ -114,9 +117,9 @@ def test_the_file_draws_what_the_adapter_draws_here_and_in_diffusers(trained, tm
     assert len(metadata["ss_sd_model_hash"]) == 8
 
     memory = drawn(recipe.pipeline)
-    ours = basemodels.load_pipeline(str(sdxl_folder))
+    ours = picture_base.load(str(sdxl_folder))
     plain = drawn(ours)
-    with formats.fused(ours, [(path, 1.0)]) as lost:
+    with fuse.fused(ours, [(path, 1.0)]) as lost:
         assert lost == []
         filed = drawn(ours)
     assert torch.equal(drawn(ours), plain)
@@ -131,24 +134,24 @@ def test_the_file_draws_what_the_adapter_draws_here_and_in_diffusers(trained, tm
 def test_a_difference_between_file_and_adapter_is_noticed(trained):
     recipe = trained[0]
     layers = recipe.layers()
-    assert adapter.difference(recipe.pipeline, layers) < 1e-6
+    assert attach.difference(recipe.pipeline, layers) < 1e-6
     key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
     wrong = Lora(layers[key].down, layers[key].up, 2 * layers[key].alpha)
-    assert adapter.difference(recipe.pipeline, layers | {key: wrong}) == pytest.approx(1.0, rel=1e-3)
-    assert adapter.difference(recipe.pipeline, {key: wrong}) == float("inf")
+    assert attach.difference(recipe.pipeline, layers | {key: wrong}) == pytest.approx(1.0, rel=1e-3)
+    assert attach.difference(recipe.pipeline, {key: wrong}) == float("inf")
 
 
 def test_a_run_from_a_folder_ends_in_a_file_that_learns_on(xl_settings, recipe_of, sdxl_folder):
     small = {"target_modules": ("to_q",), "batch_size": 1}
     path = last(xl_settings(base_model=str(sdxl_folder), max_steps=2, **small)).result
     again = recipe_of(xl_settings(continue_from=path, **small)).layers()
-    for key, layer in formats.read(path).layers.items():
+    for key, layer in image_file.read(path).layers.items():
         torch.testing.assert_close(again[key].delta(), layer.delta(), atol=1e-4, rtol=1e-2)
 
 
 def test_the_unet_is_told_how_a_picture_was_cut(recipe_of, xl_settings):
-    assert pictures.framing((200, 100), (64, 64)) == (100, 200, 0, 32, 64, 64)
-    assert pictures.framing((100, 200), (64, 64)) == (200, 100, 32, 0, 64, 64)
+    assert buckets.framing((200, 100), (64, 64)) == (100, 200, 0, 32, 64, 64)
+    assert buckets.framing((100, 200), (64, 64)) == (200, 100, 32, 0, 64, 64)
     recipe = recipe_of(xl_settings())
     told = recipe._draw([0, 2], [0, 2], 0).framing
     assert told.tolist() == [[96, 100, 0, 1, 64, 64], [140, 80, 24, 0, 64, 64]]
@@ -173,7 +176,7 @@ def test_checkpointing_changes_no_gradient_of_any_model(recipe_of, xl_settings):
 
 @pytest.mark.parametrize("owner", ["unet", "text_encoder", "text_encoder_2"])
 def test_a_file_with_diffusers_names_finds_its_layers(sdxl_folder, tmp_path, owner):
-    pipeline = basemodels.load_pipeline(str(sdxl_folder))
+    pipeline = picture_base.load(str(sdxl_folder))
     model = getattr(pipeline, owner)
     layer = TO_Q if owner == "unet" else "text_model.encoder.layers.0.self_attn.q_proj"
     path = layer if owner != "text_encoder" else layer.removeprefix("text_model.")
@@ -183,5 +186,5 @@ def test_a_file_with_diffusers_names_finds_its_layers(sdxl_folder, tmp_path, own
         {f"{owner}.{layer}.lora_A.weight": down, f"{owner}.{layer}.lora_B.weight": up},
         tmp_path / "x.safetensors",
     )
-    assert formats.load_into(pipeline, [(tmp_path / "x.safetensors", 0.5)]) == []
+    assert fuse.load_into(pipeline, [(tmp_path / "x.safetensors", 0.5)]) == []
     torch.testing.assert_close(model.get_submodule(path).weight, before + 0.5 * up @ down)

@@ -9,12 +9,17 @@ import shutil
 import pytest
 import torch
 
-from core import basemodels, device
-from core.jobs import Mistake
-from core.lora import packing, peftfolder, text
-from core.lora.stepper import Stepper
+from core import device
+from core.bases import language_model
+from core.lora.adapters import peft_folder
+from core.lora.engine.step import Stepper
+from core.lora.text import packing
+from core.lora.text import recipe as text_recipe
+from core.lora.text import setup as text_setup
+from core.lora.text import tokens as text_tokens
 from core.lora.train import train
-from core.settings import MergeSettings
+from core.messages import Mistake
+from core.settings.lora_jobs import MergeSettings
 from core.texts import template
 from core.texts.samples import TextSample, messages, task_of
 from tests.running import last
@@ -27,21 +32,21 @@ def recipe(recipe_of, text_settings):
 
 def test_only_the_reply_and_its_end_are_supervised(recipe):
     sample = TextSample("a boat", "The boat waits.")
-    tokens = text.tokenize(recipe.tokenizer, sample, 256)
+    tokens = text_tokens.tokenize(recipe.tokenizer, sample, 256)
     assert recipe.tokenizer.decode(tokens.ids[tokens.start :]) == "The boat waits.<|im_end|>"
     asked = recipe.tokenizer.decode(tokens.ids[: tokens.start])
-    assert asked == text.prompt(recipe.tokenizer, "a boat")
+    assert asked == text_tokens.prompt(recipe.tokenizer, "a boat")
     assert asked.endswith("<|im_start|>assistant\n")
 
 
 def test_a_look_takes_some_of_the_held_out_texts(recipe_of, text_settings, monkeypatch):
-    monkeypatch.setattr(text, "JUDGED", 3)
+    monkeypatch.setattr(text_setup, "JUDGED", 3)
     held = recipe_of(text_settings(holdout=0.5))
-    assert (len(held.held_out), held.facts["held_out"], len(held.training)) == (3, 5, 5)
+    assert (len(held.held_out), held.facts.held_out, len(held.training)) == (3, 5, 5)
 
 
 def test_a_long_sample_is_cut(recipe):
-    tokens = text.tokenize(recipe.tokenizer, TextSample("a boat", "The river wakes. " * 50), 100)
+    tokens = text_tokens.tokenize(recipe.tokenizer, TextSample("a boat", "The river wakes. " * 50), 100)
     assert len(tokens.ids) == 100
 
 
@@ -114,7 +119,7 @@ def test_train_writes_a_peft_folder_that_loads(text_settings):
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["r"] == 4 and config["lora_alpha"] == 6 and config["modules_to_save"] is None
     assert (folder / "lineage.yaml").is_file()
-    base, _ = basemodels.load_text(text_settings().base_model)
+    base, _ = language_model.load(text_settings().base_model)
     ids = torch.tensor([[1, 5, 9, 20]])
     with torch.no_grad():
         plain = base(ids).logits
@@ -128,16 +133,16 @@ def test_train_writes_a_peft_folder_that_loads(text_settings):
 def test_a_lora_that_was_not_written_as_trained_is_removed_and_said(text_settings, monkeypatch):
     from safetensors.torch import load_file, save_file
 
-    keep = text.TextRecipe.keep
+    keep = text_recipe.TextRecipe.keep
 
     def spoiled(recipe, path, steps):
         keep(recipe, path, steps)
-        tensors = load_file(path / peftfolder.WEIGHTS)
-        save_file({name: 1.01 * tensor for name, tensor in tensors.items()}, path / peftfolder.WEIGHTS)
+        tensors = load_file(path / peft_folder.WEIGHTS)
+        save_file({name: 1.01 * tensor for name, tensor in tensors.items()}, path / peft_folder.WEIGHTS)
 
     chosen = text_settings(epochs=1, lora_dir=text_settings().output_dir / "loras", keep_loras=0)
     with monkeypatch.context() as patch:
-        patch.setattr(text.TextRecipe, "keep", spoiled)
+        patch.setattr(text_recipe.TextRecipe, "keep", spoiled)
         with pytest.raises(Mistake, match="is not the trained one, so it was removed; check the disk"):
             last(chosen)
     assert not list(chosen.lora_dir.glob("*/adapter_config.json"))
@@ -175,7 +180,7 @@ def test_an_unknown_layer_is_named(text_settings):
 
 def test_a_model_without_a_template_gets_a_plain_one(recipe):
     recipe.tokenizer.chat_template = None
-    tokens = text.tokenize(recipe.tokenizer, TextSample("a boat", "It waits."), 256)
+    tokens = text_tokens.tokenize(recipe.tokenizer, TextSample("a boat", "It waits."), 256)
     assert recipe.tokenizer.decode(tokens.ids[tokens.start :]) == "It waits.<|im_end|>"
 
 
@@ -184,7 +189,7 @@ def test_a_template_without_a_system_role_keeps_its_words(recipe):
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('none') }}{% endif %}"
         "<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<model>{% endif %}"
     )
-    asked = text.prompt(recipe.tokenizer, "a boat")
+    asked = text_tokens.prompt(recipe.tokenizer, "a boat")
     assert asked.startswith("<user>You write narration") and asked.endswith("a boat.<model>")
 
 
@@ -195,7 +200,7 @@ def test_rslora_is_written_read_and_gone_on_from(recipe_of, text_settings, tmp_p
 
     folder = last(text_settings(use_rslora=True, lora_alpha=6, epochs=2)).result
     config = json.loads((folder / "adapter_config.json").read_text())
-    assert config["use_rslora"] is True and peftfolder.scale(config) == 3.0
+    assert config["use_rslora"] is True and peft_folder.scale(config) == 3.0
     writer = Writer(text_settings().base_model, "fp32")
     ids = torch.tensor([[1, 5, 9, 20]])
     with writer.voice(folder), torch.no_grad():
@@ -231,7 +236,7 @@ def test_a_dora_is_not_gone_on_from(recipe_of, text_settings):
 )
 def test_what_hinders_four_bits(text_settings, monkeypatch, changes, place, installed, said):
     monkeypatch.setattr(device, "bitsandbytes", lambda place: installed and place.type == "cuda")
-    hindrance = text.four_bit_hindrance(text_settings(**changes), torch.device(place))
+    hindrance = text_setup.four_bit_hindrance(text_settings(**changes), torch.device(place))
     assert said in hindrance and bool(said) == bool(hindrance)
 
 
@@ -244,14 +249,14 @@ def test_four_bits_that_cant_be_had_are_told_and_done_without(text_settings):
 def test_the_folder_says_how_other_programs_load_it(text_settings):
     folder = last(text_settings(lora_rank=12, epochs=1, name="水 voice")).result
     card = (folder / "README.md").read_text(encoding="utf-8")
-    line = peftfolder.vllm_line(folder)
+    line = peft_folder.vllm_line(folder)
     words = shlex.split(line)
-    assert line in card and peftfolder.peft_line(folder) in card
+    assert line in card and peft_folder.peft_line(folder) in card
     assert words[:4] == ["vllm", "serve", text_settings().base_model, "--enable-lora"]
     assert words[words.index("--max-lora-rank") + 1] == "16"
     assert words[words.index("--lora-modules") + 1] == f"{folder.name}={folder}"
     assert (folder / "chat_template.jinja").read_text() != ""
-    exec(peftfolder.peft_line(folder), given := {})
+    exec(peft_folder.peft_line(folder), given := {})
     assert given["model"].peft_config["default"].r == 12
 
 
@@ -263,7 +268,9 @@ def test_another_kind_of_texts_is_learnt_and_noted_with_the_lora(recipe_of, text
     talk = recipe_of(text_settings(task="talk"))
     asked = talk.tokenizer.decode(talk.training[0].ids[: talk.training[0].start])
     assert "You answer a shop's customers." in asked and "Narrate" not in asked
-    assert asked == text.prompt(talk.tokenizer, asked.split("user\n")[1].split("<|im_end|>")[0], task="talk")
+    assert asked == text_tokens.prompt(
+        talk.tokenizer, asked.split("user\n")[1].split("<|im_end|>")[0], task="talk"
+    )
     continued = recipe_of(text_settings(task="continue"))
     tokens = continued.training[0]
     assert "Continue this text: A" in continued.tokenizer.decode(tokens.ids[: tokens.start])
@@ -276,7 +283,8 @@ def test_a_lora_is_asked_in_the_template_that_it_learnt(
 ):
     from transformers import AutoTokenizer
 
-    from core.lora.merge import merge
+    from core.lora.adapters.merge import merge
+    from core.texts.sampling import Sampling
     from core.texts.writer import Writer
 
     bare = shutil.copytree(tiny_llm, tmp_path / "bare")
@@ -290,7 +298,7 @@ def test_a_lora_is_asked_in_the_template_that_it_learnt(
     writer, asked = Writer(str(bare), "fp32"), messages("tea")
     with writer.voice(folder):
         within = writer.tokenizer.decode(writer.prompt(asked))
-        [row] = writer.sample([writer.prompt(asked)], 1, 0, 6, 0.0, 1.0)
+        [row] = writer.sample([writer.prompt(asked)], 1, 0, Sampling(6, 0.0, 1.0))
         with writer.voice(None):
             assert writer.tokenizer.decode(writer.prompt(asked)).startswith("now [You write")
         assert writer.tokenizer.decode(writer.prompt(asked)) == within

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from core import basemodels
-from core.jobs import Mistake
-from core.lora import packing, text
-from core.lora.merge import difference, merge
+from core.bases import language_model
+from core.lora.adapters.merge import difference, merge
+from core.lora.text import packing
+from core.lora.text import tokens as text_tokens
 from core.lora.train import train
-from core.settings import MergeSettings, TextTraining
+from core.messages import Mistake
+from core.settings.lora_jobs import MergeSettings
+from core.settings.training import TextTraining
 from core.texts.samples import TextSample, messages
+from core.texts.sampling import Sampling
 from core.texts.writer import Writer
 
 SMALL = {
@@ -84,7 +87,7 @@ def gradients(loss: torch.Tensor, model: Any) -> list[torch.Tensor]:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_row_gives_the_logits_loss_and_gradients_of_each_sample_alone(name, tokenizer):
     model = tiny(tokenizer, name, MODELS[name])
-    tokens = [text.tokenize(tokenizer, sample, 256) for sample in SAMPLES]
+    tokens = [text_tokens.tokenize(tokenizer, sample, 256) for sample in SAMPLES]
     shared, attention = packing.shared_prefix(tokens), packing.attention_of(model)
     assert shared > 5 and attention is not None
     assert (attention.window is None) == (name in ("llama", "qwen2", "qwen3", "gemma", "minicpm3"))
@@ -112,7 +115,7 @@ def test_a_row_gives_the_logits_loss_and_gradients_of_each_sample_alone(name, to
 def test_the_way_that_is_found_gives_the_loss_and_gradients_of_plain_rows(name, tokenizer):
     model = tiny(tokenizer, name, MODELS[name]).eval()
     model.get_output_embeddings().requires_grad_(False)
-    tokens = 4 * [text.tokenize(tokenizer, sample, 256) for sample in SAMPLES]
+    tokens = 4 * [text_tokens.tokenize(tokenizer, sample, 256) for sample in SAMPLES]
     plain = packing.row_tensors(
         tokens, packing.shared_prefix(tokens), torch.float32, "cpu", packing.attention_of(model)
     )
@@ -130,7 +133,7 @@ def test_the_way_that_is_found_gives_the_loss_and_gradients_of_plain_rows(name, 
 @pytest.mark.parametrize("name", ["qwen2 sliding", "gemma2", "gemma3_text", "mistral"])
 def test_without_its_window_a_row_would_be_wrong(name, tokenizer):
     model = tiny(tokenizer, name, MODELS[name]).eval()
-    tokens = [text.tokenize(tokenizer, sample, 256) for sample in SAMPLES]
+    tokens = [text_tokens.tokenize(tokenizer, sample, 256) for sample in SAMPLES]
     row = packing.row_tensors(tokens, packing.shared_prefix(tokens), torch.float32, "cpu")
     alone = [packing.row_logits(model, packing.alone_tensors(one, "cpu")) for one in tokens]
     assert not torch.allclose(packing.row_logits(model, row), torch.cat(alone), atol=1e-2)
@@ -142,7 +145,7 @@ def greedy_is_plain(writer: Any, prompts: list[list[int]], slack: float) -> None
     slack: how far below the highest logit the token taken may stand, a share of their spread.
     """
     length = 12
-    for start, row in zip(prompts, writer.sample(prompts, 1, 0, length, 0.0, 1.0), strict=True):
+    for start, row in zip(prompts, writer.sample(prompts, 1, 0, Sampling(length, 0.0, 1.0)), strict=True):
         with torch.inference_mode():
             logits = writer.model(torch.tensor([start + row]), use_cache=False).logits[0, len(start) - 1 :]
         logits = logits.float()
@@ -179,7 +182,7 @@ def from_end_to_end(settings: TextTraining, slack: float) -> None:
         plain = writer.model(ids, use_cache=False).logits.float()
     full = list(merge(MergeSettings(lora=folder)))[-1].result
     with torch.inference_mode():
-        merged = basemodels.load_text(str(full))[0](ids, use_cache=False).logits.float()
+        merged = language_model.load(str(full))[0](ids, use_cache=False).logits.float()
     assert difference(spoken, merged) < max(1e-4, slack) < difference(spoken, plain)
 
 
@@ -203,7 +206,7 @@ def test_a_model_that_heeds_no_mask_takes_one_sample_a_row(
 
 
 def test_gemmas_template_has_no_system_role_and_its_own_end_of_turn(gemma_tokenizer):
-    tokens = text.tokenize(gemma_tokenizer, SAMPLES[0], 256)
+    tokens = text_tokens.tokenize(gemma_tokenizer, SAMPLES[0], 256)
     asked = gemma_tokenizer.decode(tokens.ids[: tokens.start])
     assert asked.endswith("about a boat.<end_of_turn>\n<start_of_turn>model\n")
     assert "You write narration for short videos.\n\nNarrate" in asked
@@ -216,7 +219,7 @@ def test_a_template_that_leaves_the_system_out_keeps_its_words(tokenizer):
         "{% for m in messages %}{% if m['role'] != 'system' %}<{{ m['role'] }}>{{ m['content'] }}{% endif %}"
         "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
     )
-    assert text.prompt(tokenizer, "tea").startswith("<user>You write narration")
+    assert text_tokens.prompt(tokenizer, "tea").startswith("<user>You write narration")
 
 
 def test_the_writer_stops_where_gemmas_turn_ends(gemma_tokenizer, tmp_path):
@@ -279,23 +282,23 @@ def write_gguf(model: Any, tokenizer: Any, path: Path) -> None:
 
 
 def test_a_gguf_file_is_read(tiny_llm, tmp_path):
-    model, tokenizer = basemodels.load_text(str(tiny_llm))
+    model, tokenizer = language_model.load(str(tiny_llm))
     file = tmp_path / "小 model.gguf"
     write_gguf(model, tokenizer, file)
-    read, its = basemodels.load_text(str(file))
-    asked = text.prompt(tokenizer, "a boat")
-    assert text.prompt(its, "a boat") == asked
+    read, its = language_model.load(str(file))
+    asked = text_tokens.prompt(tokenizer, "a boat")
+    assert text_tokens.prompt(its, "a boat") == asked
     ids = its(asked, return_tensors="pt", add_special_tokens=False)["input_ids"]
     assert ids.tolist() == [tokenizer(asked, add_special_tokens=False)["input_ids"]]
     with torch.no_grad():
         torch.testing.assert_close(read(ids).logits, model(ids).logits, atol=1e-4, rtol=1e-3)
     with pytest.raises(Mistake, match="no base model"):
-        basemodels.text_base(str(file.with_name("other.gguf")))
+        language_model.find(str(file.with_name("other.gguf")))
 
 
 def test_a_lora_is_trained_on_a_gguf_file(tiny_llm, text_settings, tmp_path):
     file = tmp_path / "小 model.gguf"
-    write_gguf(*basemodels.load_text(str(tiny_llm)), file)
+    write_gguf(*language_model.load(str(tiny_llm)), file)
     from_end_to_end(text_settings(base_model=str(file), epochs=1, lr_scheduler="constant"), 0.0)
 
 
@@ -311,4 +314,4 @@ def test_a_models_own_code_is_not_run(tiny_llm, tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "modeling.py").write_text("raise SystemExit('was run')\n")
     with pytest.raises(Mistake, match="program code of its own"):
-        basemodels.load_text(str(folder))
+        language_model.load(str(folder))

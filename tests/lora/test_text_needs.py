@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.lora import loop, preflight, text, text_needs
+from core import device
+from core.lora import preflight
+from core.lora.engine import loop
+from core.lora.estimate import text as text_estimate
+from core.lora.estimate import timings
+from core.lora.text import recipe as text_recipe
 from tests.running import last
 
 
@@ -18,9 +23,9 @@ def test_steps_are_those_of_the_loop(changes, recipe_of, text_settings):
     recipe = recipe_of(chosen)
     assert preflight.needs(chosen).steps == loop.count_steps(recipe, chosen)
     assert preflight.needs(chosen, 2).steps == loop.count_steps(recipe, chosen, 2)
-    held = sum(p.numel() for p in text.lora_parameters(recipe.model).values())
-    base = text_needs.basemodels.text_config(chosen.base_model)
-    assert text_needs.lora_numbers(chosen, text_needs._shape(base[0], chosen)) == held
+    held = sum(p.numel() for p in text_recipe.lora_parameters(recipe.model).values())
+    base = text_estimate.language_model.read_config(chosen.base_model)
+    assert text_estimate.lora_numbers(chosen, text_estimate._shape(base[0], chosen)) == held
 
 
 def test_time_is_known_from_the_second_run_on(text_settings):
@@ -30,10 +35,10 @@ def test_time_is_known_from_the_second_run_on(text_settings):
     assert said[1].startswith("time: unknown")
     last(chosen)
     first = preflight.needs(chosen).seconds
-    figures = text_needs.measured._all()
-    key = text_needs.step_key(chosen)
-    pace, judging = (figures[f"{key} | {part}"] for part in (text_needs.measured.PACE, "Judging"))
-    writing = text.SAMPLE_TOKENS * pace
+    figures = timings._all()
+    key = text_estimate.step_key(chosen)
+    pace, judging = (figures[f"{key} | {part}"] for part in (timings.PACE, "Judging"))
+    writing = text_recipe.SAMPLE_TOKENS * pace
     besides, longer = (writing + looks * judging for looks in (6 + 1, 8 + 1))  # 12 and 24 steps; the base's
     assert first > besides > 0
     twice = preflight.needs(text_settings(epochs=8)).seconds - longer
@@ -42,14 +47,14 @@ def test_time_is_known_from_the_second_run_on(text_settings):
 
 
 def test_four_bits_and_checkpointing_need_less(text_settings, tiny_llm, monkeypatch):
-    config, numbers = text_needs.basemodels.text_config(str(tiny_llm))
-    model, _ = text_needs.basemodels.load_text(str(tiny_llm))
+    config, numbers = text_estimate.language_model.read_config(str(tiny_llm))
+    model, _ = text_estimate.language_model.load(str(tiny_llm))
     assert numbers == sum(p.numel() for p in model.parameters())
     chosen, cuda = text_settings(quantize="4bit"), torch.device("cuda")
-    plain = text_needs.weights_bytes(config, numbers, text_settings(), cuda)
-    assert text_needs.weights_bytes(config, numbers, chosen, torch.device("cpu")) == plain == 4 * numbers
-    monkeypatch.setattr(text.device, "bitsandbytes", lambda place: True)
-    assert text_needs.weights_bytes(config, numbers, chosen, cuda) < 0.7 * plain
+    plain = text_estimate.weights_bytes(config, numbers, text_settings(), cuda)
+    assert text_estimate.weights_bytes(config, numbers, chosen, torch.device("cpu")) == plain == 4 * numbers
+    monkeypatch.setattr(device, "bitsandbytes", lambda place: True)
+    assert text_estimate.weights_bytes(config, numbers, chosen, cuda) < 0.7 * plain
     again = text_settings(gradient_checkpointing="on")
     assert preflight.needs(again).memory < preflight.needs(text_settings()).memory
 
@@ -57,13 +62,13 @@ def test_four_bits_and_checkpointing_need_less(text_settings, tiny_llm, monkeypa
 def test_what_would_fit_is_advised(text_settings, monkeypatch):
     chosen = text_settings()
     free = preflight.needs(text_settings(gradient_checkpointing="on")).memory
-    monkeypatch.setattr(text_needs.device, "available_bytes", lambda place: free)
+    monkeypatch.setattr(text_estimate.device, "available_bytes", lambda place: free)
     said = [str(line) for line in preflight.lines(chosen)]
     assert said[-1] == "It may not fit into memory: set gradient_checkpointing=on."
 
 
 def test_a_merged_model_takes_its_disk(text_settings, tiny_llm):
-    _, numbers = text_needs.basemodels.text_config(str(tiny_llm))
+    _, numbers = text_estimate.language_model.read_config(str(tiny_llm))
     more = preflight.needs(text_settings(export_merged=True)).disk - preflight.needs(text_settings()).disk
     assert more == 2 * numbers
 

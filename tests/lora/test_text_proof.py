@@ -11,15 +11,19 @@ from pathlib import Path
 import pytest
 
 from core import commands
-from core.jobs import Mistake
-from core.lora import proofpage, text, text_proof, text_report
+from core.lora.proof import page as proof_page
+from core.lora.proof import text as text_proof
+from core.lora.proof import text_report
+from core.lora.proof.text_report import Figures, Proof, Traits
 from core.lora.prove import prove
-from core.lora.text_report import Figures, Proof, Traits
+from core.lora.text import recipe as text_recipe
 from core.lora.train import train
-from core.settings import ProofSettings, TextProofSettings, TextTraining, proving
+from core.messages import Mistake
+from core.settings.lora_jobs import ProofSettings, TextProofSettings, proving
+from core.settings.training import TextTraining
 from core.texts.samples import TextSample, evenly
 from core.texts.speech import spoken_seconds
-from tabs.words import say
+from tabs.shell.words import say
 
 TRAITS = Traits(5, "waits for the talk to", 0.02, 0, 0.0, 1.0, 6.0, 0.11)
 BASE = Figures(False, None, 40.0, 0.0, 0.0, replace(TRAITS, ended=0.1), (("The scene opens.",),))
@@ -31,7 +35,7 @@ def short_replies():
     """Replies of a few words: writing them takes most of a test's time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_proof, "MOST_TOKENS", 20)
-        patch.setattr(text, "SAMPLE_TOKENS", 4)
+        patch.setattr(text_recipe, "SAMPLE_TOKENS", 4)
         yield
 
 
@@ -52,6 +56,7 @@ def trained(tiny_llm, text_file, tmp_path_factory):
         holdout=0.5,
         keep_loras=1,
         prove=True,
+        look_share=0,
     )
     return list(train(settings))
 
@@ -72,18 +77,18 @@ def test_a_training_keeps_one_along_the_way_and_its_proof(trained):
     assert [(path.name, (path / "adapter_config.json").is_file()) for path in kept] == [
         ("step-00000004", True)
     ]
-    found = text_report.read(proofpage.folder_of(lora))
+    found = text_report.read(proof_page.folder_of(lora))
     assert [(one.lora, one.step) for one in found.figures] == [(False, None), (True, 4), (True, None)]
     assert (len(found.topics), found.held_out, found.known, found.changed) == (5, 5, 5, False)
     assert found.enough and all(len(one.replies) == 5 and len(one.replies[0]) == 3 for one in found.figures)
     for name in ("proof.html", "proof.json"):
-        assert (run / name).read_bytes() == (proofpage.folder_of(lora) / name).read_bytes()
+        assert (run / name).read_bytes() == (proof_page.folder_of(lora) / name).read_bytes()
 
 
 def test_perplexity_is_the_trainings_own(trained):
     line = next(one.text for one in reversed(trained) if one.text and "held out perplexity" in one.text)
     lora, base = (float(part.rsplit(" ", 1)[1]) for part in line.split(", ")[2:4])
-    figures = text_report.read(proofpage.folder_of(trained[-1].result)).figures
+    figures = text_report.read(proof_page.folder_of(trained[-1].result)).figures
     assert figures[0].perplexity == pytest.approx(base, rel=1e-3)
     assert figures[-1].perplexity == pytest.approx(lora, rel=1e-3) and lora < base
 
@@ -91,7 +96,7 @@ def test_perplexity_is_the_trainings_own(trained):
 def test_the_same_seed_gives_the_same_figures_and_the_command_prints_the_page(trained, tmp_path, capsys):
     lora = copied(trained[-1].result, tmp_path)
     list(prove(quick(lora, seed=5)))
-    first = text_report.read(proofpage.folder_of(lora))
+    first = text_report.read(proof_page.folder_of(lora))
     assert (
         commands.run(["prove", str(lora), "--topics", "2", "--replies", "1", "--seed", "5"], lambda _: 0) == 0
     )
@@ -153,7 +158,7 @@ def test_the_spoken_length_is_held_against_the_creators_own_text(trained):
     assert text_proof.off_by("One. " * 40, "One. " * 20) == pytest.approx(1, abs=0.1)
     assert text_proof.off_each_other([4.0, 5.0]) == pytest.approx((0.25 + 0.2) / 2)
     assert text_proof.off_each_other([4.0]) is None
-    found = text_report.read(proofpage.folder_of(trained[-1].result))
+    found = text_report.read(proof_page.folder_of(trained[-1].result))
     assert 0 < found.own_traits.off < 0.1
     for one in found.figures:
         said = [spoken_seconds(text) for mine in one.replies for text in mine]

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image, ImageDraw
 
-from core import basemodels
+from core.bases import places, smollm2
 from core.jobs import Runner
 from core.project import Home, Project
-from tabs.wiring import Studio
+from tabs.shell.wiring import Studio
 
 CHROMIUM = "/usr/bin/chromium"
 DESKTOP = {"width": 1280, "height": 900}
@@ -65,6 +65,28 @@ def studio(tmp_path: Path) -> Studio:
     return make_studio(tmp_path)
 
 
+@contextlib.contextmanager
+def launched(studio: Studio, **how) -> Iterator[SimpleNamespace]:
+    """The window over real HTTP until the block ends: `url`, `studio`, `app`; `how` as in `launch_arguments`.
+
+    There is no network here for the tunnel of `share=True`; all else is as with it.
+    """
+    from tabs import window
+
+    home = studio.home.folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STUDIO_HOME", str(home))
+        patch.setenv("GRADIO_TEMP_DIR", str(home / "uploads"))
+        app = window.build(studio)
+        arguments = window.launch_arguments(studio, port=None, allowed=(str(home / "projects"),), **how)
+        app.launch(**arguments | {"share": False}, prevent_thread_lock=True)
+        app.share = arguments["share"]
+        yield SimpleNamespace(url=app.local_url, studio=studio, app=app)
+        for state in studio.runner.active():
+            studio.runner.stop(state.id)
+        app.close(verbose=False)
+
+
 def random_labeller(folder: Path) -> Path:
     """An open_clip labeller with random weights in the embedded one's layout."""
     import open_clip
@@ -99,21 +121,14 @@ def served(
     embedded: Path, tiny_llm: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SimpleNamespace]:
     """The window at work, one for a module: `url`, `studio`; sizes and models tiny, all else as shipped."""
-    from tabs import videos, window
+    from tabs.compose import videos
 
-    studio = make_studio(tmp_path_factory.mktemp("served"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(basemodels, "MODELS", embedded)
-        patch.setattr(basemodels, "_smollm2", lambda: tiny_llm)
+        patch.setattr(places, "MODELS", embedded)
+        patch.setattr(smollm2, "converted", lambda: tiny_llm)
         patch.setitem(videos.SIZES, "9:16", (108, 192))
-        patch.setenv("STUDIO_HOME", str(studio.home.folder))
-        app = window.build(studio)
-        arguments = window.launch_arguments(port=None, allowed=(str(studio.home.folder),))
-        _, url, _ = app.launch(**arguments, prevent_thread_lock=True)
-        yield SimpleNamespace(url=url, studio=studio)
-        for state in studio.runner.active():
-            studio.runner.stop(state.id)
-        app.close(verbose=False)
+        with launched(make_studio(tmp_path_factory.mktemp("served"))) as window:
+            yield window
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from tabs.shell.wiring import Studio
 from tests.tabs.conftest import TIMEOUT_MS, make_studio
 
 NAME, PATH, PASSWORD = "studio.test", "/studio", "a wide river"  # the tests' browser finds *.test here
@@ -50,8 +51,8 @@ def reverse_proxy(window: str, strips: bool, names_host: bool) -> Starlette:
 
 
 @pytest.fixture(params=["takes the path off", "hides the name"])
-def address(request, tmp_path) -> Iterator[str]:
-    """The address at which a proxy serves a window; the second proxy knows nothing of what it serves."""
+def proxied(request, tmp_path) -> Iterator[tuple[str, Studio]]:
+    """The address at which a proxy serves a studio; the second proxy knows nothing of what it serves."""
     from tabs import window
 
     strips = request.param == "takes the path off"
@@ -60,6 +61,7 @@ def address(request, tmp_path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         at = f"http://{NAME}:{listening.getsockname()[1]}{PATH}"
         arguments = window.launch_arguments(
+            studio,
             port=None,
             auth=lambda user, password: (user, password) == ("studio", PASSWORD),
             allowed=(str(studio.home.folder),),
@@ -70,13 +72,14 @@ def address(request, tmp_path) -> Iterator[str]:
         proxy = uvicorn.Server(uvicorn.Config(reverse_proxy(local, strips, strips), log_level="warning"))
         thread = threading.Thread(target=proxy.run, args=([listening],), daemon=True)
         thread.start()
-        yield at
+        yield at, studio
         proxy.should_exit = True
         app.close(verbose=False)
         thread.join(10)
 
 
-def test_a_page_loads_and_works_behind_a_proxy(browser, address):
+def test_a_page_loads_and_works_behind_a_proxy(browser, proxied):
+    address, studio = proxied
     wrong: list[str] = []
     with browser.new_context(locale="en-US") as fresh:
         page = fresh.new_page()
@@ -98,4 +101,6 @@ def test_a_page_loads_and_works_behind_a_proxy(browser, address):
         page.locator("#project-name textarea, #project-name input").first.fill("Tea shop")
         page.locator("#make-project").click()
         expect(page.locator("#project input")).to_have_value(re.compile("Tea-shop"))
+        studio.runner.submit("label", "Labelling", lambda: iter(()))
+        expect(page.locator("#job-label .st-pill")).to_have_text("Done")
     assert wrong == []

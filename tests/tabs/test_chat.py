@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from core.jobs import Mistake, Progress
-from tabs import chat
-from tabs.wiring import Page
+from core.messages import Mistake
+from core.progress import Progress
+from tabs.shell.wiring import Page
+from tabs.train import chat_card
 
 ZH, EN = Page("zh"), Page("en")
 
@@ -34,14 +35,14 @@ def loud_lora(llm: Path, folder: Path) -> Path:
 
 
 def test_what_is_said_is_escaped_and_named_in_the_pages_language():
-    html = chat.talked(ZH, [("<b>", "声音", "a & b", "<script>")])
+    html = chat_card.talked(ZH, [("<b>", "声音", "a & b", "<script>")])
     assert "&lt;b&gt;" in html and "&lt;script&gt;" in html and "a &amp; b" in html and "原" in html
-    assert chat.talked(EN, [("one", "l", "b", "v")] * 9).count("<section>") == chat.SHOWN
+    assert chat_card.talked(EN, [("one", "l", "b", "v")] * 9).count("<section>") == chat_card.SHOWN
 
 
 def test_only_the_projects_own_loras_are_asked(studio, tmp_path):
     with pytest.raises(Mistake, match="no text LoRA"):
-        chat.one_of(studio.project, str(tmp_path))
+        chat_card.one_of(studio.project, str(tmp_path))
 
 
 # Notes each length that the first answer has on its way.

@@ -1,39 +1,29 @@
-"""Who may ask: known host names, the studio's own pages, and nobody at the login again and again."""
+"""Who may ask: known host names and the studio's own pages."""
 
 from __future__ import annotations
 
-import time
+import socket
 
 import pytest
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from core.jobs import Mistake
+from core.messages import Mistake
 from tabs import window
-from tabs.guard import FREE_TRIES, LONGEST_DELAY_S, FrontPage, Guard, host_name
-
-PAGE = '<!doctype html><html\n\tlang="en"><head><meta property="og:image" content="x"/></head></html>'
+from tabs.gate.guard import Guard, host_name
 
 
-def client(share: bool = False, allowed: tuple[str, ...] = (), **how) -> TestClient:
+def client(share: bool = False, allowed: tuple[str, ...] = ()) -> TestClient:
     async def page(request):
-        return HTMLResponse(PAGE)
+        return HTMLResponse("<html></html>")
 
-    async def login(request):
-        return PlainTextResponse("no", status_code=400)
-
-    routes = [
-        Route("/", page, methods=["GET", "POST", "PUT", "DELETE"]),
-        Route("/login", login, methods=["POST"]),
-    ]
-    middleware = [Middleware(Guard, host="127.0.0.1", share=share, allowed=allowed), Middleware(FrontPage)]
-    return TestClient(
-        Starlette(routes=routes, middleware=middleware), base_url="http://127.0.0.1:7860", **how
-    )
+    routes = [Route("/{path:path}", page, methods=["GET", "POST", "PUT", "DELETE"])]
+    middleware = [Middleware(Guard, host="127.0.0.1", share=share, allowed=allowed)]
+    return TestClient(Starlette(routes=routes, middleware=middleware), base_url="http://127.0.0.1:7860")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "[::1]:7860", "192.168.1.20:7860"])
@@ -41,9 +31,30 @@ def test_own_names_and_addresses_are_answered(host):
     assert client().get("/", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:7860", "abc.gradio.live", ""])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example:7860", "abc.gradio.live", "", "localhost.local", "localhost.",
+     "[::1", "[::1]x", "[::1]:x", "[fe80::1%25eth0]", "evil@127.0.0.1", "127.0.0.1/evil", "127.0.0.1?",
+     "127.0.0.1#x", "127.0.0.1:7860:1", "127.0.0.1 ", "a b"],
+)  # fmt: skip
 def test_other_names_are_refused(host):
     assert client().get("/", headers={"host": host}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("machine", "known", "unknown"),
+    [
+        ("Box", {"box", "box.local"}, {"other.local"}),
+        ("mac.local", {"mac.local"}, {"mac.local.local"}),
+        ("box.example.org", {"box.example.org", "box.local"}, {"box.example.org.local"}),
+        ("localhost", {"localhost"}, {"localhost.local"}),
+        ("localhost.localdomain", {"localhost"}, {"localhost.local"}),
+    ],
+)
+def test_only_the_machines_own_name_stands_before_local(monkeypatch, machine, known, unknown):
+    monkeypatch.setattr(socket, "gethostname", lambda: machine)
+    guard = Guard(app=None)
+    assert all(map(guard.known, known)) and not any(map(guard.known, unknown))
 
 
 def test_the_share_links_name_is_known_only_while_sharing():
@@ -138,52 +149,56 @@ def test_a_cross_site_picture_is_refused_but_a_link_is_followed():
     assert client().get("/", headers={**cross, "sec-fetch-mode": "navigate"}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/", {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"}),  # another port of this machine
+        ("/", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}),
+        ("/config", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}),
+        ("/logout", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}),
+        ("/logout", {"referer": "http://evil.example/"}),
+        ("/logout", {}),
+        ("/config", {"referer": "http://127.0.0.1:9999/"}),  # over plain http a browser says no more
+    ],
+)
+def test_another_site_opens_the_page_itself_and_nothing_else(path, headers):
+    assert client().get(path, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("headers", [{"referer": "http://127.0.0.1:7860/"}, {"sec-fetch-site": "none"}])
+def test_the_own_page_logs_out(headers):
+    assert client().get("/logout", headers=headers).status_code == 200
+
+
 def test_nothing_is_fetched_from_elsewhere():
     assert client().get("/gradio_api/file=https://evil.example/x").status_code == 403
     guard = Guard(app=None)
     assert guard.refusal(Headers({"host": "localhost"}), "/gradio_api/proxy=http://10.0.0.1/") != ""
 
 
-def test_failed_logins_are_slowed():
-    guard = Guard(app=None)
-    now = time.monotonic()
-    assert guard.delay(now) == 0
-    guard.failures = [now] * (FREE_TRIES - 1)
-    assert guard.delay(now) == 0
-    guard.failures = [now] * (FREE_TRIES + 2)
-    assert guard.delay(now) == 4
-    guard.failures = [now] * 100
-    assert guard.delay(now) == LONGEST_DELAY_S
-    assert guard.delay(now + 3600) == 0
-
-
-def test_the_sixth_wrong_password_waits():
-    asked = client()
-    for _ in range(FREE_TRIES):
-        assert asked.post("/login").status_code == 400
-    started = time.monotonic()
-    asked.post("/login")
-    assert time.monotonic() - started > 0.9
-
-
-def test_the_page_comes_in_the_chosen_language_with_the_studios_title():
-    plain = client().get("/").text
-    assert "<title>LoRA Studio</title>" in plain and "og:image" not in plain
-    asked = client(cookies={"studio_lang": "zh"})
-    assert 'lang="zh"' in asked.get("/").text
-    assert "alert" not in client(cookies={"studio_lang": "zh'alert(1)"}).get("/").text
-
-
-def test_a_shared_window_needs_a_login():
+def test_a_shared_window_needs_a_login(studio):
     for reach in ({"share": True}, {"names": ("studio.test",)}, {"root": "/studio"}):
         with pytest.raises(AssertionError):
-            window.launch_arguments(**reach)
-    arguments = window.launch_arguments(share=True, auth=lambda user, password: False)
+            window.launch_arguments(studio, **reach)
+    arguments = window.launch_arguments(studio, share=True, auth=lambda user, password: False)
     assert arguments["share"] and callable(arguments["auth"])
 
 
-def test_launch_sends_nothing_and_shows_no_api():
-    arguments = window.launch_arguments()
+def test_launch_sends_nothing_and_shows_no_api(studio):
+    arguments = window.launch_arguments(studio)
     assert arguments["app_kwargs"]["openapi_url"] is None
     assert not arguments["run_history"] and not arguments["enable_monitoring"] and not arguments["ssr_mode"]
     assert arguments["strict_cors"] and arguments["max_file_size"]
+
+
+@pytest.mark.parametrize(
+    ("told", "allowed", "kept"),
+    [
+        (b"studio.test, inner.test", ("studio.test",), True),
+        (b"evil.example, studio.test", ("studio.test",), False),
+        (b"[::1", ("studio.test",), False),
+        (b"localhost", (), False),
+    ],
+)
+def test_a_proxys_word_for_the_address_is_passed_on_where_it_is_known(told, allowed, kept):
+    assert Guard(app=None, allowed=allowed).keeps(b"x-forwarded-host", told) is kept

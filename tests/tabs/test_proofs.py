@@ -7,16 +7,21 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import expect
 
-from core.jobs import Mistake
-from core.lora import formats, proofpage, report, text_proof
-from core.lora.layers import Lora
-from core.lora.origin import kept_file
-from core.lora.report import Figures, Proof
-from core.project import write_lineage
-from core.settings import ImageTraining, TextProofSettings, TextTraining
+from core.lineage import write_lineage
+from core.lora.adapters import image_file
+from core.lora.adapters.layers import Lora
+from core.lora.adapters.versions import kept_file
+from core.lora.proof import image_report
+from core.lora.proof import page as proof_page
+from core.lora.proof import text as text_proof
+from core.lora.proof.image_report import Figures, Proof
+from core.messages import Mistake
+from core.settings.lora_jobs import TextProofSettings
+from core.settings.training import ImageTraining, TextTraining
 from core.texts.samples import TextSample, write_samples
-from tabs import library, proof, work
-from tabs.wiring import Page
+from tabs.jobs import queue
+from tabs.shell.wiring import Page
+from tabs.train import lora_list, proof
 
 WORDS = ("boat", "lantern", "market", "teapot", "kite", "harbour", "window", "orchard")
 BASE = Figures(None, 0.0, 0.60, 0.0, 0.0, 0.30, 0.0, "a <b>.png", 0.7, 0.5, 0)
@@ -29,11 +34,11 @@ def lora(studio):
     path.write_bytes(b"")
     best = Figures(None, 1.0, 0.7, 0.1, 0.01, 0.3, 0.0, "1.png", 0.7, 0.5, 0)
     found = Proof(path.name, "embedded", ("a <boat>",), (7,), 0.8, 0.9, 0.6, (BASE, best))
-    folder = proofpage.folder_of(path)
+    folder = proof_page.folder_of(path)
     folder.mkdir()
     for weight in (0.0, 1.0):
-        (folder / report.picture_name(None, weight, 0, 7)).write_bytes(b"jpeg")
-    report.write(found, folder)
+        (folder / image_report.picture_name(None, weight, 0, 7)).write_bytes(b"jpeg")
+    image_report.write(found, folder)
     return path
 
 
@@ -47,8 +52,8 @@ def test_it_is_shown_in_the_pages_language(lora):
 def test_the_library_links_to_it(lora, studio):
     other = lora.with_name("lora_v2_ink_r8_ep2.safetensors")
     other.write_bytes(b"")
-    assert library.shelf(Page("en"), [lora]).count("proof.html") == 1
-    assert "proof.html" not in library.shelf(Page("en"), [other])
+    assert lora_list.shelf(Page("en"), [lora]).count("proof.html") == 1
+    assert "proof.html" not in lora_list.shelf(Page("en"), [other])
     assert proof.proof(Page("en"), other) == ""
 
 
@@ -85,10 +90,10 @@ def test_a_text_lora_is_proved_shown_and_linked_too(studio, tiny_llm, short_repl
     lora = random_text_lora(studio.project, tiny_llm)
     assert proof.proof(Page("en"), lora) == ""
     assert proof.one_of(studio.project, str(lora)) == lora
-    list(work.KINDS["text_proof"].run(TextProofSettings(lora=lora, replies=1)))
+    list(queue.KINDS["text_proof"].run(TextProofSettings(lora=lora, replies=1)))
     english, chinese = proof.proof(Page("en"), lora), proof.proof(Page("zh"), lora)
     assert "waits. Nobody asks" in english and "Perplexity" in english and "困惑度" in chinese
-    assert library.shelf(Page("en"), [lora]).count("proof.html") == 1
+    assert lora_list.shelf(Page("en"), [lora]).count("proof.html") == 1
     assert proof.loras(studio.project, "text_proof") == [lora]
 
 
@@ -139,7 +144,7 @@ def random_file(path, seed):
 
     own = torch.Generator().manual_seed(seed)
     layer = Lora(torch.randn(2, 8, generator=own), torch.randn(8, 2, generator=own), 2.0)
-    return formats.write(path, {KEY: layer}, {}, torch.float32)
+    return image_file.write(path, {KEY: layer}, {}, torch.float32)
 
 
 def random_lora(project):
@@ -175,8 +180,10 @@ def test_one_button_puts_the_advised_lora_into_the_library(served, visit):
     random_file(kept_file(made, path, 20), 2)
     write_lineage(path, {"steps": 40, "settings": made.model_dump(mode="json")})
     best = replace(BASE, step=20, weight=1.0, gain=0.1)
-    proofpage.folder_of(path).mkdir()
-    report.write(Proof(path.name, "embedded", (), (), 0.8, 0.9, 0.6, (BASE, best)), proofpage.folder_of(path))
+    proof_page.folder_of(path).mkdir()
+    image_report.write(
+        Proof(path.name, "embedded", (), (), 0.8, 0.9, 0.6, (BASE, best)), proof_page.folder_of(path)
+    )
     page = visit()
     page.locator("#tab-image-button").click()
     page.locator("#take-proof").click()
@@ -184,5 +191,6 @@ def test_one_button_puts_the_advised_lora_into_the_library(served, visit):
     expect(page.locator("#tab-image .st-shelf")).to_contain_text("lora_v6_tea_r2_ep2")
     expect(page.locator("#take-proof")).to_be_hidden()
     page.locator("#tab-compose-button").click()
+    page.locator("#usual-compose button").first.click()
     expect(page.locator("#use-image input")).to_have_value("lora_v6_tea_r2_ep2")
     assert page.problems == []

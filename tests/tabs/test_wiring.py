@@ -9,10 +9,12 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from core.jobs import Mistake
-from core.settings import LabelSettings
-from tabs import pictures, scripts, work
-from tabs.wiring import Page, connect
+from core.images import project_set as picture_set
+from core.messages import Mistake
+from core.settings.data import LabelSettings
+from core.texts import project_set as text_set
+from tabs.jobs import queue
+from tabs.shell.wiring import Page, connect
 from tests.limits import posix, room
 
 
@@ -57,7 +59,7 @@ def test_a_mistake_becomes_one_sentence_in_the_pages_language(studio):
 def test_a_mistake_inside_a_mistake_is_translated_too():
     inner = Mistake("{name} is empty (0 bytes); copy it again from its source.", name="a.png")
     outer = Mistake(
-        "None of the {count} pictures in {path} can be used; the first: {reason}",
+        "None of the {count} files in {path} can be used as a picture; the first: {reason}",
         count=1,
         path="p",
         reason=inner,
@@ -72,14 +74,14 @@ def test_a_full_disk_is_one_sentence_in_what_the_page_does(studio, tmp_path, wha
     """And what was there before stays: captions, texts, the runner."""
     Image.effect_noise((80, 80), 90).save(tmp_path / "new.png")
     (tmp_path / "new.txt").write_text("A heron is up before anybody asks it.\n\nTea is late today.\n")
-    pictures.save(studio.project, [["scene 1.png", "a boat"]])
+    picture_set.save(studio.project, [["scene 1.png", "a boat"]])
     done = {
-        "captions": lambda page: pictures.save(studio.project, [["scene 1.png", "a bridge"]]),
-        "pictures": lambda page: pictures.add(studio.project, [str(tmp_path / "new.png")]),
-        "texts": lambda page: scripts.add(studio.project, [str(tmp_path / "new.txt")]),
-        "pasted": lambda page: scripts.paste(studio.project, "A heron is up before anybody asks it."),
+        "captions": lambda page: picture_set.save(studio.project, [["scene 1.png", "a bridge"]]),
+        "pictures": lambda page: picture_set.add(studio.project, [str(tmp_path / "new.png")]),
+        "texts": lambda page: text_set.add(studio.project, [str(tmp_path / "new.txt")]),
+        "pasted": lambda page: text_set.paste(studio.project, "A heron is up before anybody asks it."),
         "project": lambda page: studio.home.project("Tea shop"),
-        "job": lambda page: work.submit(
+        "job": lambda page: queue.submit(
             studio, "label", "Labelling", LabelSettings(pictures=studio.project.images())
         ),
     }
@@ -96,7 +98,7 @@ def test_a_full_disk_is_one_sentence_in_what_the_page_does(studio, tmp_path, wha
 @posix
 def test_pictures_are_looked_at_on_a_full_disk(studio):
     with room(10):
-        shown = pictures.gallery(studio.project)
+        shown = picture_set.gallery(studio.project)
     assert [path.name for path, _ in shown] == [f"scene {number}.png" for number in range(1, 7)]
 
 

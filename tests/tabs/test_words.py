@@ -9,21 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from core.lora import loop
-from core.settings import (
-    ComposeSettings,
-    ImageTraining,
-    LabelSettings,
-    ProofSettings,
-    TextCleaning,
-    TextTraining,
-)
-from tabs import proof, widgets, words
-from tabs.training import recipe_names, shown_as
-from tabs.work import KINDS
+from core.lora.engine import judging
+from core.messages import Mistake
+from core.project import safe_name
+from core.settings.data import LabelSettings, TextCleaning
+from core.settings.lora_jobs import ProofSettings
+from core.settings.training import ImageTraining, TextTraining
+from core.settings.video import ComposeSettings
+from core.video.storyboard.board import Scene, Subject
+from tabs.jobs.queue import KINDS
+from tabs.shell import widgets, words
+from tabs.shell.wiring import Page
+from tabs.train import proof
+from tabs.train.form import recipe_names, shown_as
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "_download", "plan", "starts"}
+SPEAKERS = {"static", "say", "note", "heading", "empty", "chooser", "several", "_download", "plan", "starts"}
 SETTINGS = (LabelSettings, ImageTraining, TextCleaning, TextTraining, ProofSettings, ComposeSettings)
 
 
@@ -59,6 +60,11 @@ def window_texts() -> set[str]:
 
 def settings_texts() -> set[str]:
     fields = [(cls, name) for cls in SETTINGS for name in cls.model_fields]
+    fields += [
+        (Scene, name)
+        for name in ("shot", "motion", "transition", "lock", "strength", "clip_start", "clip_sound")
+    ]
+    fields += [(Subject, "strength")]
     fields += [(cls, name) for cls, names in proof.CHOSEN.values() for name in names]
     shown = {words.label(name) for cls, name in fields} | {widgets.tip(cls, name) for cls, name in fields}
     return shown | {shown_as(name, kind) for kind in ("image", "text") for name in recipe_names(kind)} - {
@@ -80,7 +86,7 @@ def proof_texts() -> set[str]:
 
 
 def logged_texts() -> set[str]:
-    return set(loop.FIGURES.values())
+    return set(judging.FIGURES.values())
 
 
 def places(template: str) -> set[str]:
@@ -107,4 +113,15 @@ def test_static_texts_need_no_filling():
 def test_a_sentence_is_said_in_the_pages_language():
     assert words.say("en", "{step} of {total}", step=3, total=9) == "3 of 9"
     assert "3" in words.say("zh", "{step} of {total}", step=3, total=9)
-    assert words.say("zh", "no such text {here}", here=1) == "no such text 1"
+    assert words.say("zh", "no such text {here}", here=1) == "no such text {here}"  # a file's: never filled
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_template_can_be_said_whatever_its_places_are_called(language):
+    """A place called `text` was taken for the template itself: the project `..` gave a nameless error."""
+    page = Page(language)
+    for template in words.chinese():
+        page.sentence(Mistake(template, **{name: 1 for name in places(template)}))
+    with pytest.raises(Mistake) as refused:
+        safe_name("..")
+    assert "'..'" in page.sentence(refused.value)

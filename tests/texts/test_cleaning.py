@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.settings import TextCleaning
+from core.settings.data import TextCleaning
 from core.texts.cleaning import clean, speakers
 from core.texts.importing import read_file
 

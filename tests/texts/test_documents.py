@@ -2,12 +2,14 @@
 
 import contextlib
 import random
+from pathlib import Path
 
 import pytest
 
-from core.jobs import Mistake
-from core.settings import TextCleaning
-from core.texts.importing import kind_of, read_file
+from core.messages import Mistake
+from core.settings.data import TextCleaning
+from core.texts.importing import kind_of, read_file, read_files
+from tests.hostile import texts
 
 
 def pairs(path, **choices):
@@ -185,3 +187,29 @@ def test_damaged_office_files_never_crash(tmp_path):
             path.write_bytes(damaged if turn else data[: len(data) // 2])
             with contextlib.suppress(Mistake):
                 assert all(sample.topic and sample.reply for sample in read_file(path))
+
+
+FEWER = "holds more than 20000 rows, records, paragraphs or cues; only the first are read."
+TOO_LARGE = "can't be opened (too large); save it again, or as plain text (.txt)."
+HOSTILE = {
+    "a document: a cell over two billion columns": "",
+    "a document: cells over all rows": "",
+    "a document: a hundred and fifty thousand paragraphs": FEWER,
+    "a document: 300 MB of nothing": TOO_LARGE,
+    "a document: twelve thousand files": TOO_LARGE,
+    "a document: a bomb of entities": "can't be opened",
+    "a workbook: a cell in row two billion": "",
+    "a workbook: a hundred thousand rows": FEWER,
+    "a workbook: 300 MB of blanks": TOO_LARGE,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_document_costs_no_more_than_it_is_worth(tmp_path):
+    """Cells over two billion columns, rows that go on in the one above, sizes that lie: capped, and told."""
+    for case in (*texts._documents(tmp_path), *texts._workbooks(tmp_path)):
+        if case.name in HOSTILE:
+            found = read_files([Path(case.argv[1])])
+            assert HOSTILE[case.name] in " ".join(map(str, found.problems)), case.name
+            assert found.samples or HOSTILE[case.name], case.name

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 
 import pytest
 
-from core.jobs import Mistake
+from core.messages import Mistake
 from core.texts.importing import import_texts, kind_of, read_file, read_files, read_texts
 from core.texts.samples import TextSample, read_samples, write_samples
 from tests.texts.test_importing import CHINESE, LINES
@@ -167,12 +168,12 @@ def test_line_separators_within_a_text_part_no_samples(tmp_path):
 def test_pasted_and_edited_texts_hold_no_half_characters(tmp_path):
     from core.project import Project
     from core.texts import editing
-    from tabs import scripts
+    from core.texts import project_set as text_set
 
     project = Project(tmp_path / "p")
-    scripts.paste(project, f"{LINES[0]} \ud83d\n\n{LINES[1]}")
-    scripts.save(project, [["a \ude00", f"{LINES[2]}\ud83d"], ["b", LINES[3]]])
-    scripts.replace(project, "opens", "shuts \ud83d")
+    text_set.paste(project, f"{LINES[0]} \ud83d\n\n{LINES[1]}")
+    text_set.save(project, [["a \ude00", f"{LINES[2]}\ud83d"], ["b", LINES[3]]])
+    text_set.replace(project, "opens", "shuts \ud83d")
     assert [(one.topic, one.reply) for one in editing.current(project.texts())] == [
         ("a", LINES[2]),
         ("b", LINES[3].replace("opens", "shuts ")),
@@ -180,7 +181,8 @@ def test_pasted_and_edited_texts_hold_no_half_characters(tmp_path):
 
 
 def test_settings_and_the_writer_take_a_topic_with_half_a_character(tiny_llm):
-    from core.settings import WriteSettings, make
+    from core.settings.reading import make
+    from core.settings.video import WriteSettings
     from core.texts.samples import messages
     from core.texts.writer import Writer
 
@@ -224,3 +226,35 @@ def test_fuzzed_files_of_the_other_kinds_never_crash(tmp_path):
                 with contextlib.suppress(Mistake):
                     for sample in read_file(path):
                         assert sample.topic and sample.reply and f"{sample.topic}{sample.reply}".encode()
+
+
+def test_names_that_are_no_utf8_and_links_outside_spoil_no_folder(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for number, name in enumerate((b"a\xff.txt", b"b\n\x1b[31m.txt")):
+        with open(os.fsencode(folder) + b"/" + name, "w") as file:
+            file.write("\n\n".join(LINES[number::2]))
+    (tmp_path / "secret.txt").write_text(
+        "\n\n".join(f"secret number {n} of all the secrets" for n in range(20))
+    )
+    (folder / "c.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "d.xyz\n").write_text("a")
+    found = read_texts(folder)
+    assert len(found.samples) == len(LINES)
+    told = "\n".join(map(str, found.problems))
+    assert "as links to files outside of it: c.txt; copy them into it." in told
+    told.encode()
+    (folder / "train.jsonl").symlink_to(tmp_path / "secret.txt")
+    assert len(read_texts(folder).samples) == len(LINES)
+
+
+def test_what_nobody_says_is_not_written_and_bricks_no_set(tmp_path):
+    write_samples(
+        tmp_path / "train.jsonl",
+        [TextSample("a", "<think>hm"), TextSample("b", "…"), TextSample("c", "A boat")],
+    )
+    assert [(one.topic, one.reply) for one in read_file(tmp_path / "train.jsonl")] == [("c", "A boat")]
+    garbled = TextSample("a", ("一条船在河里" * 20).encode().decode("gb18030", "ignore"))
+    with pytest.raises(Mistake, match="is garbled"):
+        write_samples(tmp_path / "train.jsonl", [garbled])
+    assert len(read_file(tmp_path / "train.jsonl")) == 1

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from core.jobs import Mistake
+from core.messages import Mistake
 from core.texts.cleaning import clean
 from core.texts.importing import import_texts, read_file, read_files, read_texts
 from core.texts.samples import read_samples
@@ -284,7 +284,8 @@ def test_flowing_sentences_and_passages():
     text = [f"Sentence number {n} has exactly seven words." for n in range(20)]
     made = passages(text, 15)
     assert " ".join(made) == " ".join(text)
-    assert [round(words(part)) for part in made[:-1]] == [42] * (len(made) - 1)
+    assert [round(words(part)) for part in made[:-1]] == [35] * (len(made) - 1)
+    assert all(12 <= spoken_seconds(part) <= 16 for part in made[:-1])
     endless = "word " * 300
     assert all(spoken_seconds(part) <= 20 for part in passages([endless.strip()], 15))
     assert " ".join(passages([endless.strip()], 15)) == endless.strip()
@@ -314,6 +315,14 @@ def test_import_keeps_sources_and_grows(tmp_path):
     assert [sample.reply for sample in read_samples(project / "train.jsonl")] == list(LINES)
     with pytest.raises(Mistake, match="There is no file or folder"):
         import_texts([tmp_path / "gone"], project)
+
+
+def test_a_copy_is_named_by_what_it_was_read_as(tmp_path):
+    """The home is served to a browser, which would run a page."""
+    source, project = tmp_path / "page.html", tmp_path / "texts"
+    source.write_text("<script>alert(1)</script>\n\n" + "\n\n".join(LINES))
+    import_texts([source], project)
+    assert sorted(path.name for path in project.iterdir()) == ["page.txt", "train.jsonl"]
 
 
 def test_fuzzed_files_never_crash(tmp_path):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from core.jobs import Mistake
+from core.messages import Mistake
 from core.texts.importing import read_file, read_files
 from core.texts.reasoning import MARKS, closed, spoken
 from core.texts.samples import messages
+from core.texts.sampling import Sampling
 from core.texts.template import answer, render
 from core.texts.writer import Writer
 
@@ -158,13 +159,13 @@ TEMPLATE = (
 
 
 def test_a_template_that_has_the_model_reason_is_taken_to_its_answer(writer, monkeypatch):
-    from core.lora import text
+    from core.lora.text import tokens as text_tokens
     from core.texts.samples import TextSample
 
     monkeypatch.setattr(writer.tokenizer, "chat_template", TEMPLATE)
     asked = render(writer.tokenizer, messages("rain"), ask=True)
     assert asked.endswith("assistant: <think>\n\n</think>\n\n")
-    tokens = text.tokenize(writer.tokenizer, TextSample("rain", CAME), 200)
+    tokens = text_tokens.tokenize(writer.tokenizer, TextSample("rain", CAME), 200)
     assert tokens.ids[: tokens.start] == writer.prompt(messages("rain"))
     assert writer.tokenizer.decode(tokens.ids[tokens.start : -1]) == CAME
     assert closed("assistant: ") == "assistant: " and closed("<|start|>assistant").endswith(
@@ -201,6 +202,6 @@ def test_a_base_that_reasons_writes_no_reasoning(writer, tmp_path, monkeypatch):
     ids = reasons.prompt(messages("rain"))
     with torch.inference_mode():
         assert int(reasons.model(torch.tensor([ids])).logits[0, -1].argmax()) == think
-    [row] = reasons.sample([ids], 1, 0, 6, 0.0, 1.0)
+    [row] = reasons.sample([ids], 1, 0, Sampling(6, 0.0, 1.0))
     assert row and think not in row
     assert "think" not in list(reasons.stream(messages("rain"), None, 0, limit=6, temperature=0.0))[-1]

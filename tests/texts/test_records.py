@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from core.jobs import Mistake
-from core.settings import TextCleaning
+from core.messages import Mistake
+from core.settings.data import TextCleaning
 from core.texts.importing import read_file, read_files
 from core.texts.speech import spoken_seconds
 

@@ -1,13 +1,13 @@
-"""Samples to disk and back, the shared prompt, the split, near-duplicates and topics from text."""
+"""Samples to disk and back, the shared prompt, the split and topics from text."""
 
 import json
 from typing import get_args
 
 import pytest
 
-from core.jobs import Mistake
-from core.project import write_lineage
-from core.settings import TextTraining
+from core.lineage import write_lineage
+from core.messages import Mistake
+from core.settings.training import TextTraining
 from core.texts.samples import (
     TASKS,
     TextSample,
@@ -17,7 +17,6 @@ from core.texts.samples import (
     split,
     task_of,
     topic_of,
-    without_near_duplicates,
     write_samples,
 )
 
@@ -63,17 +62,6 @@ def test_split_is_seeded_and_loses_nothing():
     assert split(MANY, 0.0, seed=1) == (tuple(MANY), ())
     assert [len(part) for part in split(MANY[:2], 0.1, seed=1)] == [1, 1]
     assert [len(part) for part in split(MANY[:1], 0.5, seed=1)] == [1, 0]
-
-
-def test_near_duplicates_go():
-    river = "The river keeps its own slow time, and the town listens to it every morning."
-    samples = [
-        TextSample("a", river),
-        TextSample("b", river.upper().replace(",", " —")),
-        TextSample("c", river.replace("every morning", "every mornings")),
-        TextSample("d", "Rain taps on the boats like someone who has forgotten the key."),
-    ]
-    assert [one.topic for one in without_near_duplicates(samples)] == ["a", "d"]
 
 
 def test_topics():

@@ -2,8 +2,9 @@
 
 import pytest
 
-from core.jobs import Mistake
-from core.settings import TextsSettings, TextTraining
+from core.messages import Mistake
+from core.settings.data import TextsSettings
+from core.settings.training import TextTraining
 from core.texts.importing import read_file
 from core.texts.report import advice, counter, estimated_tokens, evenness, lines, made, measure, of_training
 from core.texts.samples import TextSample

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.jobs import Mistake
-from core.settings import TopicsSettings
+from core.messages import Mistake
+from core.settings.data import TopicsSettings
 from core.texts import editing, topics
 from core.texts.samples import TextSample, messages, read_samples, topic_of
 from core.texts.topics import drawn, request, suggested, usable, without_topic, write_topics

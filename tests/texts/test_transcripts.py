@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from core.settings import TextCleaning
+from core.settings.data import TextCleaning
 from core.texts.importing import read_file
 from core.texts.speech import spoken_seconds
 

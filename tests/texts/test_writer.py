@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from core.jobs import Mistake
+from core.messages import Mistake
 from core.texts.samples import messages
-from core.texts.writer import Writer, sentences, whole_sentences
+from core.texts.sampling import Sampling
+from core.texts.writer import Writer, whole_sentences
 
 RIVER, BRIDGE = messages("a boat on a river"), messages("an old bridge in the rain")
 
@@ -42,10 +43,10 @@ def test_same_seed_writes_the_same_whatever_the_global_state(writer: Writer) -> 
     import torch
 
     torch.manual_seed(1)
-    once = writer.sample([writer.prompt(RIVER), writer.prompt(BRIDGE)], 3, 5, 12, 1.0, 0.95)
+    once = writer.sample([writer.prompt(RIVER), writer.prompt(BRIDGE)], 3, 5, Sampling(12, 1.0, 0.95))
     torch.manual_seed(2)
-    again = writer.sample([writer.prompt(RIVER), writer.prompt(BRIDGE)], 3, 5, 12, 1.0, 0.95)
-    other = writer.sample([writer.prompt(RIVER), writer.prompt(BRIDGE)], 3, 6, 12, 1.0, 0.95)
+    again = writer.sample([writer.prompt(RIVER), writer.prompt(BRIDGE)], 3, 5, Sampling(12, 1.0, 0.95))
+    other = writer.sample([writer.prompt(RIVER), writer.prompt(BRIDGE)], 3, 6, Sampling(12, 1.0, 0.95))
     assert once == again
     assert once != other
     assert len({tuple(row) for row in once}) > 1
@@ -56,7 +57,7 @@ def test_cached_batch_equals_one_by_one_without_a_cache(writer: Writer) -> None:
     import torch
 
     prompts = [writer.prompt(RIVER), writer.prompt(messages("tea"))]
-    rows = writer.sample(prompts, 2, 0, 10, 0.0, 1.0)
+    rows = writer.sample(prompts, 2, 0, Sampling(10, 0.0, 1.0))
     for start, row in zip((prompts[0], prompts[0], prompts[1], prompts[1]), rows, strict=True):
         ids, said = list(start), []
         for _ in range(10):
@@ -70,27 +71,29 @@ def test_cached_batch_equals_one_by_one_without_a_cache(writer: Writer) -> None:
 
 
 def test_prompt_is_the_very_one_of_training(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.lora import text
+    from core.lora.text import tokens
 
-    assert writer.tokenizer.decode(writer.prompt(RIVER)) == text.prompt(writer.tokenizer, "a boat on a river")
+    assert writer.tokenizer.decode(writer.prompt(RIVER)) == tokens.prompt(
+        writer.tokenizer, "a boat on a river"
+    )
     monkeypatch.setattr(writer.tokenizer, "chat_template", None)
     plain = writer.tokenizer.decode(writer.prompt(RIVER))
-    assert plain == text.prompt(writer.tokenizer, "a boat on a river")
+    assert plain == tokens.prompt(writer.tokenizer, "a boat on a river")
     assert plain.endswith("Narrate a short scene about a boat on a river.\nassistant: ")
     no_system = (
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('none') }}{% endif %}"
     )
     monkeypatch.setattr(writer.tokenizer, "chat_template", no_system + "[{{ m['content'] }}]{% endfor %}")
     merged = writer.tokenizer.decode(writer.prompt(RIVER))
-    assert merged == text.prompt(writer.tokenizer, "a boat on a river")
+    assert merged == tokens.prompt(writer.tokenizer, "a boat on a river")
     assert merged.startswith("[You write narration")
 
 
 def test_an_end_token_ends_its_row_only(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = writer.sample([writer.prompt(RIVER)], 4, 3, 12, 1.0, 1.0)
+    free = writer.sample([writer.prompt(RIVER)], 4, 3, Sampling(12, 1.0, 1.0))
     end, ends = free[0][3], writer._ends()
     monkeypatch.setattr(writer, "_ends", lambda: {end, *ends})
-    cut = writer.sample([writer.prompt(RIVER)], 4, 3, 12, 1.0, 1.0)
+    cut = writer.sample([writer.prompt(RIVER)], 4, 3, Sampling(12, 1.0, 1.0))
     for row, whole in zip(cut, free, strict=True):
         assert row == (whole[: whole.index(end)] if end in whole else whole)
     assert len(cut[0]) <= 3
@@ -147,7 +150,7 @@ def test_a_stream_is_the_greedy_answer_and_ends_where_it_ends(
     writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with writer.voice(None):
-        [row] = writer.sample([writer.prompt(RIVER)], 1, 0, 10, 0.0, 1.0)
+        [row] = writer.sample([writer.prompt(RIVER)], 1, 0, Sampling(10, 0.0, 1.0))
     grown = list(writer.stream(RIVER, None, 0, limit=10, temperature=0.0))
     assert grown[-1] == writer.tokenizer.decode(row, skip_special_tokens=True).rstrip("\ufffd")
     end, ends = row[4], writer._ends()
@@ -179,15 +182,6 @@ def test_candidates_are_whole_sentences(writer: Writer) -> None:
         assert text == "" or text.rstrip("\"')")[-1] in ".!?…"
 
 
-def test_sentences_end_where_they_should() -> None:
-    assert sentences('Mr. Li waits. "Is it late?" he asks. And the') == [
-        "Mr. Li waits.",
-        '"Is it late?"',
-        "he asks.",
-    ]
-    assert sentences("Well... it is 3.5 meters! Yes.") == ["Well...", "it is 3.5 meters!", "Yes."]
-
-
 def test_whole_sentences_cut_at_the_word_limit() -> None:
     text = "The boat leaves early.\nNobody  waves at it. It does not mind that at all. And then"
     assert whole_sentences(text, 9) == "The boat leaves early. Nobody waves at it."
@@ -199,12 +193,10 @@ def test_whole_sentences_cut_at_the_word_limit() -> None:
     )
 
 
-def test_chinese_sentences_end_at_their_own_marks() -> None:
+def test_whole_chinese_sentences_end_at_their_own_marks() -> None:
     text = "清晨，小镇醒来。“这么早？”老人问！水还在流……没有人答"
-    assert sentences(text) == ["清晨，小镇醒来。", "“这么早？”", "老人问！"]
     assert whole_sentences(f" {text}\n", 40) == "清晨，小镇醒来。“这么早？”老人问！"
     assert whole_sentences(text, 5) == "清晨，小镇醒来。", "a character counts 0.6 words"
-    assert sentences("长3.5公里。走完了。") == ["长3.5公里。", "走完了。"]
 
 
 def test_room_for_an_answer_is_measured_in_the_language_of_the_request(writer: Writer) -> None:

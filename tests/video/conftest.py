@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from core.video import script
-from core.video.language import Language, language_of
-from core.video.storyboard import plan
+from core.video.script import narration, pitch
+from core.video.script.brief import Brief, Wishes
+from core.video.script.language import language_of
+from core.video.script.plan import plan
+from core.video.script.product import Product
 
 ENGLISH = """
 The boat leaves before the sun does.
@@ -58,17 +61,23 @@ CHINESE = """
 STEPS = 90  # 30 were enough on one kind of CPU and left nothing but broken lines on another
 
 
-def _teach(folder: Path, architecture: str, topic: str, lines: list[str]) -> Path:
-    """A folder with a small model of that architecture which answers a script's chats with these lines."""
+Chat = list[dict[str, str]]
+
+
+def _teach(folder: Path, architecture: str, batches: list[list[tuple[Chat, str]]]) -> Path:
+    """A folder with a small model of that architecture which answers each chat with the lines beside it.
+
+    It learns a batch a step, in turn.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from tests.tokens import END, chat_tokenizer
 
-    language = language_of(topic)
-    chats = _chats(topic, language)
-    said = [turn["content"] for chat in chats for turn in chat]
-    tokenizer = chat_tokenizer([*lines, *said, "system user assistant"] * 2, 1500)
+    answers = [answer for batch in batches for answer in batch]
+    lines = dict.fromkeys(line for _, line in answers)
+    asked = [turn["content"] for turn in itertools.chain(*(batch[0][0] for batch in batches))]
+    tokenizer = chat_tokenizer([*lines, *asked, "system user assistant"] * 2, 1500)
     torch.manual_seed(0)
     config = AutoConfig.for_model(
         architecture,
@@ -86,15 +95,17 @@ def _teach(folder: Path, architecture: str, topic: str, lines: list[str]) -> Pat
     )
     model = AutoModelForCausalLM.from_config(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    prompts = [
-        tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for chat in chats
-    ]
     for step in range(STEPS):
-        rows = [tokenizer.encode(prompts[step % len(prompts)] + line + END) for line in lines]
+        prompts, rows = [], []
+        for chat, line in batches[step % len(batches)]:
+            prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+            prompts.append(len(tokenizer.encode(prompt)))
+            rows.append(tokenizer.encode(prompt + line + END))
         longest = max(map(len, rows))
         ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows])
         labels = ids.clone()
-        labels[:, : len(tokenizer.encode(prompts[step % len(prompts)]))] = -100
+        for row, length in zip(labels, prompts, strict=True):
+            row[:length] = -100
         labels[ids == tokenizer.pad_token_id] = -100
         model(input_ids=ids, labels=labels).loss.backward()
         optimizer.step()
@@ -104,20 +115,67 @@ def _teach(folder: Path, architecture: str, topic: str, lines: list[str]) -> Pat
     return folder
 
 
-def _chats(topic: str, language: Language) -> list[list[dict[str, str]]]:
-    scenes = plan(topic, 4, 0).scenes
-    return [list(script._chat(scene, None, language, "", "")) for scene in scenes]
+def _narration(topic: str, lines: str) -> list[list[tuple[Chat, str]]]:
+    language = language_of(topic)
+    chats = [narration._chat(Brief(1, scene.about), language, "", "") for scene in plan(topic, 4, 0)]
+    return [[(list(chat), line) for line in lines.strip().splitlines()] for chat in chats]
 
 
 @pytest.fixture(scope="session")
 def english_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama folder that says some twenty English sentences."""
-    lines = ENGLISH.strip().splitlines()
-    return _teach(tmp_path_factory.mktemp("taught"), "llama", "a quiet morning in a river town", lines)
+    batches = _narration("a quiet morning in a river town", ENGLISH)
+    return _teach(tmp_path_factory.mktemp("taught"), "llama", batches)
 
 
 @pytest.fixture(scope="session")
 def chinese_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen2 folder that says some twenty Chinese sentences."""
-    lines = CHINESE.strip().splitlines()
-    return _teach(tmp_path_factory.mktemp("taught"), "qwen2", "江南小镇的早晨", lines)
+    return _teach(tmp_path_factory.mktemp("taught"), "qwen2", _narration("江南小镇的早晨", CHINESE))
+
+
+PITCHES = {  # by language a sheet, and by scene a line that may be said, then some that may not
+    "en": (
+        Product("Wool socks", ("no seams", "warm for 12 hours", "washable at 40 degrees"), "$19", "hikers"),
+        [
+            ["Wool socks wait by the door, for hikers.", "Wool socks, 5 stars.", "Socks without a name."],
+            ["No seams, so nothing rubs.", "Seams that nobody feels.", "No seams, warm for 12 hours."],
+            ["Warm for 12 hours, up the hill and down.", "Warm for 15 hours.", "Warm for hours."],
+            ["Washable at 40 degrees, again and again.", "Washable at 60 degrees.", "Easy to wash."],
+            ["All of it for $19, and that is that.", "All of it for $29.", "All of it for 10% less."],
+            ["The path is open; so is the door.", "Buy 3 pairs today.", "No seams, you remember."],
+        ],
+    ),
+    "zh": (
+        Product("羊毛袜", ("没有接缝", "保暖12小时", "40度可机洗"), "19元", "徒步的人"),
+        [
+            ["羊毛袜在门口等着徒步的人。", "羊毛袜，5星好评。", "袜子没有名字。"],
+            ["没有接缝，走多远都舒服。", "接缝谁也摸不到。", "没有接缝，保暖12小时。"],
+            ["保暖12小时，上山下山都够了。", "保暖15小时。", "一直都很保暖。"],
+            ["40度可机洗，洗完还是那么软。", "60度可机洗。", "很容易洗干净。"],
+            ["这一双，只要19元就能带走。", "这一双，只要29元。", "现在便宜百分之十。"],
+            ["山路就在门外，出发吧。", "今天买3双更好。", "没有接缝，记住了吗？"],
+        ],
+    ),
+}
+
+
+def _pitching(folder: Path, language: str) -> Path:
+    sheet, lines = PITCHES[language]
+    told = pitch.beats(sheet)
+    asked = [Brief(at + 1, "", last=at + 1 == len(told)) for at in range(len(told))]
+    chats = [
+        list(pitch._chat(beat, brief, sheet, language_of(sheet.words), Wishes()))
+        for beat, brief in zip(told, asked, strict=True)
+    ]
+    known = [line for some in lines for line in some]
+    return _teach(folder, "llama", [[(chat, line) for line in known] for chat in chats])
+
+
+@pytest.fixture(scope="session", params=["en", "zh"])
+def pitching(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Product, list[list[str]], Path]:
+    """A sheet, lines for each of its scenes (only the first is fit), and a small model that knows them."""
+    sheet, lines = PITCHES[request.param]
+    return sheet, lines, _pitching(tmp_path_factory.mktemp("taught"), request.param)

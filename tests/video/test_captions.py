@@ -7,10 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from core.video.captions import Captions, Look, phrases, safe_area, shifted, srt
-from core.video.typesetting import joined
-from core.video.voice import CJK, silent
+from core.texts.letters import WIDE
+from core.video.audio.speech import Word, silent
+from core.video.picture.captions import Captions
+from core.video.picture.lettering import Look, safe_area
+from core.video.picture.phrasing import Phrase, phrases, shifted
+from core.video.picture.subtitles import srt
+from core.video.picture.typesetting import held, line_text
 
 LONG = "In the quiet river town, mist rises slowly over the old stone bridges, and nobody minds at all."
 CHINESE = "江南小镇的清晨，薄雾从河面升起，“你好”，老渔夫点亮了他的灯。"
@@ -46,12 +52,13 @@ def test_nothing_reaches_out_of_the_safe_area(text: str, look: Look, size: tuple
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.font)
 def test_no_letter_is_clipped_by_its_own_box(look: Look) -> None:
-    from core.video.captions import caption_area, lettering
+    from core.video.picture.lettering import caption_area, lettering
 
     area = caption_area(1080, 1920)
     block = lettering(
         [[("Ägypten", look.color), ("gjpqy|", look.accent)]], replace(look, back="none"), area, 1.0
     )
+    assert block is not None
     ink = block.color.max(2) if look.color == "#ffffff" else 255 - block.keep.max(2)
     assert ink[:1].max() < 40 and ink[-1:].max() < 40 and ink[:, :1].max() < 40 and ink[:, -1:].max() < 40
 
@@ -70,8 +77,50 @@ def test_chinese_lines_never_start_with_punctuation() -> None:
     for width in (200, 270, 540):
         for phrase in phrases(silent(CHINESE).words, Look("serif", 80), width, width * 16 // 9):
             for line in phrase.text.split("\n"):
-                assert CJK.match(line) or line[0] in "“"
+                assert WIDE.match(line) or line[0] in "“"
                 assert not line.endswith("“")
+
+
+@pytest.mark.parametrize(
+    ("text", "together"),
+    [
+        ("这辆车现在只要120元，第一个月还能再减20元。", ["120元，", "20元。"]),
+        ("价格只要¥1,299.00元，2024年3月5日上午10:30开始。", ["¥1,299.00元，", "2024年", "3月", "5日"]),
+        ("保温12小时，容量500ml，3万人买了，约2 公斤。", ["12小时，", "3万人", "2公斤。"]),
+        (
+            "It weighs 12 kg, and 5 % of it ! Really ? At 3 p.m.",
+            ["12 kg,", "5 %", "it !", "Really ?", "3 p.m."],
+        ),
+        ("大约15%的人用iPhone15Pro写代码（真的），“不错！”", []),
+    ],
+)
+def test_a_number_and_its_unit_and_what_closes_stand_together(text: str, together: list[str]) -> None:
+    words = silent(text).words
+    assert [line_text(run) for run in held([word.text for word in words]) if len(run) > 1] == together
+    for width, height in ((270, 480), (1080, 1920)):
+        for size in (40, 64, 100):
+            lines = [line for one in phrases(words, Look("sans", size), width, height)
+                     for line in one.text.split("\n")]  # fmt: skip
+            for whole in together:
+                assert any(whole in line for line in lines), (size, whole, lines)
+
+
+HAN = st.text("我们买了很多的书去看", min_size=1, max_size=6)
+WHOLE = st.sampled_from(
+    ["12元", "¥1,299元", "2024年", "3.5kg", "15%", "ChatGPT", "iPhone15", "（真的）", "“好”"]
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(HAN, WHOLE, st.sampled_from(["", "，", "。", "！", "……"])), min_size=1, max_size=5))
+def test_no_line_parts_a_number_or_a_word_begins_with_what_closes_or_ends_with_what_opens(
+    said: list[tuple[str, str, str]],
+) -> None:
+    shown = phrases(silent("".join(map("".join, said))).words, Look("sans", 64), 1080, 1920)
+    lines = [line for phrase in shown for line in phrase.text.split("\n")]
+    for whole in {whole for _, whole, _ in said if whole[0] not in "（“"}:
+        assert sum(line.count(whole) for line in lines) == "".join(lines).count(whole), lines
+    assert not [line for line in lines if line[0] in "）”，。！…%" or line[-1] in "（“¥"], lines
 
 
 def test_the_spoken_word_has_the_accent_colour() -> None:
@@ -94,5 +143,14 @@ def test_srt_times_are_the_phrases_own() -> None:
     assert times.startswith("00:01:01,500") and " --> 00:01:0" in times
 
 
+def test_srt_is_plain_text_cue_by_cue() -> None:
+    said = [("{a} <b>", 0.0004, 59.9996), ("你好，", 3599.9996, 36_000.5)]
+    shown = [Phrase(((Word(text, start, end),),), start, end, 40) for text, start, end in said]
+    assert srt(shown) == (
+        "1\n00:00:00,000 --> 00:01:00,000\n{a} <b>\n\n2\n01:00:00,000 --> 10:00:00,500\n你好，\n"
+    )
+    assert srt([]) == ""
+
+
 def test_words_join_with_spaces_and_chinese_without() -> None:
-    assert joined(["你", "好，", "world", "again"]) == "你好，world again"
+    assert line_text(["你", "好，", "world", "again"]) == "你好，world again"

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from core import basemodels
-from core.video.enlarge import crisp, enlarge
+from core.bases import picture_base
+from core.bases.places import EMBEDDED
+from core.video.picture.enlarge import crisp, enlarge
 
 INK, PAPER = (40, 60, 90), (230, 220, 200)
 
@@ -54,5 +55,5 @@ def test_a_picture_that_is_shrunk_is_not_touched_up() -> None:
 
 
 def test_the_embedded_base_wants_hard_edges_and_others_plain_ones(tiny_base: object) -> None:
-    assert basemodels.drawing(basemodels.EMBEDDED).edges == "crisp"
-    assert basemodels.drawing(str(tiny_base)).edges == "plain"
+    assert picture_base.drawing(EMBEDDED).edges == "crisp"
+    assert picture_base.drawing(str(tiny_base)).edges == "plain"

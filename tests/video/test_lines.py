@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from core.video.language import CHINESE
-from core.video.lines import Line, alike, content, faults, longest_copy, worth
-from core.video.storyboard import plan
+from core.texts.overlap import Known
+from core.video.script.language import CHINESE
+from core.video.script.plan import plan
+from core.video.script.scoring import Line, alike, content, faults, worth
+from core.video.script.write import briefs
 
 GOOD = "The boat leaves before the sun does. Nobody waves, and it does not mind."
 
@@ -31,7 +33,7 @@ GOOD = "The boat leaves before the sun does. Nobody waves, and it does not mind.
     ],
 )
 def test_faults_are_found(text: str, fault: str) -> None:
-    assert fault in faults(text, [GOOD])
+    assert fault in faults(text, Known([GOOD]))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_sound_lines_have_none(text: str) -> None:
     ],
 )
 def test_faults_of_chinese_lines_are_found(text: str, fault: str) -> None:
-    assert fault in faults(text, ["每一天小船比太阳先离开老镇，没人知道。"], CHINESE)
+    assert fault in faults(text, Known(["每一天小船比太阳先离开老镇，没人知道。"]), CHINESE)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +81,6 @@ def test_faults_of_chinese_lines_are_found(text: str, fault: str) -> None:
 def test_sound_chinese_lines_have_none(text: str) -> None:
     assert faults(text, language=CHINESE) == ()
     assert "another language" in faults(text)
-
-
-def test_longest_copy_counts_words_whatever_the_case_and_marks() -> None:
-    assert longest_copy("Well: the boat leaves BEFORE the sun, mostly.", ["no", GOOD]) == 6
-    assert longest_copy("Tea.", [GOOD]) == 0
-    assert longest_copy("Tea.", []) == 0
 
 
 def test_lines_that_repeat_each_other_are_alike() -> None:
@@ -107,7 +103,7 @@ def test_words_of_the_whole_story_may_come_back() -> None:
 
 
 def test_worth_prefers_what_is_sane_on_the_topic_in_time_and_has_a_turn() -> None:
-    scene = plan("a boat on the river", 1, 0, seconds=4.0).scenes[0]
+    [scene] = briefs(plan("a boat on the river", 1, 0), 4.0)
     line = Line("The boat waits. Nobody asks.", 4.0)
     best = worth(line, scene, -1.5, -3.0, -3.8)
     assert best > worth(line, scene, -2.5, -3.0, -3.8)  # unlikely under the LoRA
@@ -126,7 +122,7 @@ def test_worth_prefers_what_is_sane_on_the_topic_in_time_and_has_a_turn() -> Non
 
 
 def test_a_chinese_line_is_worth_more_that_names_what_is_seen() -> None:
-    scene = plan("河上的小船", 1, 0, seconds=4.0).scenes[0]
+    [scene] = briefs(plan("河上的小船", 1, 0), 4.0)
     assert scene.thing == "boat" and scene.subject.startswith("河上的小船")
     named, other = Line("小船等着，没人来。", 4.0), Line("茶壶等着，没人来。", 4.0)
     assert worth(named, scene, -1.5, -3.0, -3.8) == worth(other, scene, -1.5, -3.0, -3.8) + 1

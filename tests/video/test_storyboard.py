@@ -1,202 +1,125 @@
-from dataclasses import replace
+"""The storyboard's file: what is written is read back, and what is wrong is named with line and field."""
+
+from __future__ import annotations
+
+import json
+import string
 from pathlib import Path
 
 import pytest
-import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from assets.build import scenes as drawn
-from core.jobs import Mistake
-from core.video import storyboard
-from core.video.storyboard import plan, prompt, read_topic, subject, things
+from core.messages import Mistake
+from core.project import ROOT
+from core.video.storyboard import file
+from core.video.storyboard.board import Scene, Storyboard, Subject
 
-SMALL = drawn.vocabulary("small")
-TOPICS = [
-    "a quiet morning in a river town",
-    "neon city at night after rain",
-    "our new ceramic tea cup",
-    "three tips for growing roses",
-    "my cat hates Mondays",
-    "first snow in the mountains",
-    "what nobody says about blockchain",
-]
+WORDS = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\u2028\u2029"), max_size=60
+)
+NAMES = st.text(string.ascii_letters, min_size=1, max_size=8)
 
 
-def test_every_thing_of_the_picture_base_can_be_planned_with_in_its_own_wording() -> None:
-    assert set(SMALL["object"]) <= set(things())
-    for name in drawn.vocabulary("full")["object"]:
-        for setting in things()[name].settings:
-            for time, weather in (("", ""), ("night", "rain")):
-                mine = prompt(things()[name], setting, time, weather)
-                dry = setting in drawn.DRY
-                theirs = drawn.prompt(
-                    name, setting, "" if setting in drawn.TIMELESS else time, "" if dry else weather
-                )
-                assert mine == theirs
+@st.composite
+def boards(draw: st.DrawFn) -> Storyboard:
+    names = draw(st.lists(NAMES, unique=True, max_size=3))
+    subjects = [
+        Subject(name=name, look=draw(WORDS), seed=draw(st.none() | st.integers(0, 9))) for name in names
+    ]
+    ids = draw(st.lists(NAMES, unique=True, min_size=1, max_size=4))
+    scenes = [
+        Scene(
+            id=one,
+            say=draw(WORDS),
+            draw=draw(WORDS),
+            seconds=draw(st.floats(0, 600)),
+            subjects=tuple(draw(st.lists(st.sampled_from(names), unique=True)) if names else ()),
+            cut=draw(st.sampled_from([(), (0.25, 0.5), (0.0, 1.0, 1.5)])),
+            motion=draw(st.sampled_from(["auto", "push", "still"])),
+            picture=draw(st.none() | st.sampled_from([Path("a b.png"), Path("/elsewhere/图.mp4")])),
+            lock=draw(st.booleans()),
+        )
+        for one in ids
+    ]
+    return Storyboard(topic=draw(WORDS), pause=draw(st.floats(0, 10)), subjects=subjects, scenes=scenes)
 
 
-def test_word_list_names_only_things_that_exist() -> None:
-    words = yaml.safe_load(storyboard.VOCABULARY.read_text(encoding="utf-8"))
-    named = [*words["words"], *words["companions"]]
-    named += [name for group in words["alike"] for name in group]
-    named += [name for group in words["companions"].values() for name in group]
-    named += [name for group in words["goods"] for name in group]
-    assert [name for name in named if name not in things()] == []
-    places = set(words["settings"])
-    assert all(set(thing.settings) <= places for thing in things().values())
-    assert all(set(values["near"]) <= places for values in words["settings"].values())
-
-
-def test_every_word_has_its_chinese() -> None:
-    words, chinese = (
-        yaml.safe_load(path.read_text(encoding="utf-8"))
-        for path in (storyboard.VOCABULARY, storyboard.VOCABULARY_ZH)
-    )
-    assert set(chinese["things"]) == set(things()) and all(chinese["things"].values())
-    for kind in ("settings", "times", "weathers"):
-        assert set(chinese[kind]) == set(words[kind])
-    for name, values in words["settings"].items():
-        assert set(chinese["settings"][name]["phrases"]) == set(values["phrases"])
-
-
-def test_a_chinese_topic_is_read_and_told_of_in_chinese_and_drawn_from_english() -> None:
-    facts = read_topic("雨后霓虹城市的夜")
-    assert (facts.settings, facts.times, facts.weathers) == (("city",), ("night",), ("rain",))
-    facts = read_topic("我们的新茶杯")
-    assert (facts.hero, facts.called) == ("cup of tea", "我们的新茶杯")
-    assert read_topic("三杯热茶和一把雨伞").things == ("cup of tea", "umbrella")
-    board = plan("江南小镇的早晨", 6, 1, SMALL)
-    assert {scene.setting for scene in board.scenes} <= {"town", "river", "street", "room", "table"}
-    assert all(scene.subject.endswith("，早晨") and scene.prompt.isascii() for scene in board.scenes)
-    board = plan("我们的新茶杯", 3, 1, SMALL)
-    assert board.scenes[0].subject.startswith("我们的新茶杯，在") and "cup of tea" in board.scenes[0].prompt
-
-
-def test_topic_is_read_for_things_places_time_and_weather() -> None:
-    facts = read_topic("neon city at night after rain")
-    assert (facts.settings, facts.times, facts.weathers, facts.hero) == (("city",), ("night",), ("rain",), "")
-    facts = read_topic("Our new ceramic tea cup")
-    assert (facts.hero, facts.called) == ("cup of tea", "our new ceramic tea cup")
-    assert read_topic("Our bakery's bread").called == "our bakery's bread"
-    facts = read_topic("my cat hates Mondays")
-    assert (facts.hero, facts.called, facts.times) == ("cat", "my cat", ("morning",))
-    assert read_topic("an old woman and her buses").things == ("old woman", "bus")
-    assert read_topic("categories of dogmatism").things == ()
-
-
-@pytest.mark.parametrize("topic", TOPICS)
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_storyboard_is_varied_and_coherent(topic: str, seed: int) -> None:
-    board = plan(topic, 6, seed, SMALL, seconds=3.8)
-    hero = read_topic(topic).hero
-    others = [scene.thing for scene in board.scenes if scene.thing != hero]
-    assert len(others) == len(set(others))
-    assert len({scene.prompt for scene in board.scenes}) == 6
-    assert len({scene.setting for scene in board.scenes}) >= 2
-    assert [scene.number for scene in board.scenes] == [1, 2, 3, 4, 5, 6]
-    assert len({scene.seed for scene in board.scenes}) == 6
-    assert all(scene.seconds == 3.8 and scene.thing in SMALL["object"] for scene in board.scenes)
-    named = read_topic(topic).times
-    if named:
-        phrase = {"morning": "in the morning", "night": "at night"}[named[0]]
-        assert all(phrase in scene.prompt for scene in board.scenes)
-    if hero:
-        assert board.scenes[0].thing == board.scenes[-1].thing == hero
-
-
-def test_named_place_holds_the_scenes_together() -> None:
-    for seed in range(5):
-        board = plan("a quiet morning in a river town", 6, seed, SMALL)
-        nearby = {"town", "river", "street", "room", "table"}
-        assert {scene.setting for scene in board.scenes} <= nearby
-
-
-def test_rain_falls_outdoors_only() -> None:
-    board = plan("rain in the city", 8, 0, SMALL)
-    for scene in board.scenes:
-        assert ("in the rain" in scene.prompt) == (scene.setting not in drawn.DRY)
-
-
-def test_several_times_divide_the_scenes_in_their_order() -> None:
-    board = plan("the harbor from dawn to midnight", 4, 0, SMALL)
-    assert ["morning" in s.subject for s in board.scenes] == [True, True, False, False]
-    assert ["night" in s.subject for s in board.scenes] == [False, False, True, True]
-
-
-def test_mood_gives_the_time_only_where_the_topic_has_none() -> None:
-    assert "at night" in plan("a walk in the city", 1, 0, SMALL, mood="neon, night").scenes[0].prompt
-    assert "in the morning" in plan("a morning in the city", 1, 0, SMALL, mood="night").scenes[0].prompt
-
-
-def test_relevance_from_outside_chooses_the_things() -> None:
-    wanted = {"camera": 9.0, "mountain": 8.0, "fox": 7.0}
-    board = plan("an unheard-of topic", 5, 3, SMALL, relevance=wanted)
-    assert set(wanted) <= {scene.thing for scene in board.scenes}
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_goods_are_seen_only_where_the_topic_asks_for_them(seed: int) -> None:
-    shown = {scene.thing for scene in plan("a quiet morning in a river town", 8, seed, SMALL).scenes}
-    assert not shown & {"pair of headphones", "phone", "lipstick", "handbag", "sneaker", "bottle of perfume"}
-    assert "lipstick" in {scene.thing for scene in plan("my favourite lipstick", 4, seed, SMALL).scenes}
-    assert "camera" in {scene.thing for scene in plan("a camera in the city", 6, seed, SMALL).scenes}
-
-
-def test_a_topic_without_a_time_goes_through_a_day() -> None:
-    subjects = [scene.subject for scene in plan("a boat on the lake", 3, 0, SMALL).scenes]
-    assert [time in said for time, said in zip(("morning", "day", "evening"), subjects, strict=True)] == [
-        True
-    ] * 3
-
-
-def test_same_seed_plans_the_same_and_another_differs() -> None:
-    once, again, other = (plan("a day by the lake", 6, seed, SMALL) for seed in (5, 5, 6))
-    assert once == again
-    assert [scene.thing for scene in once.scenes] != [scene.thing for scene in other.scenes]
-
-
-@pytest.mark.parametrize("count", [1, 2, 20])
-def test_any_number_of_scenes(count: int) -> None:
-    assert len(plan("my cat hates Mondays", count, 0, SMALL).scenes) == count
-    assert len(plan("a river", count, 0, {}).scenes) == count
-
-
-def test_base_with_a_tiny_vocabulary_still_gets_a_storyboard() -> None:
-    board = plan("a river town", 6, 0, {"object": ["boat", "cat"], "setting": ["river", "room"]})
-    assert {scene.thing for scene in board.scenes} == {"boat", "cat"}
-
-
-@pytest.mark.parametrize("topic", ["", "  ", "!!!", "🙂🙂"])
-def test_topic_without_words_is_a_mistake(topic: str) -> None:
-    with pytest.raises(Mistake, match="has no words"):
-        plan(topic, 3, 0)
-
-
-def test_subject_names_the_hero_in_the_topics_words() -> None:
-    cup = things()["cup of tea"]
-    assert (
-        subject(cup, "table", "morning", "rain", "our new tea cup") == "our new tea cup on a table, morning"
-    )
-    assert subject(things()["boat"], "river", "morning", "fog") == "a boat on a river, morning, fog"
-
-
-def test_yaml_round_trip(tmp_path: Path) -> None:
-    board = plan("雨 rain over the town ☂", 5, 7, SMALL, style="ink-wash", seconds=3.5)
-    board = board.with_scene(replace(board.scenes[1], narration='"Rain," says the roof: yes.'))
-    assert storyboard.load(storyboard.save(board, tmp_path / "a board.yaml")) == board
+@given(board=boards())
+@settings(max_examples=60, deadline=None)
+def test_what_is_written_is_read_back(board: Storyboard, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("board") / "storyboard.yaml"
+    anchored = file._anchored(board, path.parent)
+    assert file.read(file.write(anchored, path)) == anchored
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "words"),
     [
-        "topic: a",
-        "topic: a\nseed: 1\nscenes: []",
-        "topic: a\nseed: 1\nscenes: [3]",
-        "topic: a\nseed: x\nscenes: []",
-        "topic: a\nseed: 1\nscenes: [{number: 1, colour: red}]",
+        ("scenes:\n- say: a\n  secnds: 4\n", r"line 3.*secnds.*did you mean seconds"),
+        ("version: 2\nscenes:\n- say: a\n- say: b\n  seconds: x\n", r"seconds in .*line 5 is x"),
+        ("version: 2\nscenes:\n- 4", r"line 3.*scene"),
+        ("version: 2\nscenes: []", r"line 2.*no scenes"),
+        ("version: 2\nfilm: {fps: 900}\nscenes: [{say: a}]", r"fps in .*line 2 is 900"),
+        ("version: 2\nscenes:\n- say: a\n  motion: wild", r"motion in .*line 4 is wild.*push"),
+        ("version: 3", "newer studio"),
+        ("version: 2\nscenes:\n- say: a\n  subjects: [Mei]\n", "Mei, which is no subject"),
+        ("version: 2\nscenes:\n- {id: a}\n- {id: a}\n", "two scenes are called a"),
+        ("version: 2\nscenes:\n- say: a\n  cut: [1, 3]\n", r"line 3, cut is"),
+        ("topic: a\nseed: 1\nscenes: [{number: 1, colour: red}]", "colour"),
+        ("topic: a\nseed: x\nscenes: [{thing: boat}]", "seed in"),
     ],
 )
-def test_file_that_is_no_storyboard_is_a_mistake(tmp_path: Path, text: str) -> None:
+def test_what_is_wrong_is_named_with_its_line_and_field(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "storyboard.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(Mistake, match="storyboard"):
-        storyboard.load(path)
+    with pytest.raises(Mistake, match=words):
+        file.read(path)
+
+
+def test_a_file_of_the_first_layout_opens(tmp_path: Path) -> None:
+    path = tmp_path / "storyboard.yaml"
+    path.write_text(
+        "topic: a river\nstyle: neon-night\nseed: 7\nscenes:\n- number: 1\n  thing: boat\n  setting: river\n"
+        "  subject: a boat on a river\n  prompt: a boat on a river\n  narration: It waits.\n  seconds: 3.9\n"
+        "  seed: 5\n  text_lora: ''\n",
+        encoding="utf-8",
+    )
+    board = file.read(path)
+    assert (board.topic, board.film.style, board.film.seed) == ("a river", "neon-night", 7)
+    [scene] = board.scenes
+    assert (scene.say, scene.draw, scene.about) == ("It waits.", "a boat on a river", "a boat on a river")
+    assert (scene.thing, scene.setting, scene.seed, scene.seconds, scene.id) == ("boat", "river", 5, 0, "s1")
+    assert file.read(file.write(board, path)) == board
+
+
+def test_files_of_the_storyboards_own_folder_move_with_it(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "one" / "my photo.jpg", tmp_path / "elsewhere.jpg"
+    board = Storyboard(scenes=[Scene(picture=inside), Scene(picture=outside)])
+    file.write(board, tmp_path / "one" / "storyboard.yaml")
+    (tmp_path / "one").rename(tmp_path / "two")
+    moved = file.read(tmp_path / "two" / "storyboard.yaml")
+    assert [scene.picture for scene in moved.scenes] == [tmp_path / "two" / "my photo.jpg", outside]
+
+
+def test_a_scene_keeps_its_seed_where_it_is_moved() -> None:
+    board = Storyboard(scenes=[Scene(say="a"), Scene(say="b"), Scene(say="c", seed=9)]).numbered()
+    seeds = {scene.id: board.seed_of(at) for at, scene in enumerate(board.scenes)}
+    turned = board.model_copy(update={"scenes": board.scenes[::-1]})
+    assert {scene.id: turned.seed_of(at) for at, scene in enumerate(turned.scenes)} == seeds
+    assert len(set(seeds.values())) == 3 and seeds["s3"] == 9
+
+
+def test_a_subject_gives_its_seed_to_the_scenes_that_show_it() -> None:
+    mei = Subject(name="Mei", look="a woman in red", seed=3)
+    board = Storyboard(subjects=[mei], scenes=[Scene(subjects=["Mei"]), Scene(subjects=["Mei"]), Scene()])
+    assert board.seed_of(0) == board.seed_of(1) == 3 != board.seed_of(2)
+
+
+def test_the_schema_and_the_examples_that_ship_are_true() -> None:
+    folder = ROOT / "presets" / "storyboards"
+    assert json.loads((folder / "schema.json").read_text(encoding="utf-8")) == file.schema(), (
+        "write it anew: json.dumps(core.video.storyboard.file.schema(), indent=1)"
+    )
+    for path in folder.glob("*.yaml"):
+        assert file.read(path).scenes

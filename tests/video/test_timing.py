@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.jobs import Progress, outcome
-from core.settings import ComposeSettings
+from core.progress import Progress, outcome
+from core.settings.video import ComposeSettings
 from core.video import timing
 
 TOOK = {"script": 12.0, "voice": 3.0, "frames": 30.0, "enlarging": 6.0, "rendering": 24.0, "check": 1.5}

@@ -7,25 +7,29 @@ import itertools
 import numpy as np
 import pytest
 
-from core.settings import ComposeSettings, load_style
-from core.video.captions import Captions, Lettering, Look, blend, phrases, safe_area, srt
-from core.video.compose import LABEL, unshown
-from core.video.cover import cover, title_lines
-from core.video.render import ai_label
-from core.video.storyboard import Scene, Storyboard
-from core.video.typesetting import (
+from core.settings.style import load_style
+from core.settings.video import FilmSettings
+from core.video.assembly import LABEL, unshown
+from core.video.audio.speech import silent, split_words
+from core.video.picture.captions import Captions
+from core.video.picture.cover import cover, title_lines
+from core.video.picture.lettering import Lettering, Look, blend, safe_area
+from core.video.picture.phrasing import phrases
+from core.video.picture.subtitles import srt
+from core.video.picture.typesetting import (
     BREAK,
     HYPHEN,
     MARKS,
-    joined,
     least_size,
     letter_size,
+    line_text,
     line_width,
     missing,
     parts,
     wrapped,
 )
-from core.video.voice import silent, split_words
+from core.video.render.frames import ai_label
+from core.video.storyboard.board import Scene, Storyboard
 
 SIZES = [(64, 64), (64, 114), (114, 64), (64, 3840), (270, 480), (480, 270), (1080, 1080), (1080, 1920),
          (1920, 1080), (2160, 2160), (2160, 3840), (2160, 1216)]  # fmt: skip
@@ -68,9 +72,9 @@ def test_captions_are_whole_inside_and_never_smaller_than_the_least(
         captions = Captions(shown, look, width, height)
         for at, phrase in enumerate(shown):
             assert phrase.size >= least_size(width, height) and len(phrase.lines) <= 2
-            drawn = captions._drawn(at, 0)
+            drawn = captions._drawn(at, frozenset({0}))
             assert drawn is None or within(drawn, width, height), (name, phrase.text)
-        assert any(captions._drawn(at, 0) for at in range(len(shown))) == (
+        assert any(captions._drawn(at, frozenset({0})) for at in range(len(shown))) == (
             name not in ("emoji alone", "empty")
         )
 
@@ -111,10 +115,10 @@ def test_an_address_is_broken_at_its_signs_and_a_word_gets_a_hyphen() -> None:
         "https://", "www.", "example.", "com/", "shop/", "spring_", "2026",
     ]  # fmt: skip
     assert all(part.endswith(BREAK) for part in address[:-1])
-    assert joined(address[2:4]) == "example.com/" and joined(["See", address[0]]) == "See https://"
+    assert line_text(address[2:4]) == "example.com/" and line_text(["See", address[0]]) == "See https://"
     word = parts("Donaudampfschifffahrt", "sans", 40, room)
     assert all(part.endswith(HYPHEN) for part in word[:-1])
-    assert joined(word[:1]).endswith("-") and joined(word) == "Donaudampfschifffahrt"
+    assert line_text(word[:1]).endswith("-") and line_text(word) == "Donaudampfschifffahrt"
     assert parts("river", "sans", 40, room) == ["river"]
 
 
@@ -134,14 +138,13 @@ def test_signs_that_no_font_has_are_told_and_joiners_are_none() -> None:
 
 
 def test_what_the_film_leaves_out_is_told_before_it_is_rendered() -> None:
-    settings = ComposeSettings(topic="x", width=64, height=64)
-    scene = Scene(1, "waves", "sea", "waves", "waves", "Waves 🌊 come in.")
-    board = Storyboard(topic="A very long topic " * 12, style="ink-wash", seed=1, scenes=(scene,))
-    told = [str(line) for line in unshown(board, settings, load_style("ink-wash"))]
+    scenes = (Scene(say="Waves 🌊 come in."),)
+    small = FilmSettings(width=64, height=64)
+    board = Storyboard(topic="A very long topic " * 12, film=small, scenes=scenes)
+    told = [str(line) for line in unshown(board, load_style("ink-wash"))]
     assert told == [
         "No font here has these signs, so the film leaves them out: 🌊",
         "The topic is too long for a cover of 64×64 pixels, so its end is left out there",
     ]
-    board = Storyboard(topic="waves", style="ink-wash", seed=1, scenes=(scene,))
-    settings = ComposeSettings(topic="x", captions=False)
-    assert list(unshown(board, settings, load_style("ink-wash"))) == []
+    board = Storyboard(topic="waves", film=FilmSettings(captions=False), scenes=scenes)
+    assert list(unshown(board, load_style("ink-wash"))) == []

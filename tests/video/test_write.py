@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from core import commands
-from core.jobs import Mistake
-from core.settings import ROOT, ComposeSettings, WriteSettings, load_style
+from core.messages import Mistake
+from core.project import ROOT
+from core.settings.style import load_style
+from core.settings.video import ComposeSettings, WriteSettings
 from core.texts.writer import Writer
-from core.video import storyboard, voice
-from core.video.fitting import repeated
-from core.video.write import speech_seconds, training_lines, write
+from core.video.audio import voice
+from core.video.audio.speech import silent
+from core.video.script.fitting import repeated
+from core.video.script.write import LORAS, chosen_voices, speech_seconds, training_lines, write
+from core.video.storyboard import file
 from tests.running import finished
 
 TOPIC = "a quiet morning in a river town"
@@ -47,13 +51,13 @@ def loras(english_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 @pytest.mark.parametrize("voice_name", ["none", "hibari"])
 def test_a_script_takes_the_time_that_its_voice_needs(writer: Writer, voice_name: str) -> None:
-    settings = WriteSettings(topic=TOPIC, scenes=4, seconds=20, voice=voice_name)
+    settings = WriteSettings(topic=TOPIC, style="neon-night", scenes=4, seconds=20, voice=voice_name)
     style = load_style(settings.style)
     told, board = finished(write(settings, writer))
-    lines = [scene.narration for scene in board.scenes]
+    lines = [scene.say for scene in board.scenes]
     asked = 4 * speech_seconds(settings, style)
     if voice_name == "none":
-        taken = sum(voice.silent(line, style.voice_speed).seconds for line in lines)
+        taken = sum(silent(line, style.voice_speed).seconds for line in lines)
     else:
         taken = sum(voice.seconds(line, voice_name, style.voice_speed) for line in lines)
     assert taken == pytest.approx(asked, rel=0.15) and not repeated(lines)
@@ -68,12 +72,12 @@ def test_several_scripts_and_voices_share_one_loaded_model(
     monkeypatch.setattr(writer, "voice", lambda lora: spoke.append(lora) or speak(lora))
     settings = WriteSettings(topic=TOPIC, scenes=3, seconds=12, text_lora=loras)
     board = finished(write(settings, writer))[1]
-    assert [scene.text_lora for scene in board.scenes] == [str(loras[0]), str(loras[1]), str(loras[0])]
+    assert [scene.text_lora for scene in board.scenes] == [loras[0], loras[1], loras[0]]
     assert set(spoke) == {None, *loras}
     assert finished(write(settings, writer))[1] == board
     alone = finished(write(settings.model_copy(update={"text_lora": loras[1:]}), writer))[1]
-    assert {scene.text_lora for scene in alone.scenes} == {str(loras[1])}
-    assert all(scene.narration for scene in alone.scenes)
+    assert {scene.text_lora for scene in alone.scenes} == {loras[1]}
+    assert all(scene.say for scene in alone.scenes)
 
 
 def test_a_chinese_topic_gets_chinese_lines_and_english_prompts(chinese_llm: Path) -> None:
@@ -83,16 +87,16 @@ def test_a_chinese_topic_gets_chinese_lines_and_english_prompts(chinese_llm: Pat
     writer = Writer(str(chinese_llm), "fp32")
     _, board = finished(write(settings, writer))
     asked = 4 * speech_seconds(settings, load_style(settings.style))
-    lines = [scene.narration for scene in board.scenes]
+    lines = [scene.say for scene in board.scenes]
     assert sum(map(lambda line: voice.seconds(line, "none", 0.94), lines)) == pytest.approx(asked, rel=0.15)
     assert all(line[-1] in "。！？…”" and not repeated(lines) for line in lines)
-    assert all(scene.prompt.isascii() and "，早晨" in scene.subject for scene in board.scenes)
+    assert all(scene.draw.isascii() and "，早晨" in scene.about for scene in board.scenes)
 
 
 def test_more_scenes_than_the_time_holds_is_told(writer: Writer) -> None:
-    told, _ = finished(write(WriteSettings(topic=TOPIC, scenes=5, seconds=3), writer))
+    told, _ = finished(write(WriteSettings(topic=TOPIC, style="neon-night", scenes=5, seconds=3), writer))
     assert [step.text for step in told if step.text and "at least" in step.text] == [
-        "5 scenes take at least 13 s, not 3 s; ask for fewer scenes or a longer video"
+        "5 scenes take at least 12 s, not 3 s; ask for fewer scenes or a longer video"
     ]
 
 
@@ -106,7 +110,7 @@ def test_the_command_prints_the_script_and_saves_the_storyboard(
     assert len(lines) == 2
     assert commands.run([*asked, "--output", str(output)], lambda _: 1) == 0
     assert capsys.readouterr().out.splitlines() == [*lines, str(output)]
-    assert [scene.narration for scene in storyboard.load(output).scenes] == lines
+    assert [scene.say for scene in file.read(output).scenes] == lines
 
 
 def test_a_script_asks_for_what_a_video_asks_for() -> None:
@@ -118,6 +122,21 @@ def test_a_script_asks_for_what_a_video_asks_for() -> None:
 def test_a_mistake_is_said_before_a_model_is_loaded() -> None:
     with pytest.raises(Mistake, match="Chinese"):
         next(write(WriteSettings(topic="江南小镇的早晨")))
+
+
+def test_a_style_brings_its_own_voice_to_the_embedded_model_alone() -> None:
+    style = load_style("ink-wash").model_copy(update={"text_lora": "poet"})
+    assert chosen_voices(WriteSettings(topic=TOPIC), style) == (LORAS / "poet",)
+    assert chosen_voices(WriteSettings(topic=TOPIC, text_lora="mine"), style) == (Path("mine"),)
+    assert chosen_voices(WriteSettings(topic=TOPIC, text_base="Qwen"), style) == ()
+
+
+def test_a_starter_names_its_texts_from_its_own_folder(tmp_path: Path) -> None:
+    starter = tmp_path / "loras" / "poet"
+    starter.mkdir(parents=True)
+    shutil.copy(ROOT / "assets" / "build" / "voices" / "poet.jsonl", tmp_path)
+    (starter / "lineage.yaml").write_text("settings: {train_data_path: ../../poet.jsonl}", encoding="utf-8")
+    assert len(training_lines(starter)) >= 40
 
 
 def test_lines_a_lora_was_trained_on_are_found_in_a_file_and_in_a_folder(tmp_path: Path) -> None:

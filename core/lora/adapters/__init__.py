@@ -1,0 +1,1 @@
+"""LoRA numbers and files: layers, file formats, merging, versions. Trains nothing."""

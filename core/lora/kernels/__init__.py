@@ -1,0 +1,1 @@
+"""Faster forms of single operations, each equal to its reference."""

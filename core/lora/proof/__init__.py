@@ -1,0 +1,1 @@
+"""With and without a LoRA, scored, and which one to use."""

@@ -1,0 +1,1 @@
+"""What makes the loop train a text LoRA."""

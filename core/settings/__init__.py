@@ -1,0 +1,1 @@
+"""What a person can choose: one pydantic class a job."""

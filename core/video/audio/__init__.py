@@ -1,0 +1,1 @@
+"""What is heard: voice, music, and their mix."""

@@ -1,0 +1,1 @@
+"""From shots, captions and samples to one mp4: frames, pieces, encoding."""

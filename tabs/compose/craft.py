@@ -1,0 +1,81 @@
+"""How a film is dressed: captions, motion, music, voice; what isn't chosen is as the style has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from core.messages import Mistake, attempt
+from core.settings.video import FilmSettings
+from core.video.audio import music
+from tabs.compose.film import draft_of
+from tabs.shell.widgets import field, shown
+from tabs.shell.wiring import Page, Studio
+from tabs.shell.words import static
+
+MUSIC = "music_file"
+GROUPS = {
+    "Captions on screen": (
+        *("captions", "caption_look", "caption_size", "caption_place", "caption_color", "caption_accent"),
+        *("caption_font", "caption_back", "caption_show", "caption_lines"),
+    ),
+    "Motion and transitions": ("motion", "transition", "transition_seconds"),
+    "Music": ("music", "music_volume", "music_start", "music_fade", "on_beat", MUSIC),
+    "Voice": ("voice_speed", "voice_pitch"),
+}
+NAMES = tuple(name for names in GROUPS.values() for name in names)
+
+
+def fold(place: str) -> gr.Accordion:
+    """What the boxes are folded into; `place` tells one such fold from another."""
+    title = static("Captions, motion and music")
+    return gr.Accordion(title, open=False, elem_id=f"{place}-craft", elem_classes="st-details")
+
+
+def build(place: str) -> dict[str, Any]:
+    """A box for each of `NAMES`."""
+    boxes: dict[str, Any] = {}
+    for title, names in GROUPS.items():
+        gr.HTML(static(title), elem_classes="st-group")
+        with gr.Row(elem_classes="st-pair"):
+            boxes |= {name: box(name, place) for name in names}
+    return boxes
+
+
+def seen(studio: Studio, page: Page, project: str, film: str | None, scene: str) -> Any:
+    """How the captions of the scene that is worked on will look, else those of the first."""
+    from core.video import dressing
+
+    board = attempt(lambda: draft_of(studio, project, film).read())
+    if isinstance(board, Mistake):
+        return None
+    at = next((at for at, one in enumerate(board.scenes) if one.id == scene), 0)
+    return dressing.dressed(board, at)
+
+
+def box(name: str, place: str) -> Any:
+    """The box of one setting."""
+    if name != MUSIC:
+        return field(FilmSettings, name, elem_id=f"{place}-{name}")
+    kinds = [*music.SOUNDS, ".mp4", ".mov"]
+    return gr.File(label=static("Your own music"), file_types=kinds, height=110, elem_id=f"{place}-{name}")
+
+
+def changes(box: Any) -> list[Any]:
+    """The events by which a music file was chosen or taken away; none of another box."""
+    return [box.upload, box.clear] if isinstance(box, gr.File) else []
+
+
+def held(film: FilmSettings, name: str) -> Any:
+    """A setting of a film as its box holds it; no file that is gone."""
+    value = getattr(film, name)
+    if name == MUSIC:
+        return str(value) if value is not None and value.is_file() else None
+    return shown(FilmSettings, name, value)
+
+
+def taken_in(given: Any, folder: Path) -> Path | None:
+    """A chosen music file as the film's own. Raises Mistake where it can't be used."""
+    return music.take_in(Path(given), folder / "material") if given else None

@@ -1,0 +1,1 @@
+"""What every tab stands on: words, wiring, widgets, looks."""

@@ -71,8 +71,12 @@ def assembled(
     seen = [
         pictured(board, at, style, one, plan) for at, (one, plan) in enumerate(zip(drawn, plans, strict=True))
     ]
-    eyes = [eye(film, *one) for one in zip(board.scenes, drawn, plans, strict=True)]
-    paths = motion.moves([(one.id, one.motion) for one in board.scenes], film.seed, style.motion, eyes)
+    paths = motion.moves(
+        [(one.id, one.motion) for one in board.scenes],
+        film.seed,
+        style.motion,
+        lambda at: eye(film, board.scenes[at], drawn[at], plans[at]),
+    )
     kinds = [style.transition if one.transition == "auto" else one.transition for one in board.scenes]
     made = Film(
         shots=shots_for(

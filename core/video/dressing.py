@@ -12,7 +12,7 @@ from core.video.picture import guides, own
 from core.video.picture.captions import Captions
 from core.video.picture.cutting import cut_to
 from core.video.picture.phrasing import phrases
-from core.video.scene import standing, undrawn
+from core.video.scene import planned, standing, undrawn
 from core.video.storyboard.board import Storyboard
 
 DRESSED = 720  # pixels of the picture's longer side at most
@@ -26,7 +26,7 @@ def dressed(board: Storyboard, at: int) -> np.ndarray:
     film = board.film
     small = max(1.0, max(film.width, film.height) / DRESSED)
     width, height = round(film.width / small), round(film.height / small)
-    one = attempt(lambda: standing(board, at))
+    one = attempt(lambda: standing(planned(board, at)))
     seen = (
         undrawn(board) if one is None or isinstance(one, Mistake) or own.is_clip(one.path) else one.pixels()
     )

@@ -244,13 +244,15 @@ def _one(board: Storyboard, settings: SceneSettings) -> Scene:
 class Seen:
     """A scene as a storyboard shows it: a small picture where there is one, its length, what is odd about it.
 
-    doubt: what seems wrong with its picture (core.video.picture.frames), empty: nothing. wrong: why it can't
-    be drawn or shown, as where its picture or LoRA is gone.
+    undrawn: its picture is still to be drawn, or again: a small one of before still shows.
+    doubt: what seems wrong with it (core.video.picture.frames), empty: nothing. wrong: why it can't be drawn
+    or shown, as where its picture or LoRA is gone.
     """
 
     scene: Scene
     picture: Path | None
     seconds: float
+    undrawn: bool = False
     doubt: str = ""
     wrong: Mistake | None = None
 
@@ -267,28 +269,36 @@ def seen_at(draft: Draft, board: Storyboard, at: int) -> Seen:
     """As `seen`, the scene `at` alone, counted from 0."""
     scene = board.scenes[at]
     seconds = max(scene.seconds, speaking.expected(scene, board) + board.pause)
-    one = attempt(lambda: standing(board, at))
-    if isinstance(one, Mistake):
-        return Seen(scene, None, seconds, wrong=one)
-    return (
-        Seen(scene, small(draft.folder, one.path, scene), seconds, one.doubt)
-        if one
-        else Seen(scene, None, seconds)
-    )
+    plan = attempt(lambda: planned(board, at))
+    if isinstance(plan, Mistake):
+        return Seen(scene, None, seconds, wrong=plan)
+    one = standing(plan)
+    return Seen(scene, small(draft.folder, plan, scene), seconds, one is None, one.doubt if one else "")
 
 
-def standing(board: Storyboard, at: int) -> drawing.Drawn | None:
-    """A scene's picture where it is there already. Raises Mistake where it, the base or a LoRA is gone."""
-    style, words = styled(board.film), picture_base.vocabulary(board.film.image_base)
-    plan = drawing.plan(board, at, style, words)
+def planned(board: Storyboard, at: int) -> drawing.Plan:
+    """What decides a scene's picture. Raises Mistake where one's own, the base or a LoRA is gone."""
+    return drawing.plan(board, at, styled(board.film), picture_base.vocabulary(board.film.image_base))
+
+
+def standing(plan: drawing.Plan) -> drawing.Drawn | None:
+    """A scene's picture where it is there already."""
     return drawing.found(plan) if plan.own is not None or kept.there(plan.path) else None
 
 
-def small(folder: Path, picture: Path, scene: Scene) -> Path | None:
-    """A small copy of a scene's picture, or its clip's beginning, in the film's folder, which pages see."""
-    name = kept.place("", "", of=[str(picture), picture.stat().st_mtime_ns, scene.clip_start]).name
+def small(folder: Path, plan: drawing.Plan, scene: Scene) -> Path | None:
+    """A small copy of a scene's picture, or its clip's beginning, in the film's folder, which pages see.
+
+    None where there is neither the picture nor a copy of when it was there.
+    """
+    picture = plan.path
+    name = picture.stem
+    if plan.own is not None:
+        name = kept.place("", "", of=[str(picture), picture.stat().st_mtime_ns, scene.clip_start]).name
     copy = folder / "scenes" / f"{name}.jpg"
     if not copy.is_file():
+        if not picture.is_file():
+            return None
         pixels = clips.first(picture, scene.clip_start) if own.is_clip(picture) else own.picture(picture)
         image = Image.fromarray(pixels)
         image.thumbnail((SMALL, SMALL))

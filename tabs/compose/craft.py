@@ -44,10 +44,12 @@ def build(place: str) -> dict[str, Any]:
     return boxes
 
 
-def seen(studio: Studio, page: Page, project: str, film: str | None, scene: str) -> Any:
-    """How the captions of the scene that is worked on will look, else those of the first."""
+def seen(studio: Studio, page: Page, project: str, film: str | None, scene: str, unfolded: str) -> Any:
+    """How the captions of the scene that is worked on will look, else those of the first; drawn when seen."""
     from core.video import dressing
 
+    if not unfolded:
+        return gr.skip()
     board = attempt(lambda: draft_of(studio, project, film).read())
     if isinstance(board, Mistake):
         return None

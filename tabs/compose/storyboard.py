@@ -65,6 +65,7 @@ def build(studio: Studio, frame: Frame) -> Board:
         scene, changed, turned = (unseen() for _ in range(3))
         subjects = subject.build()
         boxes, dress, seen = how_filmed()
+        open_fold = unseen()
     board = Board(film, scene, strip, changed, turned)
     subject.wire(studio, frame, board, subjects)
     listed(studio, frame, card, board)
@@ -76,8 +77,10 @@ def build(studio: Studio, frame: Frame) -> Board:
     watch(studio, turns, partial(filmed, studio), inputs=here, outputs=list(boxes.values()))
     newer = partial(looks, studio)
     watch(studio, frame.after("image"), newer, inputs={"project": frame.project}, outputs=[boxes["lora"]])
-    looked = {**here, "scene": scene}
-    dressing = [dress.expand, film.change, changed.change, scene.change]
+    looked = {**here, "scene": scene, "unfolded": open_fold}
+    for event, said in ((dress.expand, "yes"), (dress.collapse, "")):
+        watch(studio, [event], lambda page, said=said: said, outputs=[open_fold])
+    dressing = [open_fold.change, film.change, changed.change, scene.change]
     watch(studio, dressing, partial(craft.seen, studio), inputs=looked, outputs=[seen])
     steps(studio, board, here, buttons)
     keeping(studio, here, boxes, changed)
@@ -206,7 +209,7 @@ def caption(page: Page, number: int, one: Any) -> str:
 def note(page: Page, seen: list[Any], taken: Sentence | Mistake) -> str:
     """How long the film is, what is still to be drawn and how long that takes, and what is missing for it."""
     seconds = sum(one.seconds for one in seen)
-    undrawn = sum(one.picture is None and not one.wrong for one in seen)
+    undrawn = sum(one.undrawn for one in seen)
     said: list[Sentence | Mistake]
     said = [Sentence("{count} scenes, about {seconds} s", count=len(seen), seconds=f"{seconds:.0f}")]
     if undrawn:

@@ -24,7 +24,7 @@ from tabs.shell.widgets import chooser, choosing, field, left
 from tabs.shell.wiring import Page, Studio, connect, watch
 from tabs.shell.words import static
 
-FIELDS = ("name", "look", "seed", "strength")
+FIELDS = ("name", "look", "seed", "strength", "likeness")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Editor:
         """What is there to choose from and to see, in the order of `shown`."""
         return [
             *(self.chosen, self.form, self.lora["weight"]),
-            *(self.picture, self.drop, self.fields["strength"]),
+            *(self.picture, self.drop, self.fields["strength"], self.fields["likeness"]),
         ]
 
 
@@ -70,7 +70,8 @@ def build() -> Editor:
                 with gr.Row(elem_classes="st-actions st-wrap"):
                     remove = gr.Button(static("Remove"), size="sm", elem_id="subject-remove")
             with gr.Column(scale=2):
-                picture, upload, drop, fields["strength"] = picture_boxes()
+                picture, upload, drop, freedom = picture_boxes()
+                fields |= freedom
         with gr.Row(elem_classes="st-actions st-wrap"):
             add = gr.Button(static("Add a person, product or place"), size="sm", elem_id="subject-add")
     ordered = {name: fields[name] for name in FIELDS}
@@ -105,8 +106,8 @@ def look_boxes() -> tuple[dict[str, Any], dict[str, Any]]:
     return fields, lora
 
 
-def picture_boxes() -> tuple[gr.Image, gr.UploadButton, gr.Button, Any]:
-    """Its picture, and how far scenes may leave that."""
+def picture_boxes() -> tuple[gr.Image, gr.UploadButton, gr.Button, dict[str, Any]]:
+    """Its picture, and how far scenes may leave that: by where they begin, or through an IP-Adapter."""
     picture = gr.Image(
         show_label=False,
         label=static("Picture"),
@@ -122,10 +123,12 @@ def picture_boxes() -> tuple[gr.Image, gr.UploadButton, gr.Button, Any]:
             static("Choose a picture of it"), size="sm", file_types=["image"], elem_id="subject-upload"
         )
         drop = gr.Button(static("Without this picture"), size="sm", visible=False, elem_id="subject-drop")
-    strength = field(
-        Subject, "strength", label=static("Freedom from the picture"), elem_id="subject-strength"
-    )
-    return picture, upload, drop, strength
+    titles = {"strength": "Freedom from the picture", "likeness": "Likeness to the picture"}
+    freedom = {
+        name: field(Subject, name, label=static(title), elem_id=f"subject-{name}")
+        for name, title in titles.items()
+    }
+    return picture, upload, drop, freedom
 
 
 def wire(studio: Studio, frame: Frame, board: Board, editor: Editor) -> None:
@@ -180,20 +183,24 @@ def written(studio: Studio, page: Page, project: str, film: str | None, at: str 
 
 def shown(studio: Studio, page: Page, project: str, film: str | None, at: str | None) -> list[Any]:
     """The subjects there are, whether one is chosen, and its picture with what belongs to that."""
+    from core.bases import ip_adapter
+
     board = attempt(lambda: draft_of(studio, project, film).read())
     if isinstance(board, Mistake):
-        return [gr.update(choices=[], value=None, visible=False), *[gr.update(visible=False)] * 5]
+        return [gr.update(choices=[], value=None, visible=False), *[gr.update(visible=False)] * 6]
     number = int(at) if at and int(at) < len(board.subjects) else None
     one = board.subjects[number] if number is not None else Subject(name="none")
     path = one.picture
     there = path is not None and path.is_file()
+    adapter = attempt(lambda: ip_adapter.find(board.film.image_base)[0]) if path is not None else None
     return [
         listed(board, number),
         gr.update(visible=number is not None),
         gr.update(visible=bool(one.lora)),
         gr.update(value=str(path) if there else None, visible=there),
         gr.update(visible=path is not None),
-        gr.update(visible=path is not None),
+        gr.update(visible=path is not None and adapter is None),
+        gr.update(visible=adapter is not None),
     ]
 
 

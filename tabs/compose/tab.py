@@ -96,20 +96,21 @@ def offering(studio: Studio, frame: Frame, asked: Wishes) -> None:
 def starting(studio: Studio, frame: Frame, asked: Wishes) -> None:
     """Make video, and the storyboard alone; what they are made from goes into the film's new folder."""
 
-    def begun(page: Page, project: str, **chosen: Any) -> tuple[str, Path, dict[str, Any]]:
+    def begun(kind: str, page: Page, project: str, **chosen: Any) -> tuple[str, Path, dict[str, Any]]:
         """The film's title, its new folder with what it is made from, and the settings asked for."""
-        wishes.settings(page, **chosen)  # what is wrong is said before anything is made
+        queue.check_idle(studio, kind)  # what is wrong is said before anything is made
+        wishes.settings(page, **chosen)
         title = wishes.title(**chosen)
         folder = studio.open(project).new_video(title)
         made = wishes.put(page, folder, **chosen)
         return title, folder, {name: getattr(made, name) for name in WriteSettings.model_fields}
 
     def make_video(page: Page, project: str, **chosen: Any) -> str:
-        title, folder, values = begun(page, project, **chosen)
+        title, folder, values = begun("compose", page, project, **chosen)
         return queue.submit(studio, "compose", title, ComposeSettings(**values, output=folder / "video.mp4"))
 
     def write_board(page: Page, project: str, **chosen: Any) -> str:
-        title, folder, values = begun(page, project, **chosen)
+        title, folder, values = begun("script", page, project, **chosen)
         return queue.submit(
             studio, "script", title, DraftSettings(**values, output=folder / "storyboard.yaml")
         )

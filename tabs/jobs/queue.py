@@ -104,11 +104,16 @@ KINDS = {
 }
 
 
-def submit(studio: Studio, kind: str, title: str, settings: Settings) -> str:
-    """Queues the job and returns its id. Raises Mistake while one of this kind is at work."""
+def check_idle(studio: Studio, kind: str) -> None:
+    """Raises Mistake while a job of this kind is at work."""
     newest = studio.runner.newest(kind)
     if newest is not None and newest.active:
         raise Mistake("{title} is still at work; wait for it or stop it first.", title=newest.title)
+
+
+def submit(studio: Studio, kind: str, title: str, settings: Settings) -> str:
+    """Queues the job and returns its id. Raises Mistake while one of this kind is at work."""
+    check_idle(studio, kind)
     job_id = new_id()
     write_atomic(_settings_file(studio, job_id), dump(settings))
     return studio.runner.submit(kind, title, lambda: KINDS[kind].run(settings), job_id)

@@ -151,6 +151,12 @@ def test_how_a_film_is_dressed_is_kept_and_may_be_left_to_its_style_again(studio
     assert (film.caption_look, film.music_volume, film.on_beat, film.music_file) == (None, None, None, None)
 
 
+def test_the_captions_picture_is_drawn_while_its_fold_is_open_alone(studio, draft) -> None:
+    here = asked(studio, draft)[:3]
+    assert "value" not in str(craft.seen(studio, *here, "s1", ""))
+    assert craft.seen(studio, *here, "s1", "yes").shape[2] == 3
+
+
 def test_ones_own_words_are_put_into_the_films_folder(tmp_path: Path) -> None:
     text = "Fog first.\n\nThen the boat. 然后是船。"
     assert source.title("a topic", source.SCRIPT, text, None) == "Fog first."

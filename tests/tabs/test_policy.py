@@ -51,8 +51,7 @@ def shared(tmp_path_factory):
     Image.new("RGB", (40, 72), "teal").save(video.parent / "mine.png")
     video.with_suffix(".srt").write_text("1\n00:00:00,000 --> 00:00:01,000\na river\n")
     video.with_name("storyboard.yaml").write_text(
-        "{topic: a river, seed: 1, scenes: [{number: 1, thing: boat, setting: river, subject: a river, "
-        "prompt: a river, narration: a river, picture: mine.png}]}\n"
+        "{version: 2, topic: a river, scenes: [{say: a river, draw: a river, picture: mine.png}]}\n"
     )
     lora = studio.project.loras() / "lora_v1_ink_r8_ep2.safetensors"
     lora.write_bytes(b"")

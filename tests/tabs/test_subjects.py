@@ -58,8 +58,12 @@ def test_a_lora_and_a_picture_make_it_look_alike(studio, draft: Draft, tmp_path:
     assert one.lora == "/a b/mei.safetensors:0.6" and one.picture == draft.folder / "material" / "mei.jpg"
     assert not Image.open(one.picture).getexif()
     values = subject.written(studio, *here)
-    assert values[:4] == ["Mei", "a woman in red", 4, 0.9] and values[5] == 0.6
-    assert values[4]["value"] == "/a b/mei.safetensors"
+    assert values[:5] == ["Mei", "a woman in red", 4, 0.9, 0.6] and values[6] == 0.6
+    assert values[5]["value"] == "/a b/mei.safetensors"
+    shown = [one.get("visible") for one in subject.shown(studio, *here)]
+    assert shown[4:] == [True, True, False], "no IP-Adapter here, so scenes begin from the picture"
+    subject.keep(studio, "likeness", *here, 0.3)
+    assert draft.read().subjects[0].likeness == 0.3
     subject.keep_lora(studio, *here, "", 1.0)
     board = draft.read()
     style = load(Style, preset("styles", "ink-wash"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pysubs2
@@ -17,6 +18,7 @@ from core.video.picture.captions import Captions, scaled
 from core.video.picture.lettering import Look, safe_area
 from core.video.picture.phrasing import in_words, phrases
 from core.video.picture.subtitles import ass
+from core.video.storyboard import file
 
 SIZE = 540, 960
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -142,3 +144,12 @@ def test_scaling_keeps_the_middle() -> None:
         text.left + text.color.shape[1] / 2, abs=1
     )
     assert scaled(text, 1.0) is text
+
+
+def test_a_films_own_setting_goes_before_its_look_and_that_before_its_style(tmp_path: Path) -> None:
+    style = tmp_path / "loud.yaml"
+    style.write_text("name: loud\ntitle: {en: L}\nabout: {en: x}\ncaption_size: 90\ncaption_place: top\n")
+    film = f"{{style: {style}, caption_look: karaoke, caption_place: lower}}"
+    (tmp_path / "storyboard.yaml").write_text(f"scenes: [{{say: Tea.}}]\nfilm: {film}\n")  # no version
+    found = look_of(styled(file.read(tmp_path / "storyboard.yaml").film))
+    assert (found.show, found.size, found.place) == ("fill", 76, "lower")

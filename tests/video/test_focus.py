@@ -39,7 +39,7 @@ def test_a_near_view_leans_towards_it_and_never_leaves_the_picture(wish: str) ->
     width, height = 90, 160
     for place in PLACES[1:]:
         picture = np.dstack([thing_at(*place), np.zeros((448, 256), np.uint8)])
-        (path,) = motion.moves([("a", wish)], 0, 0.3, [place])
+        (path,) = motion.moves([("a", wish)], 0, 0.3, lambda at, place=place: place)
         near = 1.0 if wish == "push" else 0.0
         seen = motion.view(picture, path, near, width, height).astype(int)
         red = np.argwhere((seen[..., 0] > 150) & (seen[..., 1] < 90))
@@ -52,5 +52,13 @@ def test_a_near_view_leans_towards_it_and_never_leaves_the_picture(wish: str) ->
 
 
 def test_a_focus_changes_no_pan() -> None:
-    with_focus, without = (motion.moves([("a", "right")], 0, 0.1, given) for given in ([(0.2, 0.8)], ()))
-    assert with_focus == without
+    asked: list[int] = []
+
+    def focus_of(at: int) -> tuple[float, float]:
+        asked.append(at)
+        return 0.2, 0.8
+
+    wishes = [("a", "right"), ("b", "push")]
+    paths = motion.moves(wishes, 0, 0.1, focus_of)
+    assert paths[0] == motion.moves(wishes, 0, 0.1)[0] and paths[1] != motion.moves(wishes, 0, 0.1)[1]
+    assert asked == [1], "a picture that isn't come nearer to is not looked at"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import commands
+from core import commands, kept
 from core.lora.adapters import image_file
 from core.lora.adapters.layers import Lora
 from core.lora.image import few_steps, sampler
@@ -19,7 +19,7 @@ from core.progress import outcome
 from core.settings.style import load_style
 from core.settings.video import FilmSettings, SceneSettings
 from core.video import drawing, publish_check
-from core.video.scene import offers, work
+from core.video.scene import offers, seen, work
 from core.video.script.plan import plan
 from core.video.storyboard import edit, file
 from core.video.storyboard.board import Scene, Storyboard, Subject
@@ -173,18 +173,32 @@ def test_a_photo_goes_through_the_look(draft: Draft, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 64, 3), np.uint8)).save(photo)
 
-    def seen(strength: float) -> drawing.Plan:
+    def planned(strength: float) -> drawing.Plan:
         board = edit.changed(draft.read(), "s1", picture=photo, strength=strength)
         return drawing.plans(edit.filmed(board, steps=10), load_style(draft.read().film.style))[0]
 
-    plans = [seen(strength) for strength in (0.1, 0.5, 1.0)]
-    assert seen(0).own == photo and len({plan.path for plan in plans}) == 3
+    plans = [planned(strength) for strength in (0.1, 0.5, 1.0)]
+    assert planned(0).own == photo and len({plan.path for plan in plans}) == 3
     list(drawing.drawn(plans))
     free = edit.filmed(draft.read(), steps=10)
     pictures = [np.asarray(Image.open(plan.path)).astype(float) for plan in plans]
     alone = drawn(free)[0].astype(float)
     away = [np.abs(picture - alone).mean() for picture in pictures]
     assert away[0] > away[1] > away[2]
+
+
+def test_cards_show_a_picture_that_is_no_longer_kept(draft: Draft) -> None:
+    """The small copy stays and says that the picture is to be drawn again; other words show nothing."""
+    board = draft.change(lambda board: edit.filmed(board, seed=977))  # which no other test draws from
+    assert [(one.picture, one.undrawn) for one in seen(draft, board)] == [(None, True)] * 3
+    drawn(board)
+    first = [one.picture for one in seen(draft, board)]
+    assert [one.picture for one in seen(draft, board)] == first, "looked at again, no other copy"
+    assert len(list((draft.folder / "scenes").iterdir())) == 3 == len({*first})
+    kept.trim(kept.folder(), 0)
+    assert [(one.picture, one.undrawn) for one in seen(draft, board)] == [(path, True) for path in first]
+    other = draft.change(lambda board: edit.changed(board, "s2", draw="a lantern"))
+    assert [one.picture for one in seen(draft, other)] == [first[0], None, first[2]]
 
 
 def test_scenes_that_are_drawn_at_once_look_as_those_drawn_alone(

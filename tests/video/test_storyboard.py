@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.messages import Mistake
 from core.project import ROOT
+from core.settings.video import FilmSettings
 from core.video.storyboard import file
 from core.video.storyboard.board import Scene, Storyboard, Subject
 
@@ -95,11 +96,13 @@ def test_a_file_of_the_first_layout_opens(tmp_path: Path) -> None:
 
 def test_files_of_the_storyboards_own_folder_move_with_it(tmp_path: Path) -> None:
     inside, outside = tmp_path / "one" / "my photo.jpg", tmp_path / "elsewhere.jpg"
-    board = Storyboard(scenes=[Scene(picture=inside), Scene(picture=outside)])
+    film = FilmSettings(music_file=tmp_path / "one" / "tune.ogg")
+    board = Storyboard(film=film, scenes=[Scene(picture=inside), Scene(picture=outside)])
     file.write(board, tmp_path / "one" / "storyboard.yaml")
     (tmp_path / "one").rename(tmp_path / "two")
     moved = file.read(tmp_path / "two" / "storyboard.yaml")
     assert [scene.picture for scene in moved.scenes] == [tmp_path / "two" / "my photo.jpg", outside]
+    assert moved.film.music_file == tmp_path / "two" / "tune.ogg"
 
 
 def test_a_scene_keeps_its_seed_where_it_is_moved() -> None:

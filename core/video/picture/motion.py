@@ -6,7 +6,7 @@ Works on one picture (uint8 [H, W, 3]) and a share of its time, 0 to 1; knows no
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,24 +39,24 @@ def moves(
     wishes: Sequence[tuple[str, str]],
     seed: int,
     amplitude: float,
-    focuses: Sequence[tuple[float, float]] = (),
+    focus: Callable[[int], tuple[float, float]] = lambda at: (0.5, 0.5),
 ) -> list[Move]:
     """The paths of scenes, each (its own name, the wish): a name of `MOVES`, `still`, or `auto`.
 
     An automatic one is chosen by the scene's own name and the seed, so that it goes with the scene; it
-    differs from its neighbour's before it. focuses: where each picture draws the eye, x and y from 0 to 1:
-    what comes nearer comes nearer to that, what goes back goes back from it.
+    differs from its neighbour's before it. focus: where the picture of the scene `at` draws the eye, x and y
+    from 0 to 1: what comes nearer comes nearer to that, what goes back from that; others aren't asked.
     """
     made: list[Move] = []
     before = ""
-    middle = (0.5, 0.5)
-    for (name, wish), focus in zip(wishes, focuses or [middle] * len(wishes), strict=True):
+    for at, (name, wish) in enumerate(wishes):
         luck = random.Random(f"{seed} {name}")
         if wish == "auto":
             wish = luck.choice([one for one in NAMES if one != before])
         start, end = MOVES.get(wish, STILL)
         if wish in NEARING:
-            start, end = (_towards(focus, view) if view[0] == 1 else view for view in (start, end))
+            near = focus(at)
+            start, end = (_towards(near, view) if view[0] == 1 else view for view in (start, end))
         made.append(Move(start, end, amplitude if wish != "still" else 0.0))
         before = wish
     return made

@@ -40,7 +40,7 @@ class Subject(Settings):
         0.6,
         ge=0,
         le=1,
-        description="how much an IP-Adapter, where there is one, keeps to its picture; 0: not",
+        description="how much an IP-Adapter, where there is one, keeps to the subject's picture, 0: not",
     )
 
 

@@ -25,7 +25,7 @@ from core.video.storyboard.board import VERSION, Scene, Storyboard, Subject
 PARTS: dict[str, type[BaseModel]] = {"scenes": Scene, "subjects": Subject, "film": FilmSettings}
 # What scenes had no name for in the first layout.
 NEW = Scene.model_fields.keys() - {"thing", "setting", "seed", "seconds", "text_lora"}
-FILES = ("picture", "text_lora")  # of a scene or subject: relative ones lie beside the storyboard
+FILES = ("picture", "text_lora", "music_file")  # relative ones lie beside the storyboard
 
 
 def read(path: Path) -> Storyboard:
@@ -170,8 +170,9 @@ def _relative(board: Storyboard, folder: Path) -> Storyboard:
 
 def _renamed(board: Storyboard, how: Any) -> Storyboard:
     def mine(part: Any) -> Any:
-        there = {name: getattr(part, name, None) for name in FILES}
-        return part.model_copy(update={name: how(path) for name, path in there.items() if path is not None})
+        named = {name: getattr(part, name, None) for name in FILES}
+        there = {name: how(path) for name, path in named.items() if isinstance(path, Path)}
+        return part.model_copy(update=there)
 
     scenes, subjects = (tuple(map(mine, parts)) for parts in (board.scenes, board.subjects))
-    return board.model_copy(update={"scenes": scenes, "subjects": subjects})
+    return board.model_copy(update={"film": mine(board.film), "scenes": scenes, "subjects": subjects})

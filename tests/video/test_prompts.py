@@ -16,7 +16,7 @@ from core.texts.writer import Writer
 from core.video.script import prompts as script_prompts
 from core.video.script.own_words import read
 from core.video.script.prompts import AT_ONCE, prompts, shows
-from core.video.script.story_schema import SHOTS, in_turn
+from core.video.script.story_schema import LONGEST_PROMPT, SHOTS, in_turn
 from core.video.script.write import write
 from tests.answering import Served, serving
 from tests.running import finished
@@ -100,3 +100,15 @@ def test_a_prompt_shows_a_line_where_it_names_something_of_it() -> None:
     assert shows("a bowl of noodles on a table", "Eat the noodles while they are hot.")
     assert not shows("a red car in a desert", "Eat the noodles while they are hot.")
     assert shows("a red car in a desert", "面要趁热吃。"), "what can't be told is taken"
+
+
+def test_what_a_prompt_had_just_begun_is_left_out_where_it_was_cut_off(served: Served) -> None:
+    whole = "a cup of tea on a table, plants around it, looking calm, sunlight through the tall windows, warm"
+    begun = f"{whole}, bright and with a view of the garden behind the house"[: LONGEST_PROMPT + 2]
+    without_a_comma = (
+        "a glass of tea that is filled to the brim with bubbles that rise from its bottom and " * 2
+    )
+    served.answers = [answer(begun, without_a_comma[:LONGEST_PROMPT], subjects=[])]
+    found, _ = finished(prompts("tea", ["A cup of tea.", "Tea in a glass."], Endpoint(served.address)))[1]
+    assert found[0].draw == whole
+    assert len(found[1].draw) < LONGEST_PROMPT and without_a_comma.startswith(f"{found[1].draw} ")

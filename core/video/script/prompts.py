@@ -17,7 +17,7 @@ from core.texts.engine import Engine, Messages, told
 from core.texts.letters import HAN_SIGN
 from core.video.script.language import ENGLISH, language_of
 from core.video.script.scoring import alike, telling
-from core.video.script.story_schema import compact, in_turn, pictures_schema
+from core.video.script.story_schema import LONGEST_PROMPT, compact, in_turn, pictures_schema
 from core.video.storyboard.board import Shot, Subject
 
 AT_ONCE = 8  # lines in one request: of more a small model loses the count
@@ -28,11 +28,16 @@ SYSTEM = (
     "You describe pictures for an illustrator, in English. Each shows what one line of a film says: who or "
     "what, doing what, where, in which light. Only what can be seen; no writing in it."
 )
-REQUEST = "Film: {topic}\nLines:\n{lines}\n{who} picture for each line, in turn, each of another moment."
+REQUEST = (
+    "Film: {topic}\nLines:\n{lines}\n{who} picture for each line, in turn, each of another moment, in at "
+    "most 20 words."
+)
 WHO = "Tell the looks of who or what is seen in several pictures. Then describe a"
 WHOSE = "Seen in several: {subjects}.\nDescribe a"
 TELL = "Describe a"
-ONE = "Film: {topic}\nOther pictures:\n{beside}\nDescribe a new picture for the line: {line}{wrong}"
+ONE = "Film: {topic}\n{beside}Describe a new picture for the line, in at most 20 words: {line}{wrong}"
+BESIDE = "Other pictures:\n{drawn}\n"
+TOPIC = "how bread rises"
 LINES = (
     "Dough looks asleep under its cloth. Inside, it is busy.",
     "Yeast eats the flour's sugar and breathes out gas.",
@@ -47,7 +52,7 @@ ANSWER: Mapping[str, Any] = {
                 "shot": "medium",
             },
             {
-                "draw": "round bubbles in wet dough seen from very near, warm side light",
+                "draw": "many round bubbles in wet dough seen from very near, warm side light",
                 "shot": "detail",
             },
             {"draw": "the baker takes a round loaf out of a stone oven, warm glow", "shot": "wide"},
@@ -66,7 +71,7 @@ WRITTEN = re.compile(
 )
 UNSEEN = re.compile(
     r"\b(?:represent|symboli[sz]|concept|idea|importance|meaning|reali[sz]e|thought|process of|sense of"
-    r"|various|different types)",
+    r"|various|different types|narrator|listeners?\b|viewers?\b)",
     re.I,
 )
 
@@ -94,7 +99,7 @@ class _Asked:
     def chat(self, first: int, last: int) -> Messages:
         """Asks for the pictures of the lines from `first` up to `last`, after an example."""
         example = [
-            _turn(_request("how bread rises", LINES, WHO)),
+            _turn(_request(TOPIC, LINES, WHO)),
             {"role": "assistant", "content": compact(ANSWER)},
         ]
         known = "; ".join(f"{one.name}: {one.look}" for one in self.subjects)
@@ -102,10 +107,15 @@ class _Asked:
         return [_SYSTEM, *example, _turn(_request(self.topic, self.lines[first:last], who))]
 
     def chat_for(self, at: int, wrong: str) -> Messages:
-        """Asks for the picture of one line anew; wrong: what the one before has."""
-        beside = "\n".join(f"- {one.draw}" for one in self.made[max(0, at - 2) : at + 2])
+        """Asks for the picture of one line anew, after an example; wrong: what the one before has."""
+        drawn = "\n".join(f"- {one.draw}" for one in self.made[max(0, at - 2) : at + 2])
+        beside = BESIDE.format(drawn=drawn)
         asked = ONE.format(topic=self.topic, line=self.lines[at], beside=beside, wrong=WRONG[wrong])
-        return [_SYSTEM, _turn(asked)]
+        example = [
+            _turn(ONE.format(topic=TOPIC, line=LINES[1], beside="", wrong="")),
+            {"role": "assistant", "content": compact({"1": ANSWER["2"]})},
+        ]
+        return [_SYSTEM, *example, _turn(asked)]
 
     def faults(self, at: int, picture: Picture) -> list[str]:
         """What is wrong with a line's picture, by `WRONG`; empty: nothing."""
@@ -167,7 +177,16 @@ def _mended(asked: _Asked, at: int) -> Generator[Progress, None, None]:
 
 
 def _picture(found: Mapping[str, str]) -> Picture:
-    return Picture(found["draw"].strip(" ,"), cast(Shot, found["shot"]))
+    return Picture(_ended(found["draw"]), cast(Shot, found["shot"]))
+
+
+def _ended(draw: str) -> str:
+    """A prompt without what was begun last, where it was cut off."""
+    draw = " ".join(draw.split()).strip(" ,")
+    if len(draw) < LONGEST_PROMPT:
+        return draw
+    before, _, _ = draw.rpartition(",")
+    return before.strip(" ,") if len(before) > LONGEST_PROMPT // 3 else draw.rpartition(" ")[0]
 
 
 def _turn(text: str) -> dict[str, str]:

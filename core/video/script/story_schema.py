@@ -15,7 +15,8 @@ from core.video.script.language import Language
 SHOTS = ("wide", "medium", "close", "detail")
 SHORTEST, CUT = 0.6, 2.0  # of a line, against the length asked for: the least, and where it is cut off
 MOST_SUBJECTS = 2
-_PROMPT = "^[A-Za-z][A-Za-z ,'-]{24,150}$"
+LONGEST_PROMPT = 150  # letters of a picture's prompt, from which on a model that goes on is cut off
+_PROMPT = f"^(a|an|the|two|three|many) [A-Za-z ,'-]{{20,{LONGEST_PROMPT}}}$"  # things, not sentences
 _LOOK = "^[A-Za-z][A-Za-z ,'-]{8,90}$"
 
 

@@ -66,14 +66,20 @@ class Written:
 
 
 @pytest.fixture(scope="module")
-def written(real_model: Callable[[str], Path]) -> Iterator[Callable[[str], Written]]:
+def written(
+    real_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Written]]:
+    """Storyboards for a picture base that takes any word."""
     file = real_model("qwen") / "qwen.gguf"
     engine = LlamaCpp(str(file), file)
+    base = tmp_path_factory.mktemp("base")
+    (base / "model_index.json").write_text("{}", encoding="utf-8")
+    models = {"text_base": str(file), "image_base": str(base)}
 
     @functools.cache
     def of(topic: str) -> Written:
         began = time.monotonic()
-        board = finished(write(WriteSettings(topic=topic, text_base=str(file), scenes=SCENES), engine))[1]
+        board = finished(write(WriteSettings(topic=topic, scenes=SCENES, **models), engine))[1]
         print(f"\n{topic}: {time.monotonic() - began:.0f} s", flush=True)
         for scene in board.scenes:
             print(f"  {scene.about} | {scene.say}\n      [{scene.shot}] {scene.draw}", flush=True)

@@ -25,7 +25,7 @@ from core.video.picture.focus import focus
 from core.video.picture.frames import save_picture
 from core.video.picture.lettering import Look
 from core.video.picture.phrasing import Phrase, phrases, shifted
-from core.video.picture.typesetting import missing
+from core.video.picture.signs import missing
 from core.video.render import render
 from core.video.render.film import Film, Open, aigc, moving, shots_for, still
 from core.video.render.pieces import Piece

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core import kept
+from core.video.picture.signs import borrowed
 from core.video.render.film import LABEL_SECONDS, Film
 from core.video.render.frames import Frames
 
@@ -85,4 +86,8 @@ def _captions(film: Film, first: int, end: int) -> Any:
         for phrase in film.captions.shown
         if phrase.start < stop and phrase.end > start
     ]
-    return (asdict(film.captions.look), phrases) if phrases else None
+    if not phrases:
+        return None
+    look = film.captions.look
+    faces = borrowed(" ".join(text for lines, *_ in phrases for line in lines for text, _ in line), look.font)
+    return (asdict(look), phrases, *([faces] if faces else []))

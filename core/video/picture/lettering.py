@@ -126,7 +126,7 @@ def lettering(
     height = step * (len(lines) - 1) + ascent + descent + 2 * pad
     letters = Image.new("RGBA", (width, height))
     back = Image.new("RGBA", (width, height))
-    draw, shade = ImageDraw.Draw(letters), _contrast(look.color)
+    draw, shade = ImageDraw.Draw(letters), contrast(look.color)
     stroke = max(1, round(size * 0.085)) if look.back == "outline" else 0
     rows = []
     for row, (line, reach) in enumerate(zip(lines, widths, strict=True)):
@@ -212,7 +212,7 @@ def _draw_line(
             left += letters.getlength(run)
 
 
-def _contrast(color: str) -> tuple[int, int, int]:
+def contrast(color: str) -> tuple[int, int, int]:
     """What stands behind letters of a colour: dark behind light ones, light behind dark ones."""
     red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
     light = 0.2126 * red + 0.7152 * green + 0.0722 * blue

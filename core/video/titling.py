@@ -142,7 +142,7 @@ def left_out(board: Storyboard, style: Style, look: Look) -> Iterator[Sentence]:
         )
     if style.end_card and style.end_link and not cards.code_side(style.end_link, *size)[1]:
         yield Sentence(
-            "A film of {width}×{height} pixels is too small for the QR code, so its end shows the address alone",
+            "A film of {width}×{height} pixels is too small for a QR code, so it ends with the address alone",
             width=size[0],
             height=size[1],
         )

@@ -22,15 +22,16 @@ from core.video.audio.speech import split_words
 from core.video.picture.cutting import cut_to
 from core.video.picture.lettering import Area, Lettering, Look, blend, caption_area, contrast, lettering
 from core.video.picture.signs import borrowed
-from core.video.picture.titles import FINE, drawn, layer, least_letters, moved, reach, words_block
+from core.video.picture.titles import FINE, drawn, layer, least_letters, moved, reach, rgb, words_block
 from core.video.picture.typesetting import letter_size, wrapped
 
 DRAWN = 1  # what cards look like; another number makes their pieces of film anew
-SHADED = 0.62  # how much of the ground is the shade that stands behind letters
+SHADED = 0.72  # how much of the ground is the shade that stands behind letters
+TINTED = 0.12  # and how much of that is the accent's colour
 NEARING = 0.012  # how much nearer the ground comes in a second
 COMING = 0.45  # seconds in which a part of the end card appears, each `AFTER` the one before it
 AFTER = 0.16
-CODE = 0.4  # of the shorter side: a QR code with the white around it
+CODE = 0.38  # of the shorter side: a QR code with the white around it
 EMPTY = 4  # modules of white around a QR code (ISO 18004)
 LEAST_MODULE = 2  # pixels of a module below which no phone reads it
 LETTERS, SMALL = 84, 42  # pixels at 1080 wide: the end card's words, and its address
@@ -63,7 +64,8 @@ def opened(
     card: Card, ground: Callable[[], np.ndarray], width: int, height: int, fps: int
 ) -> Callable[[int], np.ndarray]:
     """A card's frames by number, counted from the first that shows it; ground: the picture it stands on."""
-    behind = far(ground(), width, height, contrast(card.look.color))
+    shade = np.array(contrast(card.look.color)) * (1 - TINTED) + np.array(rgb(card.look.accent)) * TINTED
+    behind = far(ground(), width, height, shade)
     parts = laid_out(card, width, height)
 
     def frame(number: int) -> np.ndarray:
@@ -86,14 +88,14 @@ def laid_out(card: Card, width: int, height: int) -> list[list[Lettering]]:
         block = words_block(card.words, card.kind, card.look, area, round(0.8 * high), film, across=True)
         return [moved(block, 0, area.top + round(0.42 * (high - reach(block))))] if block else []
     beside = width >= WIDEST * height and bool(card.picture or card.link)
-    gap = round(0.05 * min(film))
+    gap = round(0.045 * min(film))
     half = (area.width - 2 * gap) // 2
     first = replace(area, right=area.left + half) if beside else area
     second = replace(area, left=area.right - half) if beside else area
     code = _code_block(card, second, film)
     left = high - (reach(code) + gap if code else 0)
     together = not beside or card.picture is not None  # the words stand over the code
-    room = round(0.45 * high) if beside and not code else round((0.6 if card.picture else 0.8) * left)
+    room = round(0.45 * high) if beside and not code else round((0.42 if card.picture else 0.8) * left)
     place = second if together else first
     words = words_block(card.words, card.kind, card.look, place, min(room, high), film, LETTERS)
     left = high if beside else left - (reach(words) + gap if words else 0)
@@ -156,9 +158,8 @@ def _address(link: str, look: Look, area: Area, film: tuple[int, int]) -> list[L
         )
         if whole:
             break
-    back = "none" if look.back == "none" else "outline"
     drawn_lines = [[(word, look.color) for word in line] for line in lines]
-    made = lettering(drawn_lines, replace(look, size=at, back=back), area, 0.0)
+    made = lettering(drawn_lines, replace(look, size=at, back="none"), area, 0.0)
     return [made] if made is not None else []
 
 
@@ -184,8 +185,8 @@ def _rounded(width: int, height: int, radius: float) -> np.ndarray:
     return drawn(width, height, draw, FINE).color[..., 0]
 
 
-def far(picture: np.ndarray, width: int, height: int, shade: tuple[int, int, int]) -> np.ndarray:
-    """A picture far out of focus, mixed with a shade, darker or lighter towards its edges."""
+def far(picture: np.ndarray, width: int, height: int, shade: np.ndarray) -> np.ndarray:
+    """A picture far out of focus, mixed with a colour, and more so towards its edges."""
     import cv2
 
     scale = max(1.0, max(width, height) / 160)
@@ -196,7 +197,7 @@ def far(picture: np.ndarray, width: int, height: int, shade: tuple[int, int, int
     y, x = np.mgrid[0:high, 0:wide]
     edge = ((x / max(1, wide - 1) - 0.5) ** 2 + (y / max(1, high - 1) - 0.5) ** 2).astype(np.float32)
     amount = np.clip(SHADED + 0.5 * edge, 0, 0.94)[..., None]
-    mixed = soft * (1 - amount) + np.array(shade, np.float32) * amount
+    mixed = soft * (1 - amount) + shade.astype(np.float32) * amount
     large = cv2.resize(mixed, (width, height), interpolation=cv2.INTER_CUBIC)
     grain = np.random.default_rng(0).normal(0, 1.1, (height, width, 1)).astype(np.float32)
     return np.clip(np.rint(large + grain), 0, 255).astype(np.uint8)  # grain, or the slow shades show steps

@@ -13,12 +13,21 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from core.texts.letters import WIDE
 from core.video.audio.speech import silent
 from core.video.picture.cover import LARGE, title_case
 from core.video.picture.lettering import Area, Lettering, Look, caption_area, contrast, lettering
-from core.video.picture.phrasing import in_words
+from core.video.picture.phrasing import PAUSES, STOPS, in_words
 from core.video.picture.signs import borrowed
-from core.video.picture.typesetting import least_size, letter_size, wrapped
+from core.video.picture.typesetting import (
+    LEADING,
+    STEP,
+    least_size,
+    letter_size,
+    line_width,
+    metrics,
+    wrapped,
+)
 
 LEAST = 0.034  # the smallest letters, of the film's shorter side
 MOST_LINES = 5
@@ -26,6 +35,8 @@ FINE = 4  # how many times larger shapes are drawn, so that their edges are smoo
 # Where a title stands in the free area, 0 its top, 1 its bottom, and the share of it that it may fill, by
 # where captions stand.
 PLACES = {"top": (0.8, 0.5), "middle": (0.0, 0.36), "lower": (0.28, 0.5), "bottom": (0.28, 0.5)}
+PARTED = 0.7  # how much smaller letters become so that a sentence is parted at its commas
+PARTICLES = "吧呢吗啊呀了的地得着过们"
 NOTED = 0.1  # of the shorter side: what the note that a film is generated takes of the area's top
 
 
@@ -60,7 +71,8 @@ def over(title: Title, width: int, height: int) -> list[Lettering]:
         return []
     free = area.bottom - area.top - reach(block)
     placed = moved(block, 0, area.top + round(max(0, free) * anchor))
-    return [_dusk(placed, width, height, contrast(title.look.color)), *placed]
+    shade = contrast(title.look.color)
+    return [_dusk(placed, width, height, shade), *placed] if title.kind == "rule" else placed
 
 
 def words_block(
@@ -110,11 +122,41 @@ def set_lines(
 ) -> tuple[list[list[str]], float, bool]:
     """A title's lines of words, the size of their letters in pixels, and whether all of it has room.
 
-    What is one word in Chinese stays on one line.
+    What is one word in Chinese stays on one line, and so do the parts of a sentence where they can.
     """
-    words = [word.text for word in in_words(silent(title_case(text)).words)]
+    words = _whole_words(title_case(text))
     size, least = letter_size(large, *film), least_letters(*film)
-    return wrapped(words, look.font, max(size, least), (area.width * 0.92, room), MOST_LINES, least)
+    size, width = max(size, least), area.width * 0.92
+    clauses = _clauses(words)
+    at = size
+    while 1 < len(clauses) <= MOST_LINES and at >= max(least, PARTED * size):
+        line = sum(metrics(words, look.font, at))
+        tall = line * (1 + LEADING * (len(clauses) - 1))
+        if tall <= room and all(line_width(clause, look.font, at) <= width for clause in clauses):
+            return clauses, at, True
+        at *= STEP
+    return wrapped(words, look.font, size, (width, room), MOST_LINES, least)
+
+
+def _whole_words(text: str) -> list[str]:
+    """A text's words; in Chinese with the little ones that belong to the word before."""
+    words: list[str] = []
+    for word in in_words(silent(text).words):
+        if words and word.text[0] in PARTICLES and WIDE.match(words[-1][-1]):
+            words[-1] += word.text
+        else:
+            words.append(word.text)
+    return words
+
+
+def _clauses(words: Sequence[str]) -> list[list[str]]:
+    """Words in the parts of their sentence, each up to a comma or another sign that parts them."""
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if parts[-1] and parts[-1][-1][-1] in PAUSES + STOPS:
+            parts.append([])
+        parts[-1].append(word)
+    return parts
 
 
 def least_letters(width: int, height: int) -> float:
@@ -148,7 +190,7 @@ def framed(width: int, height: int, look: Look, thick: int) -> Lettering:
 
     def draw(pen: ImageDraw.ImageDraw, fine: int) -> None:
         box = (0, 0, width * fine - 1, height * fine - 1)
-        pen.rectangle(box, (*contrast(look.color), 132), (*rgb(look.accent), 255), thick * fine)
+        pen.rectangle(box, (*contrast(look.color), 158), (*rgb(look.accent), 255), thick * fine)
 
     return drawn(width, height, draw, 1)
 

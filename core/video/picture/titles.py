@@ -35,9 +35,9 @@ FINE = 4  # how many times larger shapes are drawn, so that their edges are smoo
 # Where a title stands in the free area, 0 its top, 1 its bottom, and the share of it that it may fill, by
 # where captions stand.
 PLACES = {"top": (0.8, 0.5), "middle": (0.0, 0.36), "lower": (0.28, 0.5), "bottom": (0.28, 0.5)}
-PARTED = 0.7  # how much smaller letters become so that a sentence is parted at its commas
+PARTED = 0.66  # how much smaller letters become so that a sentence is parted at its commas
 PARTICLES = "吧呢吗啊呀了的地得着过们"
-NOTED = 0.1  # of the shorter side: what the note that a film is generated takes of the area's top
+NOTED = 0.13  # of the shorter side: what the note that a film is generated takes of the area's top
 
 
 @dataclass(frozen=True)

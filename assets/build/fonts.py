@@ -132,8 +132,7 @@ def main(folder: Path) -> None:
     for name, (package, cut) in CHINESE.items():
         data = read(folder, package, f"files/{package}-chinese-simplified-{cut}-normal.woff2")
         (TARGET / name).write_bytes(data)
-    package, cut = EMOJI
-    font, together = emoji(read(folder, package, f"files/{package}-emoji-{cut}-normal.woff2"))
+    font, together = emoji(read(folder, EMOJI[0], f"files/{EMOJI[0]}-emoji-{EMOJI[1]}-normal.woff2"))
     (TARGET / "emoji.woff2").write_bytes(font)
     (TARGET / "emoji.txt").write_text(together, encoding="utf-8")
     for package in sorted({spec[0] for spec in (*LATIN.values(), *CHINESE.values(), EMOJI)}):

@@ -58,7 +58,7 @@ def assembled(
     yield from (Progress("Mixing the sound", text=line) for line in unshown(board, style))
     bed = music.bed(style, film.music_file)
     lengths = [speech.seconds for speech in speeches]
-    cards = titling.seconds(style)
+    cards = titling.seconds(board, style)
     when = timeline(board, lengths, (), *cards)
     if style.on_beat and bed is not None:
         # Scenes grow by a beat each at most, and there is more than one a second.

@@ -20,7 +20,7 @@ from core.progress import Progress
 from core.project import replacing, unused, write_atomic
 from core.settings.style import Style, styled
 from core.settings.video import ComposeSettings, FilmSettings, WriteSettings
-from core.video import assembly, drawing, publish_check, report, speaking, timing
+from core.video import assembly, drawing, publish_check, report, speaking, timing, titling
 from core.video.drawing import Drawn, Plan
 from core.video.picture import cover
 from core.video.picture.frames import save_picture
@@ -50,6 +50,7 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
         checked_style(settings)
         assembly.check(asked, style)
         board = yield from course.part("script", script(settings, style))
+    titling.check(board.film)
     speaking.check(board)  # what is wrong with a voice, picture or LoRA is said before anything is made
     plans = drawing.plans(board, style)
     own = (

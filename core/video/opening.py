@@ -26,6 +26,7 @@ from core.video.storyboard import file
 from core.video.storyboard.board import Scene, Storyboard, Subject
 
 ENDINGS = (".yaml", ".yml")
+FILMS_FILES = ("music_file", "end_picture")
 PartT = TypeVar("PartT", Scene, Subject)
 
 
@@ -99,7 +100,7 @@ class Here:
             "lora": tuple(map(self.weighted, film.lora)),
             "text_lora": tuple(map(self.lora, film.text_lora)),
         }
-        named = {name: getattr(film, name) for name in ("music_file", "end_picture")}
+        named = {name: getattr(film, name) for name in FILMS_FILES}
         files = {name: self.picture(path) for name, path in named.items() if path}
         return film.model_copy(update=chosen | loras | files)
 

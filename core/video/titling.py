@@ -46,23 +46,34 @@ def check(film: Craft) -> None:
         open_picture(film.end_picture, least=64)
 
 
-def seconds(style: Style) -> tuple[float, float]:
+def seconds(board: Storyboard, style: Style) -> tuple[float, float]:
     """How long the cards before the first scene and after the last one stand; 0 where there is none."""
     return (
-        style.title_seconds if style.title_shown == "card" else 0.0,
+        style.title_seconds if style.title_shown == "card" and title_words(board) else 0.0,
         style.end_seconds if style.end_card else 0.0,
     )
 
 
-def title_over(board: Storyboard, style: Style, look: Look, when: Timeline) -> Title | None:
+def title_over(board: Storyboard, style: Style, look: Look, when: Timeline | None = None) -> Title | None:
     """The title over the first scene, which is gone before the next one comes; None where there is none."""
     words = title_words(board)
     if style.title_shown != "over" or not words:
         return None
-    followed = len(when.starts) > 1 or style.end_card
-    until = when.length(0) - (style.transition_seconds / 2 if followed else 0)
-    lasts = max(0.0, min(style.title_seconds, until))
+    lasts = style.title_seconds
+    if when is not None:
+        followed = len(when.starts) > 1 or style.end_card
+        lasts = max(0.0, min(lasts, when.length(0) - (style.transition_seconds / 2 if followed else 0)))
     return Title(words, style.title_look, look, lasts, board.film.ai_label)
+
+
+def cards_of(board: Storyboard, style: Style, look: Look) -> tuple[Card | None, Card | None]:
+    """The cards before the first scene and after the last one; None where there is none."""
+    kind, (before, after) = style.title_look, seconds(board, style)
+    words, link = end_words(board, style), style.end_link.strip()
+    return (
+        Card(title_words(board), kind, look) if before else None,
+        Card(words, kind, look, link, board.film.end_picture, ends=True) if after else None,
+    )
 
 
 def with_cards(
@@ -77,7 +88,7 @@ def with_cards(
 
     ground: the picture of the scene `at`, which a card stands on.
     """
-    film, (before, after) = board.film, seconds(style)
+    film, (before, after) = board.film, cards_of(board, style, look)
 
     def part(card: Card, at: int, start: int, kind: str) -> Part:
         behind = partial(ground, at)
@@ -85,19 +96,11 @@ def with_cards(
         return Part((card.named(scenes[at].seen[0]), moving(made)), start, Move(*STILL, 0.0), kind)
 
     parts = [*scenes]
-    if before:
-        title = Card(title_words(board), style.title_look, look)
-        parts.insert(0, part(title, 0, 0, "cut"))
-    if after:
-        parts.append(part(end_card(board, style, look), -1, when.ends, style.transition))
+    if before is not None:
+        parts.insert(0, part(before, 0, 0, "cut"))
+    if after is not None:
+        parts.append(part(after, -1, when.ends, style.transition))
     return parts
-
-
-def end_card(board: Storyboard, style: Style, look: Look) -> Card:
-    """What the end card says and shows."""
-    film = board.film
-    words, link = end_words(board, style), style.end_link.strip()
-    return Card(words, style.title_look, look, link, film.end_picture, ends=True)
 
 
 def ground(board: Storyboard, drawn: Sequence[Drawn], plans: Sequence[Plan], at: int) -> np.ndarray:

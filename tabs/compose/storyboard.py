@@ -268,8 +268,8 @@ def keep(studio: Studio, name: str, page: Page, project: str, film: str | None, 
             return edit.named(board, **{name: value})
         return edit.filmed(board, **{name: value})
 
-    if name == craft.MUSIC:
-        value = craft.taken_in(value, draft_of(studio, project, film).folder)
+    if name in craft.FILES:
+        value = craft.taken_in(name, value, draft_of(studio, project, film).folder)
     return stamp(draft_of(studio, project, film).change(change))
 
 

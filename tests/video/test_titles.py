@@ -192,7 +192,7 @@ def test_nothing_is_shown_unless_it_is_wanted(photos: list[Path]) -> None:
         style = styled(board(photos, **film).film)
         return style.title_shown, style.end_card
 
-    assert shown() == ("none", False) == (titling.seconds(styled(board(photos).film)) and shown())
+    assert shown() == ("none", False) == shown(style="ink-wash")
     assert shown(title_words="Hi", end_link=LINK) == ("over", True), "who gives words wants them seen"
     assert shown(title_words="Hi", title_shown="none", end_words="Bye", end_card=False) == ("none", False)
     assert shown(end_picture=photos[0]) == ("none", True)

@@ -135,7 +135,8 @@ def main(folder: Path) -> None:
     font, together = emoji(read(folder, EMOJI[0], f"files/{EMOJI[0]}-emoji-{EMOJI[1]}-normal.woff2"))
     (TARGET / "emoji.woff2").write_bytes(font)
     (TARGET / "emoji.txt").write_text(together, encoding="utf-8")
-    for package in sorted({spec[0] for spec in (*LATIN.values(), *CHINESE.values(), EMOJI)}):
+    packages = {spec[0] for fonts in (LATIN, CHINESE) for spec in fonts.values()} | {EMOJI[0]}
+    for package in sorted(packages):
         (TARGET / f"LICENSE-{package}.txt").write_bytes(read(folder, package, "LICENSE"))
 
 

@@ -101,7 +101,7 @@ def assembled(
         fps=film.fps,
         label=LABEL if film.ai_label else "",
         metadata={"title": board.topic, **aigc("LoRA Studio", f"{film.seed}")},
-        lead=parts.index(scenes[0]),
+        cards=(parts.index(scenes[0]), len(parts) - 1 - parts.index(scenes[-1])),
         title=titling.title_over(board, style, look(style), when),
     )
     return made, shown
@@ -164,7 +164,7 @@ def enlarged(
     plans: Sequence[Plan],
 ) -> Generator[Progress, None, None]:
     """Enlarges the pictures that the pieces which are left to encode, and the film's cover, show."""
-    scenes = (at - film.lead for at in render.shots_of(film, left))
+    scenes = (at - film.cards[0] for at in render.shots_of(film, left))
     wanted = sorted({0, *(at for at in scenes if 0 <= at < len(drawn))})
     enlarging = Steps("Enlarging", len(wanted))
     yield enlarging.report()

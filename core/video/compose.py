@@ -116,7 +116,7 @@ def film(
         write_atomic(places.srt, srt(phrases))
         write_atomic(places.ass, ass(phrases, assembly.look(style), made.width, made.height))
         written()
-    first = made.shots[made.lead].open()(0)[..., :3]
+    first = made.scenes[0].open()(0)[..., :3]
     yield from course.part("cover", covered(np.ascontiguousarray(first), board, style, places))
     if made.sound is not None:
         measured = yield from course.part("loudness", listened(places))

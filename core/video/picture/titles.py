@@ -37,7 +37,7 @@ FINE = 4  # how many times larger shapes are drawn, so that their edges are smoo
 PLACES = {"top": (0.8, 0.5), "middle": (0.0, 0.36), "lower": (0.28, 0.5), "bottom": (0.28, 0.5)}
 PARTED = 0.66  # how much smaller letters become so that a sentence is parted at its commas
 PARTICLES = "吧呢吗啊呀了的地得着过们"
-NOTED = 0.13  # of the shorter side: what the note that a film is generated takes of the area's top
+NOTED = 0.14  # of the shorter side: what the note that a film is generated takes of the area's top
 
 
 @dataclass(frozen=True)

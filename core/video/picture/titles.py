@@ -36,6 +36,7 @@ FINE = 4  # how many times larger shapes are drawn, so that their edges are smoo
 # where captions stand.
 PLACES = {"top": (0.8, 0.5), "middle": (0.0, 0.36), "lower": (0.28, 0.5), "bottom": (0.28, 0.5)}
 PARTED = 0.66  # how much smaller letters become so that a sentence is parted at its commas
+UNSET = "，、"  # not set at a line's end, which parts as they do and would stand askew
 PARTICLES = "吧呢吗啊呀了的地得着过们"
 NOTED = 0.14  # of the shorter side: what the note that a film is generated takes of the area's top
 
@@ -96,7 +97,8 @@ def words_block(
     ink = look.color if kind != "band" else _hexed(contrast(look.accent))
     back = "outline" if kind == "rule" and look.back != "none" else "none"
     plain = Look(look.font, size, ink, look.accent, back)
-    letters = lettering([[(word, ink) for word in line] for line in lines], plain, area, 0.0)
+    shown = [[*line[:-1], line[-1].rstrip(UNSET)] for line in lines[:-1]] + lines[-1:]
+    letters = lettering([[(word, ink) for word in line] for line in shown], plain, area, 0.0)
     if letters is None:
         return []
     high, wide = letters.color.shape[:2]

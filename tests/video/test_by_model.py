@@ -210,11 +210,10 @@ def test_of_a_long_film_the_last_lines_are_told(served: Served) -> None:
     assert said[-1] in asked(served, 0) and said[-by_model.SHOWN - 1] not in asked(served, 0)
 
 
-def test_a_script_by_an_address_is_a_storyboard(served: Served) -> None:
+def test_a_script_by_an_address_is_a_storyboard(served: Served, large_base: Path) -> None:
     served.answers = [plan(), *map(line, SAID), pictures()]
-    settings = WriteSettings(
-        topic=TOPIC, text_base=served.address, text_model="mine", scenes=3, seconds=13, voice="none"
-    )
+    asked_for: dict[str, Any] = {"text_base": served.address, "text_model": "mine", "voice": "none"}
+    settings = WriteSettings(topic=TOPIC, image_base=str(large_base), scenes=3, seconds=13, **asked_for)
     told, made = finished(write(settings))
     assert [one.say for one in made.scenes] == list(SAID)
     assert [one.draw for one in made.scenes] == list(DRAWN)

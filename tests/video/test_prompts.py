@@ -48,12 +48,13 @@ def answer(*drawn: str, **more: Any) -> str:
 
 
 def test_a_script_is_said_word_by_word_and_drawn_as_a_model_describes_it(
-    served: Served, tmp_path: Path
+    served: Served, tmp_path: Path, large_base: Path
 ) -> None:
     path = tmp_path / "剧本.txt"
     path.write_text(SCRIPT, encoding="utf-8")
     served.answers = [answer(*DRAWN, subjects=[])]
-    settings = WriteSettings(script=path, text_base=served.address, voice="none", topic="雨天的早晨")
+    models = {"text_base": served.address, "image_base": str(large_base)}
+    settings = WriteSettings(script=path, voice="none", topic="雨天的早晨", **models)
     told, board = finished(write(settings))
     assert [scene.say for scene in board.scenes] == [part.say for part in read(path).parts]
     assert [scene.draw for scene in board.scenes] == ["a tabby cat asleep on a wooden chair", *DRAWN]

@@ -29,6 +29,7 @@ from core.video.script.prompts import prompts
 from core.video.script.scoring import Line, alike, faults, in_time, telling
 from core.video.script.story_schema import compact, in_turn, line_schema, plan_schema
 from core.video.script.story_words import OTHER, StoryWords, words_of
+from core.video.script.vocabulary import Vocabulary
 from core.video.storyboard.board import Scene, Subject
 
 PLANNING, TEMPERATURE, TOP_P = 0.6, 0.8, 0.95
@@ -158,11 +159,18 @@ class _Work:
 
 
 def story(
-    topic: str, count: int, seconds: float, writer: Engine, wishes: Wishes, loras: Sequence[Path] = ()
+    topic: str,
+    count: int,
+    seconds: float,
+    writer: Engine,
+    wishes: Wishes,
+    loras: Sequence[Path] = (),
+    vocabulary: Vocabulary | None = None,
 ) -> Generator[Progress, None, tuple[list[Scene], tuple[Subject, ...]]]:
     """`count` scenes for a topic, each of about `seconds` of speech, and who or what is seen in several.
 
-    loras: text LoRAs that say the scenes in turn, in their own words. Reports progress.
+    loras: text LoRAs that say the scenes in turn, in their own words. vocabulary: the picture base's words,
+    where it knows few. Reports progress.
     """
     work = _Work(topic.strip(), seconds, writer, wishes)
     lines: list[str] = []
@@ -179,15 +187,14 @@ def story(
     said = _fit(work, lines, options)
     if missed := misfit(sum(map(wishes.spoken, said)), count * seconds):
         yield Progress("Choosing the lines", text=missed)
-    pictures, subjects = yield from prompts(work.topic, said, writer, seed=wishes.seed)
+    pictures, subjects = yield from prompts(work.topic, said, writer, vocabulary, seed=wishes.seed)
     scenes = [
-        Scene(
-            say=line,
-            draw=picture.draw,
-            about=about,
-            shot=picture.shot,
-            subjects=picture.subjects,
-            text_lora=turns[at] if turns and line != lines[at] else None,
+        picture.model_copy(
+            update={
+                "say": line,
+                "about": about,
+                "text_lora": turns[at] if turns and line != lines[at] else None,
+            }
         )
         for at, (line, picture, about) in enumerate(zip(said, pictures, plan, strict=True))
     ]

@@ -1,24 +1,26 @@
 """Pictures for lines that are there already, as a language model that can writes their prompts, in English.
 
 The lines are a storyboard's, a script's or a pitch's, in any language that the model reads. The answer is
-constrained to a schema; a prompt that fails its checks is asked for again alone. Gives plain data; knows
-nothing about picture bases.
+constrained to a schema; a prompt that fails its checks is asked for again alone. For a picture base of a
+small vocabulary things of it are chosen (core.video.script.standins). Gives plain data; loads no base.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 from core.progress import Progress
 from core.texts.engine import Engine, Messages, told
 from core.texts.letters import HAN_SIGN
 from core.video.script.language import ENGLISH, language_of
 from core.video.script.scoring import alike, telling
+from core.video.script.standins import standins
 from core.video.script.story_schema import LONGEST_PROMPT, compact, in_turn, pictures_schema
-from core.video.storyboard.board import Shot, Subject
+from core.video.script.vocabulary import Vocabulary
+from core.video.storyboard.board import Scene, Subject
 
 AT_ONCE = 8  # lines in one request: of more a small model loses the count
 TEMPERATURE, TOP_P = 0.5, 0.95
@@ -76,15 +78,6 @@ UNSEEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture's prompt in English, how near it is seen, and the names of the subjects that it shows."""
-
-    draw: str
-    shot: Shot
-    subjects: tuple[str, ...] = ()
-
-
 @dataclass
 class _Asked:
     """The pictures of a film that are asked for: for which lines, and what came."""
@@ -93,7 +86,7 @@ class _Asked:
     lines: Sequence[str]
     writer: Engine
     seed: int
-    made: list[Picture] = field(default_factory=list)
+    made: list[Scene] = field(default_factory=list)
     subjects: list[Subject] = field(default_factory=list)
 
     def chat(self, first: int, last: int) -> Messages:
@@ -117,7 +110,7 @@ class _Asked:
         ]
         return [_SYSTEM, *example, _turn(asked)]
 
-    def faults(self, at: int, picture: Picture) -> list[str]:
+    def faults(self, at: int, picture: Scene) -> list[str]:
         """What is wrong with a line's picture, by `WRONG`; empty: nothing."""
         others = [one.draw for number, one in enumerate(self.made) if number != at]
         found = {
@@ -130,14 +123,22 @@ class _Asked:
 
 
 def prompts(
-    topic: str, lines: Sequence[str], writer: Engine, *, seed: int = 0
-) -> Generator[Progress, None, tuple[list[Picture], tuple[Subject, ...]]]:
-    """A picture for each line of a film about `topic`, and who or what is seen in several of them.
+    topic: str,
+    lines: Sequence[str],
+    writer: Engine,
+    vocabulary: Vocabulary | None = None,
+    *,
+    seed: int = 0,
+) -> Generator[Progress, None, tuple[list[Scene], tuple[Subject, ...]]]:
+    """Scenes without words, each with its line's picture, and who or what is seen in several of them.
 
-    The same lines, seed and model give the same pictures. Raises Mistake where the model can't answer.
+    topic: the film's; vocabulary: the picture base's words, where it knows few. The same lines, seed and
+    model give the same pictures. Raises Mistake where the model can't answer.
     """
     asked = _Asked(topic, lines, writer, seed)
     with writer.voice(None):
+        if vocabulary:
+            return (yield from standins(topic, lines, writer, vocabulary, seed=seed)), ()
         for first in range(0, len(lines), AT_ONCE):
             yield from _some(asked, first, min(first + AT_ONCE, len(lines)))
         for at in range(len(lines)):
@@ -176,8 +177,8 @@ def _mended(asked: _Asked, at: int) -> Generator[Progress, None, None]:
             asked.made[at], wrong = picture, left
 
 
-def _picture(found: Mapping[str, str]) -> Picture:
-    return Picture(_ended(found["draw"]), cast(Shot, found["shot"]))
+def _picture(found: Mapping[str, Any]) -> Scene:
+    return Scene(draw=_ended(found["draw"]), shot=found["shot"])
 
 
 def _ended(draw: str) -> str:
@@ -199,13 +200,14 @@ def _request(topic: str, lines: Sequence[str], who: str) -> str:
 
 
 def _with_subjects(
-    pictures: Sequence[Picture], subjects: Sequence[Subject]
-) -> tuple[list[Picture], tuple[Subject, ...]]:
+    pictures: Sequence[Scene], subjects: Sequence[Subject]
+) -> tuple[list[Scene], tuple[Subject, ...]]:
     """Pictures with the subjects that they show, and those subjects that are seen in two or more."""
     shown = {one.name: [_is_in(one, picture.draw) for picture in pictures] for one in subjects}
     kept = tuple(one for one in subjects if sum(shown[one.name]) > 1)
     named = (tuple(one.name for one in kept if shown[one.name][at]) for at in range(len(pictures)))
-    return [replace(one, subjects=names) for one, names in zip(pictures, named, strict=True)], kept
+    made = zip(pictures, named, strict=True)
+    return [one.model_copy(update={"subjects": names}) for one, names in made], kept
 
 
 def _is_in(subject: Subject, draw: str) -> bool:

@@ -49,6 +49,11 @@ def pictures_schema(count: int, subjects: bool) -> dict[str, Any]:
     return _object(**(first if subjects else {}), **in_turn([picture] * count))
 
 
+def choice_schema(**words: Sequence[str]) -> dict[str, Any]:
+    """One of the words of each kind, in turn."""
+    return _object(**{kind: {"enum": [*choices]} for kind, choices in words.items()})
+
+
 def in_turn(values: Sequence[Any]) -> dict[str, Any]:
     """Values by their number, from 1."""
     return {str(number): value for number, value in enumerate(values, 1)}

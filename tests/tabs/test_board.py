@@ -193,6 +193,7 @@ def test_ones_own_words_are_put_into_the_films_folder(tmp_path: Path) -> None:
 
 def test_a_storyboard_is_written_changed_and_filmed(page: Page, served) -> None:
     turn_to(page, "compose")
+    expect(page.locator("#topic textarea")).not_to_have_value("", timeout=60_000)  # on a busy machine
     page.locator("#details-compose button").first.click()
     set_number(page, "compose", "Frame rate", "5")
     set_number(page, "compose", "Scenes", "2")

@@ -6,6 +6,7 @@ A film may want something of it otherwise than its style: each setting stands he
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
@@ -64,6 +65,19 @@ MUSIC = Field(pattern=f"^({'|'.join(MOODS)}|none)$", description="the music's mo
 MUSIC_VOLUME = Field(ge=0, le=1, description="music's loudness against the voice's, 0 to 1")
 MUSIC_START = Field(ge=0, le=36000, description="second at which the music begins")
 MUSIC_FADE = Field(ge=0, le=20, description="seconds in which the music fades at the film's end")
+TITLE_SHOWN = Field(
+    pattern="^(none|over|card)$",
+    description="a title at the start: none, over the first scene, or on a card before it",
+)
+TITLE_LOOK = Field(
+    pattern="^(rule|band|frame)$",
+    description="how the title and the end card look: a rule under their words, a band, or a frame",
+)
+TITLE_SECONDS = Field(ge=0.5, le=10, description="seconds that the title stands")
+END_CARD = Field(description="a card after the last scene, with the music under it")
+END_WORDS = Field(max_length=200, description="the end card's words; default: thanks, in the film's language")
+END_LINK = Field(max_length=300, description="an address that the end card shows as a QR code")
+END_SECONDS = Field(ge=1, le=20, description="seconds that the end card stands")
 
 
 class Craft(Settings):
@@ -91,6 +105,15 @@ class Craft(Settings):
     music_volume: Annotated[float | None, MUSIC_VOLUME] = None
     music_start: Annotated[float | None, MUSIC_START] = None
     music_fade: Annotated[float | None, MUSIC_FADE] = None
+    title_shown: Annotated[str | None, TITLE_SHOWN] = None
+    title_words: str = Field("", max_length=200, description="the title's words; default: the film's topic")
+    title_look: Annotated[str | None, TITLE_LOOK] = None
+    title_seconds: Annotated[float | None, TITLE_SECONDS] = None
+    end_card: Annotated[bool | None, END_CARD] = None
+    end_words: Annotated[str | None, END_WORDS] = None
+    end_link: Annotated[str | None, END_LINK] = None
+    end_picture: Path | None = Field(None, description="a picture on the end card, such as a logo")
+    end_seconds: Annotated[float | None, END_SECONDS] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -132,6 +155,13 @@ class Style(Settings):
     music_volume: Annotated[float, MUSIC_VOLUME] = 0.25
     music_start: Annotated[float, MUSIC_START] = 0.0
     music_fade: Annotated[float, MUSIC_FADE] = 1.6
+    title_shown: Annotated[str, TITLE_SHOWN] = "none"
+    title_look: Annotated[str, TITLE_LOOK] = "rule"
+    title_seconds: Annotated[float, TITLE_SECONDS] = 2.5
+    end_card: Annotated[bool, END_CARD] = False
+    end_words: Annotated[str, END_WORDS] = ""
+    end_link: Annotated[str, END_LINK] = ""
+    end_seconds: Annotated[float, END_SECONDS] = 4.0
 
     @model_validator(mode="before")
     @classmethod
@@ -156,11 +186,19 @@ def load_style(name: str) -> Style:
 
 
 def styled(film: Craft) -> Style:
-    """A film's style, with what the film wants otherwise. Raises Mistake where there is no such style."""
+    """A film's style, with what the film wants otherwise. Raises Mistake where there is no such style.
+
+    Whoever gives words for a title, or anything for an end card, wants it shown.
+    """
     style = load_style(film.style)
     wanted = {name: getattr(film, name) for name in Craft.model_fields if name in Style.model_fields}
     own = {name: value for name, value in wanted.items() if value is not None}
     look = {
         f"caption_{what}": value for what, value in CAPTION_LOOKS.get(film.caption_look or "", {}).items()
     }
-    return style.model_copy(update=look | own)
+    shown: dict[str, Any] = {}
+    if film.title_words.strip() and style.title_shown == "none":
+        shown["title_shown"] = "over"
+    if film.end_words or film.end_link or film.end_picture:
+        shown["end_card"] = True
+    return style.model_copy(update=look | shown | own)

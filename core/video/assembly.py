@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from core.messages import Sentence
 from core.progress import Progress, Steps
 from core.settings.style import Style
 from core.settings.video import FilmSettings, WriteSettings
-from core.video import drawing
+from core.video import drawing, titling
 from core.video.audio import mix, music
 from core.video.audio.speech import Samples, Speech
 from core.video.drawing import Drawn, Plan
@@ -25,7 +26,7 @@ from core.video.picture.focus import focus
 from core.video.picture.frames import save_picture
 from core.video.picture.lettering import Look
 from core.video.picture.phrasing import Phrase, phrases, shifted
-from core.video.picture.typesetting import missing
+from core.video.picture.signs import missing
 from core.video.render import render
 from core.video.render.film import Film, Open, aigc, moving, shots_for, still
 from core.video.render.pieces import Piece
@@ -39,6 +40,7 @@ ENLARGED = 1  # how pictures are enlarged; another number enlarges all anew
 def check(asked: WriteSettings, style: Style) -> None:
     """Raises Mistake where what a film is asked for can't be used: its LoRAs, its base; loads no model."""
     music.check(asked.music_file)
+    titling.check(asked)
     one = Storyboard(film=asked.model_dump(include={*FilmSettings.model_fields}), scenes=(Scene(),))
     drawing.plans(one, style)
 
@@ -56,11 +58,12 @@ def assembled(
     yield from (Progress("Mixing the sound", text=line) for line in unshown(board, style))
     bed = music.bed(style, film.music_file)
     lengths = [speech.seconds for speech in speeches]
-    when = timeline(board, lengths)
+    cards = titling.seconds(board, style)
+    when = timeline(board, lengths, (), *cards)
     if style.on_beat and bed is not None:
         # Scenes grow by a beat each at most, and there is more than one a second.
-        most = when.seconds + len(board.scenes)
-        when = timeline(board, lengths, music.beats_of(style, film.music_file, bed, most).tolist())
+        most = when.seconds + len(board.scenes) + 2
+        when = timeline(board, lengths, music.beats_of(style, film.music_file, bed, most).tolist(), *cards)
     shown = tuple(
         shifted(phrase, at)
         for speech, at in zip(speeches, when.spoken, strict=True)
@@ -78,9 +81,17 @@ def assembled(
         lambda at: eye(film, board.scenes[at], drawn[at], plans[at]),
     )
     kinds = [style.transition if one.transition == "auto" else one.transition for one in board.scenes]
+    scenes = [titling.Part(*one) for one in zip(seen, when.starts, paths, kinds, strict=True)]
+    ground = partial(titling.ground, board, drawn, plans)
+    parts = titling.with_cards(board, style, look(style), when, scenes, ground)
     made = Film(
         shots=shots_for(
-            seen, when.starts, when.frames, paths, kinds, round(style.transition_seconds * film.fps)
+            [part.seen for part in parts],
+            [part.start for part in parts],
+            when.frames,
+            [part.path for part in parts],
+            [part.kind for part in parts],
+            round(style.transition_seconds * film.fps),
         ),
         captions=captions,
         sound=track if track.any() else None,
@@ -90,6 +101,8 @@ def assembled(
         fps=film.fps,
         label=LABEL if film.ai_label else "",
         metadata={"title": board.topic, **aigc("LoRA Studio", f"{film.seed}")},
+        cards=(parts.index(scenes[0]), len(parts) - 1 - parts.index(scenes[-1])),
+        title=titling.title_over(board, style, look(style), when),
     )
     return made, shown
 
@@ -151,7 +164,8 @@ def enlarged(
     plans: Sequence[Plan],
 ) -> Generator[Progress, None, None]:
     """Enlarges the pictures that the pieces which are left to encode, and the film's cover, show."""
-    wanted = sorted({0, *render.shots_of(film, left)})
+    scenes = (at - film.cards[0] for at in render.shots_of(film, left))
+    wanted = sorted({0, *(at for at in scenes if 0 <= at < len(drawn))})
     enlarging = Steps("Enlarging", len(wanted))
     yield enlarging.report()
     width, height = motion.cover_size(board.film.width, board.film.height, style.motion)
@@ -176,8 +190,8 @@ def _enlarged(
 def unshown(board: Storyboard, style: Style) -> Iterator[Sentence]:
     """What of the texts the film and its cover can't show."""
     how, film = look(style), board.film
-    narration = " ".join(scene.say for scene in board.scenes)
-    if signs := missing(f"{board.topic} {narration if shows_captions(film) else ''}", how.font):
+    said = [scene.say for scene in board.scenes] if shows_captions(film) else []
+    if signs := missing(" ".join([board.topic, *said, *titling.texts(board, style)]), how.font):
         yield Sentence("No font here has these signs, so the film leaves them out: {signs}", signs=signs)
     _, _, whole = cover.title_lines(board.topic, how, film.width, film.height)
     if not whole:
@@ -186,6 +200,7 @@ def unshown(board: Storyboard, style: Style) -> Iterator[Sentence]:
             width=film.width,
             height=film.height,
         )
+    yield from titling.left_out(board, style, how)
 
 
 def shows_captions(film: FilmSettings) -> bool:

@@ -20,7 +20,7 @@ from core.progress import Progress
 from core.project import replacing, unused, write_atomic
 from core.settings.style import Style, styled
 from core.settings.video import ComposeSettings, FilmSettings, WriteSettings
-from core.video import assembly, drawing, publish_check, report, speaking, timing
+from core.video import assembly, drawing, publish_check, report, speaking, timing, titling
 from core.video.drawing import Drawn, Plan
 from core.video.picture import cover
 from core.video.picture.frames import save_picture
@@ -50,6 +50,7 @@ def compose(settings: ComposeSettings) -> Iterator[Progress]:
         checked_style(settings)
         assembly.check(asked, style)
         board = yield from course.part("script", script(settings, style))
+    titling.check(board.film)
     speaking.check(board)  # what is wrong with a voice, picture or LoRA is said before anything is made
     plans = drawing.plans(board, style)
     own = (
@@ -115,7 +116,7 @@ def film(
         write_atomic(places.srt, srt(phrases))
         write_atomic(places.ass, ass(phrases, assembly.look(style), made.width, made.height))
         written()
-    first = made.shots[0].open()(0)[..., :3]
+    first = made.scenes[0].open()(0)[..., :3]
     yield from course.part("cover", covered(np.ascontiguousarray(first), board, style, places))
     if made.sound is not None:
         measured = yield from course.part("loudness", listened(places))

@@ -26,6 +26,7 @@ from core.video.storyboard import file
 from core.video.storyboard.board import Scene, Storyboard, Subject
 
 ENDINGS = (".yaml", ".yml")
+FILMS_FILES = ("music_file", "end_picture")
 PartT = TypeVar("PartT", Scene, Subject)
 
 
@@ -99,8 +100,9 @@ class Here:
             "lora": tuple(map(self.weighted, film.lora)),
             "text_lora": tuple(map(self.lora, film.text_lora)),
         }
-        heard = {"music_file": self.picture(film.music_file)} if film.music_file else {}
-        return film.model_copy(update=chosen | loras | heard)
+        named = {name: getattr(film, name) for name in FILMS_FILES}
+        files = {name: self.picture(path) for name, path in named.items() if path}
+        return film.model_copy(update=chosen | loras | files)
 
     def part(self, part: PartT) -> PartT:
         """A scene or subject with its picture as a file of the film's own folder."""

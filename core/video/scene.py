@@ -230,6 +230,7 @@ def one_alone(board: Storyboard, scene: Scene) -> Storyboard:
         name: max(64, round(getattr(film, name) * min(1.0, scale) / 2) * 2) for name in ("width", "height")
     }
     values: dict[str, Any] = {**size, "fps": min(film.fps, PREVIEW_FPS), "music": "none", "music_file": None}
+    values |= {"title_shown": "none", "end_card": False}
     seeded = scene.model_copy(update={"seed": board.seed_of(edit.place(board, scene.id))})
     return board.model_copy(update={"film": film.model_copy(update=values), "scenes": (seeded,)})
 

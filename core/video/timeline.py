@@ -18,13 +18,15 @@ LEAST_SECONDS = 3.0  # what the platforms take
 class Timeline:
     """Where scenes start, in frames; where their voices start, in seconds; the film's length in frames.
 
-    Scenes begin on whole frames, so that a scene of the same length has the same frames wherever it stands.
+    ends: the frame at which the last scene does; what is left is a card's. Scenes begin on whole frames, so
+    that a scene of the same length has the same frames wherever it stands.
     """
 
     starts: tuple[int, ...]
     spoken: tuple[float, ...]
     frames: int
     fps: int
+    ends: int
 
     @property
     def seconds(self) -> float:
@@ -33,13 +35,20 @@ class Timeline:
 
     def length(self, at: int) -> float:
         """Seconds of a scene, counted from 0."""
-        return ((*self.starts[1:], self.frames)[at] - self.starts[at]) / self.fps
+        return ((*self.starts[1:], self.ends)[at] - self.starts[at]) / self.fps
 
 
-def timeline(board: Storyboard, speech: Sequence[float], beats: Sequence[float] = ()) -> Timeline:
+def timeline(
+    board: Storyboard,
+    speech: Sequence[float],
+    beats: Sequence[float] = (),
+    before: float = 0.0,
+    after: float = 0.0,
+) -> Timeline:
     """The film's times, where each scene's speech takes so many seconds.
 
-    beats: seconds at which scenes may begin, the one before lasting till then; none: at any.
+    beats: seconds at which scenes may begin, the one before lasting till then; none: at any. before, after:
+    seconds of a card ahead of the first scene and of one behind the last.
     """
     fps = board.film.fps
     least = [
@@ -48,11 +57,18 @@ def timeline(board: Storyboard, speech: Sequence[float], beats: Sequence[float] 
     ]
     least[-1] += TAIL
     least[-1] += max(0.0, LEAST_SECONDS - sum(least))
-    lengths = [math.ceil(seconds * fps - 1e-6) for seconds in least]
     on_beat = [round(beat * fps) for beat in sorted(beats)]
-    starts = [0]
-    for length in lengths[:-1]:
-        starts.append(next((beat for beat in on_beat if beat >= starts[-1] + length), starts[-1] + length))
-    starts.append(starts[-1] + lengths[-1])
-    spoken = tuple(start / fps + BEFORE * board.pause for start in starts[:-1])
-    return Timeline(tuple(starts[:-1]), spoken, starts[-1], fps)
+
+    def counted(seconds: float) -> int:
+        return math.ceil(seconds * fps - 1e-6)
+
+    def from_beat(frame: int) -> int:
+        return next((beat for beat in on_beat if beat >= frame), frame)
+
+    starts = [from_beat(counted(before)) if before else 0]
+    for seconds in least[:-1]:
+        starts.append(from_beat(starts[-1] + counted(seconds)))
+    ends = starts[-1] + counted(least[-1])
+    ends = from_beat(ends) if after else ends
+    spoken = tuple(start / fps + BEFORE * board.pause for start in starts)
+    return Timeline(tuple(starts), spoken, ends + counted(after), fps, ends)

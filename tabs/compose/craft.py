@@ -1,4 +1,4 @@
-"""How a film is dressed: captions, motion, music, voice; what isn't chosen is as the style has it."""
+"""How a film is dressed: captions, title, cards, motion, music, voice; what isn't chosen is the style's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from core.messages import Mistake, attempt
+from core.messages import Mistake, attempt, by_name
 from core.settings.video import FilmSettings
 from core.video.audio import music
 from tabs.compose.film import draft_of
@@ -15,12 +15,15 @@ from tabs.shell.widgets import field, shown
 from tabs.shell.wiring import Page, Studio
 from tabs.shell.words import static
 
-MUSIC = "music_file"
+MUSIC, PICTURE = "music_file", "end_picture"
+FILES = (MUSIC, PICTURE)
 GROUPS = {
     "Captions on screen": (
         *("captions", "caption_look", "caption_size", "caption_place", "caption_color", "caption_accent"),
         *("caption_font", "caption_back", "caption_show", "caption_lines"),
     ),
+    "Title": ("title_shown", "title_words", "title_look", "title_seconds"),
+    "End card": ("end_card", "end_words", "end_link", "end_seconds", PICTURE),
     "Motion and transitions": ("motion", "transition", "transition_seconds"),
     "Music": ("music", "music_volume", "music_start", "music_fade", "on_beat", MUSIC),
     "Voice": ("voice_speed", "voice_pitch"),
@@ -59,25 +62,31 @@ def seen(studio: Studio, page: Page, project: str, film: str | None, scene: str,
 
 def box(name: str, place: str) -> Any:
     """The box of one setting."""
-    if name != MUSIC:
+    if name not in FILES:
         return field(FilmSettings, name, elem_id=f"{place}-{name}")
-    kinds = [*music.SOUNDS, ".mp4", ".mov"]
-    return gr.File(label=static("Your own music"), file_types=kinds, height=110, elem_id=f"{place}-{name}")
+    kinds = [*music.SOUNDS, ".mp4", ".mov"] if name == MUSIC else ["image"]
+    title = static("Your own music") if name == MUSIC else static("Picture on the end card")
+    return gr.File(label=title, file_types=kinds, height=110, elem_id=f"{place}-{name}")
 
 
 def changes(box: Any) -> list[Any]:
-    """The events by which a music file was chosen or taken away; none of another box."""
+    """The events by which a file was chosen or taken away; none of another box."""
     return [box.upload, box.clear] if isinstance(box, gr.File) else []
 
 
 def held(film: FilmSettings, name: str) -> Any:
     """A setting of a film as its box holds it; no file that is gone."""
     value = getattr(film, name)
-    if name == MUSIC:
+    if name in FILES:
         return str(value) if value is not None and value.is_file() else None
     return shown(FilmSettings, name, value)
 
 
-def taken_in(given: Any, folder: Path) -> Path | None:
-    """A chosen music file as the film's own. Raises Mistake where it can't be used."""
-    return music.take_in(Path(given), folder / "material") if given else None
+def taken_in(name: str, given: Any, folder: Path) -> Path | None:
+    """A chosen file of `FILES` as the film's own. Raises Mistake where it can't be used."""
+    from core.video.picture import own
+
+    if not given:
+        return None
+    take = music.take_in if name == MUSIC else own.take_picture
+    return by_name(Path(given), lambda: take(Path(given), folder / "material"))

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from core.messages import Mistake, Sentence, attempt, called
+from core.settings.style import styled
 from core.settings.video import ComposeSettings, FilmSettings, SceneSettings
 from core.video.storyboard import edit
 from core.video.storyboard.board import Storyboard
@@ -156,25 +157,26 @@ def listed(studio: Studio, frame: Frame, card: gr.Column, board: Board) -> None:
 def shown(studio: Studio, page: Page, project: str, film: str | None) -> list[Any]:
     """Values for the strip, the note, Undo and Redo, and the file to download."""
     from core.video import scene as scenes
+    from core.video import titling
 
-    def look() -> tuple[Draft, Storyboard, list[Any]]:
+    def look() -> tuple[Draft, Storyboard, list[Any], float]:
         draft = draft_of(studio, project, film)
         board = draft.read()
-        return draft, board, scenes.seen(draft, board)
+        return draft, board, scenes.seen(draft, board), sum(titling.seconds(board, styled(board.film)))
 
     found = attempt(look)
     if isinstance(found, Mistake):
         said = f"<p class='st-note'>{escape(page.sentence(found))}</p>" if film else ""
         return [[], said, gr.skip(), gr.skip(), gr.skip()]
-    draft, board, seen = found
+    draft, board, seen, cards = found
     blank = scenes.undrawn(board)
-    cards = [
+    strip = [
         (str(one.picture) if one.picture else blank, caption(page, at, one)) for at, one in enumerate(seen, 1)
     ]
     undo, redo = draft.steps()
     taken = queue.film_time(lambda folder: ComposeSettings(storyboard=draft.file))
     steps = [gr.update(interactive=undo), gr.update(interactive=redo)]
-    return [cards, note(page, seen, taken), *steps, gr.update(value=str(draft.file))]
+    return [strip, note(page, seen, taken, cards), *steps, gr.update(value=str(draft.file))]
 
 
 def filmed(studio: Studio, page: Page, project: str, film: str | None) -> list[Any]:
@@ -206,9 +208,12 @@ def caption(page: Page, number: int, one: Any) -> str:
     return " · ".join(said)
 
 
-def note(page: Page, seen: list[Any], taken: Sentence | Mistake) -> str:
-    """How long the film is, what is still to be drawn and how long that takes, and what is missing for it."""
-    seconds = sum(one.seconds for one in seen)
+def note(page: Page, seen: list[Any], taken: Sentence | Mistake, cards: float = 0.0) -> str:
+    """How long the film is, what is still to be drawn and how long that takes, and what is missing for it.
+
+    cards: seconds of those before and after the scenes.
+    """
+    seconds = sum(one.seconds for one in seen) + cards
     undrawn = sum(one.undrawn for one in seen)
     said: list[Sentence | Mistake]
     said = [Sentence("{count} scenes, about {seconds} s", count=len(seen), seconds=f"{seconds:.0f}")]
@@ -268,8 +273,8 @@ def keep(studio: Studio, name: str, page: Page, project: str, film: str | None, 
             return edit.named(board, **{name: value})
         return edit.filmed(board, **{name: value})
 
-    if name == craft.MUSIC:
-        value = craft.taken_in(value, draft_of(studio, project, film).folder)
+    if name in craft.FILES:
+        value = craft.taken_in(name, value, draft_of(studio, project, film).folder)
     return stamp(draft_of(studio, project, film).change(change))
 
 

@@ -193,5 +193,5 @@ def put(page: Page, folder: Path, **chosen: Any) -> ComposeSettings:
     """As `settings`, of what is put into the film's folder."""
     made = settings(page, **chosen)
     given = sources.put(folder, chosen["source"], chosen["words"], chosen["file"])
-    heard = {craft.MUSIC: craft.taken_in(chosen.get(craft.MUSIC), folder)}
-    return made.model_copy(update=given | heard)
+    files = {name: craft.taken_in(name, chosen.get(name), folder) for name in craft.FILES}
+    return made.model_copy(update=given | files)

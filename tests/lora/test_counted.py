@@ -161,7 +161,7 @@ def test_the_settings_that_change_how_long_a_film_takes(tmp_path):
         "topic": " ", "style": str(tmp_path / "style.yaml"), "text_lora": ("a",), "lora": ("b",),
         "text_base": "owner/name", "text_model": "mine", "image_base": "owner/name", "voice": "none",
         "output": "other.mp4", "script": "a.txt", "product": "b.txt", "storyboard": "c.yaml",
-        "music_file": "d.mp3",
+        "music_file": "d.mp3", "title_words": "a", "end_words": "b", "end_link": "c", "end_picture": "e.png",
     }  # fmt: skip
     chosen = ComposeSettings(topic="a river", style="ink-wash")
     timings.keep(dict.fromkeys(timing._keys(chosen).values(), 1.0))

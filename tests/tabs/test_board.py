@@ -151,6 +151,25 @@ def test_how_a_film_is_dressed_is_kept_and_may_be_left_to_its_style_again(studio
     assert (film.caption_look, film.music_volume, film.on_beat, film.music_file) == (None, None, None, None)
 
 
+def test_a_picture_for_the_end_card_becomes_the_films_own_and_a_clip_is_none(studio, draft, tmp_path) -> None:
+    here, logo = asked(studio, draft)[:3], tmp_path / "my logo: 标.png"
+    Image.new("RGB", (96, 64), (200, 30, 30)).save(logo)
+    storyboard.keep(studio, "end_picture", *here, str(logo))
+    film = draft.read().film
+    assert film.end_picture is not None and film.end_picture.parent == draft.folder / "material"
+    assert craft.held(film, "end_picture") == str(film.end_picture)
+    (tmp_path / "clip.mp4").write_bytes(b"no picture")
+    with pytest.raises(Mistake, match=r"clip\.mp4"):
+        storyboard.keep(studio, "end_picture", *here, str(tmp_path / "clip.mp4"))
+    for name, value in {"title_shown": "card", "title_words": "河 🌊", "end_card": "yes"}.items():
+        storyboard.keep(studio, name, *here, value)
+    film = draft.read().film
+    assert (film.title_shown, film.title_words, film.end_card) == ("card", "河 🌊", True)
+    note = storyboard.shown(studio, Asking("en"), *asked(studio, draft)[1:3])[1]
+    storyboard.keep(studio, "end_card", *here, "no")
+    assert note != storyboard.shown(studio, Asking("en"), *asked(studio, draft)[1:3])[1], "a shorter film"
+
+
 def test_the_captions_picture_is_drawn_while_its_fold_is_open_alone(studio, draft) -> None:
     here = asked(studio, draft)[:3]
     assert "value" not in str(craft.seen(studio, *here, "s1", ""))
@@ -174,6 +193,7 @@ def test_ones_own_words_are_put_into_the_films_folder(tmp_path: Path) -> None:
 
 def test_a_storyboard_is_written_changed_and_filmed(page: Page, served) -> None:
     turn_to(page, "compose")
+    expect(page.locator("#topic textarea")).not_to_have_value("", timeout=60_000)  # on a busy machine
     page.locator("#details-compose button").first.click()
     set_number(page, "compose", "Frame rate", "5")
     set_number(page, "compose", "Scenes", "2")

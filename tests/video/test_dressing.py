@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,6 +42,20 @@ def test_each_look_of_the_captions_is_seen(photo: Path) -> None:
     looks = [shown(photo, caption_look=name) for name in ("outline", "pop", "top-title", "lower-third")]
     assert all((look != plain).any() for look in looks) and len({look.tobytes() for look in looks}) == 4
     np.testing.assert_array_equal(shown(photo, caption_look="none"), plain)
+
+
+def test_the_first_scene_has_its_title_and_the_cards_stand_beside_their_scenes(photo: Path) -> None:
+    plain, titled = shown(photo), shown(photo, title_words="Hello")
+    assert titled.shape == plain.shape and (titled != plain).any(-1)[100:400].any()
+    scenes = (Scene(say="The boat leaves.", picture=photo), Scene(say="It is gone.", picture=photo))
+    film = FilmSettings(title_words="Hello", title_shown="card", end_link="https://example.com")
+    board = Storyboard(topic="Boats", film=film, scenes=scenes)
+    first, last = dressed(board, 0), dressed(board, 1)
+    assert first.shape == last.shape == (720, 2 * 405 + 12, 3)
+    assert tuple(first[400, 405 + 12 + 100]) == (20, 90, 40) == tuple(last[400, 100]), (
+        "the scenes' own places"
+    )
+    assert cv2.QRCodeDetector().detectAndDecode(last)[0] == "https://example.com"
 
 
 def test_a_scene_that_is_not_drawn_or_whose_picture_is_gone_shows_its_captions_all_the_same(tmp_path) -> None:

@@ -96,13 +96,14 @@ def test_a_file_of_the_first_layout_opens(tmp_path: Path) -> None:
 
 def test_files_of_the_storyboards_own_folder_move_with_it(tmp_path: Path) -> None:
     inside, outside = tmp_path / "one" / "my photo.jpg", tmp_path / "elsewhere.jpg"
-    film = FilmSettings(music_file=tmp_path / "one" / "tune.ogg")
+    film = FilmSettings(music_file=tmp_path / "one" / "tune.ogg", end_picture=tmp_path / "one" / "logo.png")
     board = Storyboard(film=film, scenes=[Scene(picture=inside), Scene(picture=outside)])
     file.write(board, tmp_path / "one" / "storyboard.yaml")
     (tmp_path / "one").rename(tmp_path / "two")
     moved = file.read(tmp_path / "two" / "storyboard.yaml")
     assert [scene.picture for scene in moved.scenes] == [tmp_path / "two" / "my photo.jpg", outside]
     assert moved.film.music_file == tmp_path / "two" / "tune.ogg"
+    assert moved.film.end_picture == tmp_path / "two" / "logo.png"
 
 
 def test_a_scene_keeps_its_seed_where_it_is_moved() -> None:

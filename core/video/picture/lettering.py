@@ -12,16 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from core.texts.letters import WIDE
-from core.video.picture.typesetting import (
-    LEADING,
-    MARKS,
-    line_text,
-    line_width,
-    load_font,
-    metrics,
-    runs,
-)
+from core.video.picture.signs import load_face, runs
+from core.video.picture.typesetting import LEADING, MARKS, line_text, line_width, metrics
 
 
 @dataclass(frozen=True)
@@ -119,7 +111,7 @@ def lettering(
 
     `look.size` is in pixels of the film. `anchor` puts the block at the area's top (0) to its bottom (1).
     Each line gets the room of its font's ascent and descent, and the backing's. None where nothing can be
-    drawn, such as emoji alone.
+    drawn.
     """
     asked = lines
     drawn = [[pair for pair in line if _drawable(pair[0], look.font)] for line in lines]
@@ -127,14 +119,14 @@ def lettering(
     if not lines:
         return None
     size, pad = look.size, padding(look, look.size)
-    ascent, descent = metrics(look.font, size, any(WIDE.search(word) for line in lines for word, _ in line))
+    ascent, descent = metrics((word for line in lines for word, _ in line), look.font, size)
     step = round((ascent + descent) * LEADING)
     widths = [line_width([word for word, _ in line], look.font, size) for line in lines]
     width = int(np.ceil(max(widths))) + 2 * pad
     height = step * (len(lines) - 1) + ascent + descent + 2 * pad
     letters = Image.new("RGBA", (width, height))
     back = Image.new("RGBA", (width, height))
-    draw, shade = ImageDraw.Draw(letters), _contrast(look.color)
+    draw, shade = ImageDraw.Draw(letters), contrast(look.color)
     stroke = max(1, round(size * 0.085)) if look.back == "outline" else 0
     rows = []
     for row, (line, reach) in enumerate(zip(lines, widths, strict=True)):
@@ -214,13 +206,13 @@ def _draw_line(
     spans = _spans([word for word, _ in line], x, font, size)
     for index, ((word, color), (left, _)) in enumerate(zip(line, spans, strict=True)):
         text = line_text([word]) if index == len(line) - 1 else word.rstrip(MARKS)
-        for run, wide in runs(text, font):
-            face = load_font(font, size, wide)
-            draw.text((left, y), run, ink or color, face, anchor="ls", stroke_width=stroke)
-            left += face.getlength(run)
+        for run, face in runs(text, font):
+            letters = load_face(face, size)
+            draw.text((left, y), run, ink or color, letters, anchor="ls", stroke_width=stroke)
+            left += letters.getlength(run)
 
 
-def _contrast(color: str) -> tuple[int, int, int]:
+def contrast(color: str) -> tuple[int, int, int]:
     """What stands behind letters of a colour: dark behind light ones, light behind dark ones."""
     red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
     light = 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -48,6 +48,12 @@ def take_in(path: Path, folder: Path) -> Path:
     return target
 
 
+def take_picture(path: Path, folder: Path) -> Path:
+    """As `take_in`, of what has to be a picture. Raises Mistake for a clip too."""
+    open_picture(path, least=64)
+    return take_in(path, folder)
+
+
 def _clip_taken_in(path: Path, target: Path) -> Path:
     import av
 

@@ -1,9 +1,9 @@
-"""Lines of text for a film: which font draws a sign, how wide words are, where a line is broken.
+"""Lines of text for a film: how wide words are, where a line is broken.
 
 No letter is smaller than `least_size`. A word too wide for its line is drawn a little smaller so as to stay
 whole, else broken (`parts`); what then still has no room is left out, and whoever asked is told. Works on
-words as plain text; font files are opened by their path, so a machine's own fonts never matter. Knows nothing
-about films, times or colours.
+words as plain text; which font draws a sign stands in core.video.picture.signs. Knows nothing about films,
+times or colours.
 """
 
 from __future__ import annotations
@@ -13,14 +13,10 @@ import functools
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from PIL import ImageFont
+from core.video.picture.signs import faces, is_wide, load_face, runs, signs
 
-from core.project import ROOT
-from core.texts.letters import WIDE
-
-FONTS = ROOT / "assets" / "fonts"
 LEAST = 32 / 1080  # the smallest letters, of the film's shorter side: a sixtieth of the height of 9:16
 LEAST_PX = 8  # and in tiny films; below that no letter can be told from another
 SHRINK = 0.75  # how much smaller words are drawn before any is broken
@@ -46,7 +42,6 @@ _HELD = re.compile(
 )
 _PAIRS = ("ch", "ck", "ph", "qu", "sh", "th")  # one sound, never cut
 _ENDS = "-.,;:，。、；："  # not before "…"
-_UNSEEN = ("Mn", "Me", "Cf", "Sk", "Zs", "Cc")  # marks on other signs, joiners, spaces
 
 
 def least_size(width: int, height: int) -> float:
@@ -66,7 +61,7 @@ def line_text(words: Sequence[str]) -> str:
         if before.endswith((BREAK, HYPHEN)):
             text = text[:-1] + word
         else:
-            close = any(map(_is_wide, (before[-1:], before[:1], word[:1])))
+            close = any(map(is_wide, (before[-1:], before[:1], word[:1])))
             text += word if close else f" {word}"
     return f"{text[:-1]}-" if text.endswith(HYPHEN) else text.rstrip(BREAK)
 
@@ -102,9 +97,8 @@ def _syllable(text: str, at: int) -> int:
     for cut in range(at, max(0, at - 3), -1):
         if text[cut].isalpha() and not _vowel(text[cut]) and _vowel(text[cut + 1 : cut + 2]):
             return cut - 1 if cut > 1 and text[cut - 1 : cut + 1].lower() in _PAIRS else cut
-    while at > 1 and unicodedata.combining(text[at]):
-        at -= 1
-    return at
+    cuts = [0, *itertools.accumulate(map(len, signs(text)))]
+    return max((cut for cut in cuts if 0 < cut <= at), default=cuts[1])
 
 
 def _vowel(sign: str) -> bool:
@@ -156,14 +150,13 @@ def wrapped(
     so ends in "…".
     """
     width, height = room
-    wide = any(WIDE.search(word) for word in words)
     for smallest, breaking in ((max(least, SHRINK * size), False), (least, True)):
         for at in _sizes(size, smallest):
             units = _units(words, font, at, width) if breaking else words
-            lines = fitted(units, font, at, width, _rows(font, at, wide, height, most))
+            lines = fitted(units, font, at, width, _rows(words, font, at, height, most))
             if lines is not None:
                 return lines, at, True
-    rows = _rows(font, least, wide, height, most)
+    rows = _rows(words, font, least, height, most)
     units = _units(words, font, least, width - line_width(["…"], font, least))
 
     def begun(count: int) -> list[list[str]] | None:
@@ -186,9 +179,9 @@ def _sizes(size: float, least: float) -> Iterator[float]:
     yield least
 
 
-def _rows(font: str, size: float, wide: bool, height: float, most: int) -> int:
+def _rows(words: Sequence[str], font: str, size: float, height: float, most: int) -> int:
     """How many lines fit a height, `most` at most."""
-    line = sum(metrics(font, size, wide))
+    line = sum(metrics(words, font, size))
     return max(1, min(most, 1 + int((height - line) // round(line * LEADING))))
 
 
@@ -208,17 +201,14 @@ def _balanced(runs: Sequence[list[str]], font: str, size: float, count: int) -> 
     return [[*itertools.chain(*runs[start:end])] for start, end in itertools.pairwise((0, *best[-1][1]))]
 
 
-@functools.lru_cache(maxsize=32)
-def load_font(name: str, size: float, wide: bool) -> ImageFont.FreeTypeFont:
-    """The font of that name (sans, serif, hand) at a size in pixels; `wide`: its Chinese companion."""
-    file = f"{'serif' if name == 'serif' else 'sans'}-zh.woff2" if wide else f"{name}.ttf"
-    return ImageFont.truetype(FONTS / file, size)
+def metrics(words: Iterable[str], font: str, size: float) -> tuple[int, int]:
+    """Ascent and descent of a line of words in pixels: the largest of the faces that draw them."""
+    return _metrics(frozenset().union(*({*faces(word, font)} for word in ("", *words))), size)
 
 
 @functools.lru_cache(maxsize=256)
-def metrics(name: str, size: float, wide: bool) -> tuple[int, int]:
-    """Ascent and descent in pixels, the larger ones where Chinese stands in the line."""
-    pairs = [load_font(name, size, kind).getmetrics() for kind in {False, wide}]
+def _metrics(drawn: frozenset[str], size: float) -> tuple[int, int]:
+    pairs = [load_face(face, size).getmetrics() for face in drawn]
     return max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
 
 
@@ -229,31 +219,4 @@ def line_width(words: Sequence[str], font: str, size: float) -> float:
 
 @functools.lru_cache(maxsize=4096)
 def _text_width(text: str, font: str, size: float) -> float:
-    return sum(load_font(font, size, wide).getlength(run) for run, wide in runs(text, font))
-
-
-@functools.lru_cache(maxsize=4096)
-def runs(text: str, font: str) -> tuple[tuple[str, bool], ...]:
-    """A text cut where the font changes between Latin and Chinese; signs in neither font are left out."""
-    known = [(sign, _is_wide(sign)) for sign in text if _has(font, sign)]
-    groups = itertools.groupby(known, key=lambda pair: pair[1])
-    return tuple(("".join(sign for sign, _ in pairs), wide) for wide, pairs in groups)
-
-
-def missing(text: str, font: str) -> str:
-    """The signs of a text that no font here can draw, each once."""
-    found = (sign for sign in text if unicodedata.category(sign) not in _UNSEEN and not _has(font, sign))
-    return "".join(dict.fromkeys(found))
-
-
-def _is_wide(sign: str) -> bool:
-    return bool(WIDE.match(sign)) or "\u3000" <= sign <= "\u303f" or "\uff00" <= sign <= "\uffef"
-
-
-@functools.lru_cache(maxsize=4096)
-def _has(font: str, sign: str) -> bool:
-    """Whether the font can draw a sign: its picture differs from that of a code that no font holds."""
-    if sign.isspace():
-        return True
-    face = load_font(font, 32, _is_wide(sign))
-    return bytes(face.getmask(sign)) != bytes(face.getmask("\U0010fffe"))
+    return sum(load_face(face, size).getlength(run) for run, face in runs(text, font))

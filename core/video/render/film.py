@@ -14,6 +14,7 @@ import numpy as np
 
 from core.video.picture.captions import Captions
 from core.video.picture.motion import Move
+from core.video.picture.titles import Title
 
 LABEL_SECONDS = 2.5
 
@@ -66,7 +67,11 @@ class Shot:
 
 @dataclass(frozen=True)
 class Film:
-    """What a film is made of; `sound` is float32 [n, 2] at 48 kHz or None, `label` a note at its start."""
+    """What a film is made of; `sound` is float32 [n, 2] at 48 kHz or None, `label` a note at its start.
+
+    cards: how many shots come before the first scene's and after the last one's. title: what stands over the
+    film's start.
+    """
 
     shots: tuple[Shot, ...]
     captions: Captions | None
@@ -77,11 +82,19 @@ class Film:
     fps: int
     label: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    cards: tuple[int, int] = (0, 0)
+    title: Title | None = None
 
     @property
     def seconds(self) -> float:
         """Its length."""
         return self.frames / self.fps
+
+    @property
+    def scenes(self) -> tuple[Shot, ...]:
+        """The shots of its scenes, without cards."""
+        before, after = self.cards
+        return self.shots[before : len(self.shots) - after]
 
 
 def shots_for(

@@ -12,11 +12,13 @@ import numpy as np
 
 from core.video.picture.lettering import Lettering, Look, blend, lettering, padding, safe_area
 from core.video.picture.motion import view
+from core.video.picture.titles import over
 from core.video.picture.transitions import between
 from core.video.picture.typesetting import least_size, wrapped
 from core.video.render.film import LABEL_SECONDS, Film
 
 LABEL_LINES = 3
+GOING = 0.3  # seconds in which label and title fade away
 AT_ONCE = 3  # shots held open: those of a transition, and the next
 
 
@@ -27,6 +29,7 @@ class Frames:
         self.film = film
         self.starts = np.array([shot.first for shot in film.shots])
         self.label = ai_label(film.label, film.width, film.height) if film.label else None
+        self.title = over(film.title, film.width, film.height) if film.title else []
         self._opened = lru_cache(maxsize=AT_ONCE)(lambda at: film.shots[at].open())
 
     def __call__(self, number: int) -> np.ndarray:
@@ -37,8 +40,11 @@ class Frames:
         if faded is not None:
             share = (number - self.film.shots[at].first) / self.film.shots[at].fade + 0.5
             frame = between(self.film.shots[at].kind, self._view(faded, number), frame, share)
+        if self.film.title is not None and seconds < (ends := self.film.title.seconds):
+            for layer in self.title:
+                blend(frame, layer, min(1.0, (ends - seconds) / GOING))
         if self.label is not None and seconds < LABEL_SECONDS:
-            blend(frame, self.label, min(1.0, (LABEL_SECONDS - seconds) / 0.3))
+            blend(frame, self.label, min(1.0, (LABEL_SECONDS - seconds) / GOING))
         if self.film.captions is not None:
             self.film.captions.blend(frame, seconds)
         return frame

@@ -7,11 +7,13 @@ it. Pieces that only move, as an earlier scene became longer, keep their names.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from core import kept
+from core.video.picture.signs import borrowed
 from core.video.render.film import LABEL_SECONDS, Film
 from core.video.render.frames import Frames
 
@@ -37,6 +39,8 @@ def cut(film: Film, quality: str) -> list[Piece]:
     edges = {0, film.frames}
     for shot in film.shots[1:]:
         edges |= {shot.first - shot.fade // 2, shot.first + shot.fade // 2}
+    if film.title is not None:
+        edges |= {min(film.frames, math.ceil(film.title.seconds * film.fps - 1e-6))}
     frames = Frames(film)
     return [
         Piece(first, end, kept.place("pieces", ".mp4", **seen(film, frames, first, end), quality=quality))
@@ -63,7 +67,15 @@ def seen(film: Film, frames: Frames, first: int, end: int) -> dict[str, Any]:
         "transition": join,
         "captions": _captions(film, first, end),
         "label": (film.label, first) if labelled else None,
+        **_title(film, first),
     }
+
+
+def _title(film: Film, first: int) -> dict[str, Any]:
+    """The title seen in a piece; nothing where there is none."""
+    if film.title is None or first / film.fps >= film.title.seconds:
+        return {}
+    return {"title": (film.title.told(), first)}
 
 
 def _captions(film: Film, first: int, end: int) -> Any:
@@ -85,4 +97,8 @@ def _captions(film: Film, first: int, end: int) -> Any:
         for phrase in film.captions.shown
         if phrase.start < stop and phrase.end > start
     ]
-    return (asdict(film.captions.look), phrases) if phrases else None
+    if not phrases:
+        return None
+    look = film.captions.look
+    faces = borrowed(" ".join(text for lines, *_ in phrases for line in lines for text, _ in line), look.font)
+    return (asdict(look), phrases, *([faces] if faces else []))

@@ -25,7 +25,7 @@ from core.video.storyboard.board import VERSION, Scene, Storyboard, Subject
 PARTS: dict[str, type[BaseModel]] = {"scenes": Scene, "subjects": Subject, "film": FilmSettings}
 # What scenes had no name for in the first layout.
 NEW = Scene.model_fields.keys() - {"thing", "setting", "seed", "seconds", "text_lora"}
-FILES = ("picture", "text_lora", "music_file")  # relative ones lie beside the storyboard
+FILES = ("picture", "text_lora", "music_file", "end_picture")  # relative ones lie beside the storyboard
 
 
 def read(path: Path) -> Storyboard:

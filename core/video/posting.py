@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from core.messages import Mistake, Sentence, attempt
 from core.progress import Progress
 from core.project import write_atomic
 from core.settings.post import Post, PostSettings
+from core.settings.reading import make
 from core.settings.style import styled
 from core.texts.engine import opened, writes_storyboards
 from core.video import covering
 from core.video.places import Places
 from core.video.post import bundle, finding, wording
-from core.video.post.finding import Finding
+from core.video.post.finding import Action, Finding
 from core.video.script.write import settled
 from core.video.storyboard import edit, file
 from core.video.storyboard.board import Storyboard
@@ -55,6 +56,34 @@ def post(settings: PostSettings) -> Iterator[Progress]:
     yield Progress("Done", picture=places.beside("cover.png"), result=packed(places, board))
 
 
+def mended(places: Places, action: Action) -> Storyboard:
+    """The film's storyboard after what mends something. Raises Mistake where its scene is gone."""
+    return _change(storyboard_of(places), action.done)
+
+
+def chosen(places: Places, name: str, value: Any) -> Storyboard:
+    """Puts one value of its post into a film's storyboard; makes cover or words beside the film anew.
+
+    Words that are as they would be made anyway count as not chosen; a scene chosen for the cover goes before
+    a second. Raises Mistake for a value that it can't have.
+    """
+    path = storyboard_of(places)
+    plain = wording.plain(file.read(path))
+    if name == "hashtags":
+        value = wording.tags(tuple(str(value or "").replace("#", " ").split()))
+    given = {name: value}
+    if name in ("title", "description", "hashtags") and value == getattr(plain, name):
+        given = {name: () if name == "hashtags" else ""}
+    if name == "cover_scene":
+        given["cover_second"] = None
+    board = kept(path, **given)
+    if name.startswith("cover"):
+        covering.covered(board, styled(board.film), places)
+    else:
+        words_beside(board, places)
+    return board
+
+
 def storyboard_of(places: Places) -> Path:
     """The storyboard that a film was made of, beside it. Raises Mistake where there is none."""
     beside, folder = places.beside("storyboard.yaml"), places.video.with_name("storyboard.yaml")
@@ -69,11 +98,16 @@ def kept(path: Path, **fields: Any) -> Storyboard:
 
     def change(board: Storyboard) -> Storyboard:
         values = {name: getattr(board.post, name) for name in Post.model_fields}
-        return edit.named(board, post=Post(**{**values, **fields}))
+        return edit.named(board, post=make(Post, {**values, **fields}, edit.STORYBOARD))
 
+    return _change(path, change)
+
+
+def _change(path: Path, how: Callable[[Storyboard], Storyboard]) -> Storyboard:
+    """Changes a storyboard's file; in a film's own folder as a step that can be undone."""
     if path.name == "storyboard.yaml":
-        return Draft(path.parent).change(change)
-    file.write(board := change(file.read(path)), path)
+        return Draft(path.parent).change(how)
+    file.write(board := how(file.read(path)), path)
     return board
 
 

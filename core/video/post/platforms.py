@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from core.messages import Sentence, together
+
 
 @dataclass(frozen=True)
 class Platform:
@@ -21,7 +23,7 @@ class Platform:
     hashtags: how many it takes. upright: whether it takes no wide film.
     """
 
-    name: str
+    name: Sentence
     longest: float
     shortest: float = 0
     megabytes: float = inf
@@ -33,10 +35,10 @@ class Platform:
     hashtags: int = 30
 
 
-DOUYIN = Platform("Douyin", 900, megabytes=128, title=30, text=1000, hashtags=5)
-TIKTOK = Platform("TikTok", 600, 3, 4000, (23, 60), least_side=360)
-REELS = Platform("Instagram Reels", 900, 3, 300, (23, 60), least_side=540)
-SHORTS = Platform("YouTube Shorts", 180, upright=True, title=100, text=5000, hashtags=15)
+DOUYIN = Platform(Sentence("Douyin"), 900, megabytes=128, title=30, text=1000, hashtags=5)
+TIKTOK = Platform(Sentence("TikTok"), 600, 3, 4000, (23, 60), least_side=360)
+REELS = Platform(Sentence("Instagram Reels"), 900, 3, 300, (23, 60), least_side=540)
+SHORTS = Platform(Sentence("YouTube Shorts"), 180, upright=True, title=100, text=5000, hashtags=15)
 ALL = (DOUYIN, TIKTOK, REELS, SHORTS)
 
 
@@ -56,7 +58,7 @@ class Unfit:
     """What some platforms don't take: `what` is a field of Platform, `limit` the strictest of theirs."""
 
     what: str
-    names: str
+    names: Sentence
     limit: float
 
 
@@ -81,5 +83,5 @@ def unfit(film: Made) -> list[Unfit]:
     ]
     found = [(what, [one for one in ALL if wrong(one)], limit) for what, wrong, limit in checks]
     return [
-        Unfit(what, ", ".join(one.name for one in some), limit(some)) for what, some, limit in found if some
+        Unfit(what, together([one.name for one in some]), limit(some)) for what, some, limit in found if some
     ]

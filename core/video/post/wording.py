@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from core.messages import Sentence
+from core.messages import Sentence, together
 from core.progress import Progress
 from core.texts import chinese
 from core.texts.engine import Engine, told
@@ -21,7 +21,7 @@ from core.texts.letters import DENSE, HAN, language_of_letters
 from core.texts.speech import ended_sentences, joined
 from core.video.picture.cover import title_case
 from core.video.picture.phrasing import WEAK
-from core.video.post.platforms import ALL, Platform
+from core.video.post.platforms import ALL
 from core.video.script.scoring import COMMON
 from core.video.storyboard.board import Storyboard
 
@@ -42,6 +42,11 @@ ASKED = {
         "hashtags, as JSON.",
         "^[A-Z0-9][A-Za-zÀ-ÿ0-9 ,:!?'-]{{6,{most}}}$",
     ),
+}
+LONG = {  # what is told of a text that platforms cut off or refuse
+    "title": Sentence("{platforms}: the title has {length} signs, {limit} at most are taken"),
+    "text": Sentence("{platforms}: text and hashtags have {length} signs, {limit} at most are taken"),
+    "hashtags": Sentence("{platforms}: there are {length} hashtags, {limit} at most are taken"),
 }
 
 
@@ -188,21 +193,15 @@ def too_long(post: Words) -> list[Sentence]:
     """What of a post some platforms cut off or refuse."""
     below = len(post.description) + sum(len(tag) + 2 for tag in post.hashtags)
 
-    def names(what: str, length: int) -> tuple[str, int]:
-        some: list[Platform] = [one for one in ALL if (most := getattr(one, what)) and length > most]
-        return ", ".join(one.name for one in some), min((getattr(one, what) for one in some), default=0)
-
     told = []
-    for what, length, template in (
-        ("title", len(post.title), "{platforms}: the title has {length} signs, {limit} at most are taken"),
-        ("text", below, "{platforms}: text and hashtags have {length} signs, {limit} at most are taken"),
-        (
-            "hashtags",
-            len(post.hashtags),
-            "{platforms}: there are {length} hashtags, {limit} at most are taken",
-        ),
+    for what, length, said in (
+        ("title", len(post.title), LONG["title"]),
+        ("text", below, LONG["text"]),
+        ("hashtags", len(post.hashtags), LONG["hashtags"]),
     ):
-        some, limit = names(what, length)
+        some = [one for one in ALL if (most := getattr(one, what)) and length > most]
         if some:
-            told.append(Sentence(template, platforms=some, length=length, limit=limit))
+            limit = min(getattr(one, what) for one in some)
+            names = together([one.name for one in some])
+            told.append(Sentence(said.template, platforms=names, length=length, limit=limit))
     return told

@@ -32,7 +32,15 @@ from tabs.shell.words import static
 MOST = 8  # findings that are shown
 COVER = ("cover_scene", "cover_second", "cover_words")
 WORDS = ("title", "description", "hashtags")
-GO_TO = "(place) => setTimeout(() => document.getElementById(place.split(' ')[0])?.scrollIntoView(), 500)"
+# Shows a part of the page once it is there: Gradio makes a hidden one when it is first shown.
+GO_TO = """(place) => {
+  const look = (left) => {
+    const part = document.getElementById(place.split(" ")[0]);
+    if (part && part.offsetParent) part.scrollIntoView({behavior: "smooth"});
+    else if (left) setTimeout(look, 250, left - 1);
+  };
+  setTimeout(look, 250, 40);
+}"""
 _turn = itertools.count()
 
 
@@ -68,8 +76,8 @@ def build(studio: Studio, frame: Frame) -> Card:
         rows, lines, buttons = [], [], []
         for number in range(MOST):
             with gr.Row(visible=False, elem_classes="st-finding") as row:
-                lines.append(gr.HTML())
-                buttons.append(gr.Button("", size="sm", elem_id=f"mend-{number}"))
+                lines.append(gr.HTML(elem_classes="st-found"))
+                buttons.append(gr.Button("", size="sm", min_width=150, elem_id=f"mend-{number}"))
             rows.append(row)
         boxes = cover_boxes()
         with gr.Accordion(
@@ -92,10 +100,8 @@ def build(studio: Studio, frame: Frame) -> Card:
                 "A language model of 1 B and more can write them anew.",
             )
         with gr.Row(elem_classes="st-actions st-wrap"):
-            pack = gr.Button(static("Pack all of it"), variant="primary", size="sm", elem_id="post-pack")
-            zipped = gr.DownloadButton(
-                static("Download the zip"), size="sm", visible=False, elem_id="post-zip"
-            )
+            pack = gr.Button(static("Pack all of it"), variant="primary", elem_id="post-pack")
+            zipped = gr.DownloadButton(static("Download the zip"), visible=False, elem_id="post-zip")
         goal = unseen()
     return Card(card, said, rows, lines, buttons, boxes, note, write, panel, pack, zipped, goal)
 
@@ -211,7 +217,7 @@ def note(page: Page, board: Storyboard) -> str:
     """What of the words some platform doesn't take."""
     from core.video.post import wording
 
-    told = wording.too_long(wording.words(board))
+    told = wording.too_long(board)
     return "".join(f"<p class='st-note'>{escape(page.sentence(one))}</p>" for one in told)
 
 

@@ -21,10 +21,11 @@ from core.texts.letters import DENSE, HAN, language_of_letters
 from core.texts.speech import ended_sentences, joined
 from core.video.picture.cover import title_case
 from core.video.picture.phrasing import WEAK
-from core.video.post.platforms import ALL
+from core.video.post.platforms import ALL, DOUYIN
 from core.video.script.scoring import COMMON
 from core.video.storyboard.board import Storyboard
 
+LIKED = {True: 30, False: 70}  # signs of a title that a model writes, at most
 TEXT = {True: 140, False: 300}  # signs of a plain text, of a language without spaces, or with
 LEAST_TAGS, TAGS, LONGEST_TAG = 3, 5, 24
 ALWAYS = {True: ("AI生成", "短视频", "原创"), False: ("AIart", "shorts", "story")}
@@ -160,7 +161,8 @@ def written(board: Storyboard, engine: Engine, seed: int) -> Generator[Progress,
 
     Raises Mistake where the model comes to no end.
     """
-    wide, most = dense(board), longest_title(board)
+    wide = dense(board)
+    most = min(longest_title(board), LIKED[wide])
     system, asked, title = ASKED[wide]
     lines = "\n".join(f"- {scene.say}" for scene in board.scenes if scene.say.strip())
     request = asked.format(topic=board.topic, lines=lines[:4000], most=most)
@@ -168,7 +170,7 @@ def written(board: Storyboard, engine: Engine, seed: int) -> Generator[Progress,
     text = {"type": "string", "minLength": 20, "maxLength": TEXT[wide]}
     tag = "^[一-鿿A-Za-z0-9]{2,10}$" if wide else "^[A-Za-z0-9]{3,24}$"
     fields: dict[str, Any] = {
-        "title": {"type": "string", "pattern": title.format(most=min(most, 30 if wide else 70) - 1)},
+        "title": {"type": "string", "pattern": title.format(most=most - 1)},
         "description": text,
         "hashtags": {
             "type": "array",
@@ -189,8 +191,10 @@ def written(board: Storyboard, engine: Engine, seed: int) -> Generator[Progress,
     }
 
 
-def too_long(post: Words) -> list[Sentence]:
-    """What of a post some platforms cut off or refuse."""
+def too_long(board: Storyboard) -> list[Sentence]:
+    """What of a post some platforms cut off or refuse; Douyin is asked where the film is in Chinese."""
+    post = words(board)
+    asked = [one for one in ALL if one is not DOUYIN or language_of_letters(_all(board)) == "zh"]
     below = len(post.description) + sum(len(tag) + 2 for tag in post.hashtags)
 
     told = []
@@ -199,7 +203,7 @@ def too_long(post: Words) -> list[Sentence]:
         ("text", below, LONG["text"]),
         ("hashtags", len(post.hashtags), LONG["hashtags"]),
     ):
-        some = [one for one in ALL if (most := getattr(one, what)) and length > most]
+        some = [one for one in asked if (most := getattr(one, what)) and length > most]
         if some:
             limit = min(getattr(one, what) for one in some)
             names = together([one.name for one in some])

@@ -36,8 +36,7 @@ def post(settings: PostSettings) -> Iterator[Progress]:
     places = Places(settings.video.absolute())
     if not places.video.is_file():
         raise Mistake("There is no film {path}; make it first.", path=settings.video)
-    path = storyboard_of(places)
-    board = file.read(path)
+    path, board = storyboard_of(places), board_of(places)
     given = {
         name: value for name in Post.model_fields if (value := getattr(settings, name)) not in (None, ())
     }
@@ -49,11 +48,12 @@ def post(settings: PostSettings) -> Iterator[Progress]:
     if settings.write:
         given = (yield from _written(board, settings.seed)) | given
     if given:
-        board = kept(path, **given)
+        kept(path, **given)
     yield Progress("Making the cover")
+    board = board_of(places)
     covering.covered(board, styled(board.film), places)
     yield Progress("Packing")
-    yield Progress("Done", picture=places.beside("cover.png"), result=packed(places, board))
+    yield Progress("Done", picture=places.beside("cover.png"), result=packed(places))
 
 
 def mended(places: Places, action: Action) -> Storyboard:
@@ -67,8 +67,7 @@ def chosen(places: Places, name: str, value: Any) -> Storyboard:
     Words that are as they would be made anyway count as not chosen; a scene chosen for the cover goes before
     a second. Raises Mistake for a value that it can't have.
     """
-    path = storyboard_of(places)
-    plain = wording.plain(file.read(path))
+    plain = wording.plain(board_of(places))
     if name == "hashtags":
         value = wording.tags(tuple(str(value or "").replace("#", " ").split()))
     given = {name: value}
@@ -76,7 +75,8 @@ def chosen(places: Places, name: str, value: Any) -> Storyboard:
         given = {name: () if name == "hashtags" else ""}
     if name == "cover_scene":
         given["cover_second"] = None
-    board = kept(path, **given)
+    kept(storyboard_of(places), **given)
+    board = board_of(places)
     if name.startswith("cover"):
         covering.covered(board, styled(board.film), places)
     else:
@@ -91,6 +91,18 @@ def storyboard_of(places: Places) -> Path:
     if not path.is_file():
         raise Mistake("There is no storyboard beside {path}; make the film again.", path=places.video.name)
     return path
+
+
+def board_of(places: Places) -> Storyboard:
+    """The storyboard that a film was made of, as its report has it, with what is posted as it is chosen now.
+
+    Where the report is gone, or names what is no longer there, the storyboard beside the film.
+    """
+    now = file.read(storyboard_of(places))
+    made = attempt(lambda: make(Storyboard, read_report(places).get("storyboard") or {}, "report.json"))
+    if isinstance(made, Mistake) or len(bundle.materials(made)) < len(bundle.materials(made, gone=True)):
+        return now
+    return made.model_copy(update={"post": now.post})
 
 
 def kept(path: Path, **fields: Any) -> Storyboard:
@@ -134,15 +146,9 @@ def words_beside(board: Storyboard, places: Places) -> Path:
     return write_atomic(places.beside("post.txt"), wording.words(board).text)
 
 
-def packed(places: Places, board: Storyboard) -> Path:
-    """The zip with all of a film, its words as the storyboard has them now. Raises Mistake.
-
-    The storyboard in it is the one that the film was made of, as its report has it, with that post.
-    """
-    report = places.beside("report.json")
-    made = attempt(lambda: Storyboard.model_validate(read_report(places)["storyboard"]))
-    if not isinstance(made, Mistake):
-        board = made.model_copy(update={"post": board.post})
+def packed(places: Places) -> Path:
+    """The zip with all of a film, its words as the storyboard has them now. Raises Mistake."""
+    board = board_of(places)
     parts = {
         "video.mp4": places.video,
         "cover.png": places.beside("cover.png"),
@@ -150,7 +156,7 @@ def packed(places: Places, board: Storyboard) -> Path:
         "video.ass": places.ass,
         "post.txt": words_beside(board, places),
     }
-    return bundle.bundled(places.beside("post.zip"), parts, board, report)
+    return bundle.bundled(places.beside("post.zip"), parts, board, places.beside("report.json"))
 
 
 def read_report(places: Places) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def wire(studio: Studio, frame: Frame, card: Card, shown: Chosen, board: Board) 
     card.goal.change(None, [card.goal], js=GO_TO, api_visibility="private")
     for name, box in card.boxes.items():
         outputs: list[Any] = [board.changed, card.note, card.zipped]
-        outputs += [shown.cover] if name in COVER else []
+        outputs += [shown.cover, shown.picture] if name in COVER else []
         kept = partial(keep, studio, name)
         connect(studio, [left(box)], kept, inputs=here | {"value": box}, outputs=outputs)
     connect(studio, [card.write.click], partial(write, studio), inputs=here, outputs=[frame.news])
@@ -197,9 +197,8 @@ def filled(studio: Studio, page: Page, project: str, path: str | None) -> list[A
     """Values of the boxes, what is too long for a platform, and no zip of before."""
     from core.video import posting
     from core.video.post import wording
-    from core.video.storyboard import file
 
-    board = attempt(lambda: file.read(posting.storyboard_of(places_of(studio, project, path))))
+    board = attempt(lambda: posting.board_of(places_of(studio, project, path)))
     if isinstance(board, Mistake):
         return [gr.skip() for _ in range(len(COVER) + len(WORDS) + 2)]
     post, words = board.post, wording.words(board)
@@ -252,7 +251,10 @@ def keep(studio: Studio, name: str, page: Page, project: str, path: str | None, 
     places = places_of(studio, project, path)
     board = posting.chosen(places, name, value)
     shown = [stamp(board), note(page, board), gr.update(visible=False)]
-    return [*shown, places.beside("cover.png")] if name in COVER else shown
+    if name not in COVER:
+        return shown
+    cover = places.beside("cover.png")
+    return [*shown, cover, gr.update(value=str(cover))]
 
 
 def write(studio: Studio, page: Page, project: str, path: str | None) -> str:
@@ -265,9 +267,8 @@ def write(studio: Studio, page: Page, project: str, path: str | None) -> str:
 def pack(studio: Studio, page: Page, project: str, path: str | None) -> Any:
     """Makes the zip and offers it."""
     from core.video import posting
-    from core.video.storyboard import file
 
     places = places_of(studio, project, path)
-    made: Path = posting.packed(places, file.read(posting.storyboard_of(places)))
+    made: Path = posting.packed(places)
     page.note("The zip is ready: {name}", name=made.name)
     return gr.update(value=str(made), visible=True)

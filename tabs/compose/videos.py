@@ -23,10 +23,11 @@ SIZES = {"9:16": (1080, 1920), "1:1": (1080, 1080), "16:9": (1920, 1080), "9:16 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What others need of the card: the list of videos, and the picture of the chosen one's cover."""
+    """What others need of the card: the list of videos, and the chosen one's cover to see and to have."""
 
     chosen: gr.Dropdown
     cover: gr.Image
+    picture: gr.DownloadButton
 
 
 def build(studio: Studio, frame: Frame) -> Chosen:
@@ -71,7 +72,7 @@ def build(studio: Studio, frame: Frame) -> Chosen:
     watch(studio, [*frame.arrivals, *frame.after("compose")], listed, inputs=here, outputs=[chosen, card])
     shown = [player, cover, film, subtitles, picture]
     watch(studio, [chosen.change], show, inputs=here | {"path": chosen}, outputs=shown)
-    return Chosen(chosen, cover)
+    return Chosen(chosen, cover, picture)
 
 
 def parts(page: Page, project: Project, path: str | None) -> tuple[Any, ...]:

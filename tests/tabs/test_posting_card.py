@@ -84,7 +84,7 @@ def test_the_words_shown_are_the_posts_and_what_is_too_long_is_told(asked) -> No
     assert "YouTube Shorts: the title has 150 signs" in note
     posting.keep(studio, "hashtags", page, project, path, "#a #b #c")
     assert Draft(Path(path).parent).read().post.hashtags == ("a", "b", "c")
-    *_, picture = posting.keep(studio, "cover_words", page, project, path, "-")
+    *_, picture, _ = posting.keep(studio, "cover_words", page, project, path, "-")
     assert len(Image.open(picture).convert("RGB").getcolors(100_000)) < 20
 
 

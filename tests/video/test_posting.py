@@ -126,9 +126,10 @@ def test_files_of_one_name_are_packed_apart(places: Places, tmp_path: Path) -> N
     other = tmp_path / "other" / "TILES.png"
     other.parent.mkdir()
     Image.new("RGB", (64, 64), "teal").save(other)
-    board = edit.changed(file.read(posting.storyboard_of(places)), "b", picture=other)
-    places.beside("report.json").unlink()
-    with zipfile.ZipFile(posting.packed(places, board)) as zipped:
+    Draft(places.video.parent).change(lambda board: edit.changed(board, "b", picture=other))
+    assert posting.board_of(places).scenes[1].picture != other, "the film was made of another one"
+    places.beside("report.json").write_text('{"storyboard": {"scenes": 7}}')
+    with zipfile.ZipFile(posting.packed(places)) as zipped:
         zipped.extractall(tmp_path / "there")
     first, second = file.read(tmp_path / "there" / "storyboard.yaml").scenes
     assert first.picture != second.picture

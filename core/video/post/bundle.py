@@ -44,10 +44,12 @@ def bundled(target: Path, parts: Mapping[str, Path], board: Storyboard, report: 
     return target
 
 
-def materials(board: Storyboard) -> list[Path]:
-    """The pictures, clips and music of a person's own that a storyboard names and that are there."""
+def materials(board: Storyboard, gone: bool = False) -> list[Path]:
+    """The pictures, clips and music of a person's own that a storyboard names; `gone`: also if they are."""
     own = [one.picture for one in board.scenes] + [one.picture for one in board.subjects]
-    return [path for path in dict.fromkeys([*own, board.film.music_file]) if path and path.is_file()]
+    return [
+        path for path in dict.fromkeys([*own, board.film.music_file]) if path and (gone or path.is_file())
+    ]
 
 
 def named(paths: Iterable[Path]) -> dict[str, Path]:

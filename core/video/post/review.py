@@ -286,8 +286,9 @@ def fitting(made: Finished) -> Iterator[Finding]:
         what = Sentence(told.template, platforms=one.names, limit=f"{one.limit:g}", **values)
         yield Finding(what, action, action.scene)
     drawn = any(scene.picture is None or scene.strength for scene in board.scenes)
+    spoken = any(speaking(scene, board) for scene in board.scenes)
     words = " ".join(scene.say for scene in board.scenes) or board.topic
-    if drawn and not board.film.ai_label and language_of_letters(words) == "zh":
+    if (drawn or spoken) and not board.film.ai_label and language_of_letters(words) == "zh":
         what = Sentence("Platforms in China ask for a visible AI label at the start")
         yield Finding(what, Action(Sentence("Show the AI label"), film={"ai_label": True}))
 

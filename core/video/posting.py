@@ -46,7 +46,8 @@ def post(settings: PostSettings) -> Iterator[Progress]:
     for one in read_findings(places):
         yield Progress("Looking through the film", text=one.line)
     if settings.write:
-        given = (yield from _written(board, settings.seed)) | given
+        who = file.read(path).film  # as it is chosen now
+        given = (yield from _written(board.model_copy(update={"film": who}), settings.seed)) | given
     if given:
         kept(path, **given)
     yield Progress("Making the cover")

@@ -131,9 +131,9 @@ def wire(studio: Studio, frame: Frame, card: Card, shown: Chosen, board: Board) 
     """Fills the card for the chosen video, and carries out what is asked for."""
     here = {"project": frame.project, "path": shown.chosen}
     arrivals = [shown.chosen.change, *frame.after("compose", "post")]
-    watch(studio, arrivals, partial(found, studio), inputs=here, outputs=card.found)
     boxes = [*card.boxes.values(), card.note, card.zipped]
-    watch(studio, [*arrivals, board.turned.change], partial(filled, studio), inputs=here, outputs=boxes)
+    watch(studio, arrivals, partial(whole, studio), inputs=here, outputs=[*card.found, *boxes])
+    watch(studio, [board.turned.change], partial(filled, studio), inputs=here, outputs=boxes)
     for number, button in enumerate(card.buttons):
         goes = [board.film, board.scene, board.changed, board.turned, card.goal]
         connect(studio, [button.click], partial(mend, studio, number), inputs=here, outputs=goes)
@@ -153,6 +153,11 @@ def places_of(studio: Studio, project: str, path: str | None) -> Places:
     if video is None:
         raise Mistake("This video is no longer there; choose another one.")
     return Places(video)
+
+
+def whole(studio: Studio, page: Page, project: str, path: str | None) -> list[Any]:
+    """All of the card, for another video."""
+    return [*found(studio, page, project, path), *filled(studio, page, project, path)]
 
 
 def found(studio: Studio, page: Page, project: str, path: str | None) -> list[Any]:

@@ -71,7 +71,8 @@ def front_page(page: str, language: str, nonce: str) -> str:
     """
     page = re.sub(r'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>', "", page)
     page = re.sub(r'<script type="module" crossorigin src="https:[^>]*></script>', _front_end(), page)
-    own = f"<title>LoRA Studio</title>{_script(language)}{theme.HEAD}<style>{_login_style()}</style>"
+    own = f"<title>LoRA Studio</title>{_script(language)}{theme.HEAD}"
+    own += f"<style>{_login_style()}{theme.notice_heads()}</style>"
     page = page.replace("<head>", f"<head>{own}", 1)
     page = re.sub(r"<script(?=[\s>])", f'<script nonce="{nonce}"', page)
     return page.replace('lang="en"', f'lang="{language or "en"}"', 1)

@@ -10,6 +10,7 @@ from gradio.themes import Base
 from gradio.themes.utils.colors import Color
 
 from core.project import ROOT
+from tabs.shell.words import LANGUAGES, say
 
 ASSETS = ROOT / "assets"
 CSS = (ASSETS / "css" / "studio.css", ASSETS / "css" / "proof.css")
@@ -119,6 +120,19 @@ def theme() -> Base:
 def css() -> str:
     """The studio's style sheet."""
     return "".join(file.read_text(encoding="utf-8") for file in CSS)
+
+
+def notice_heads() -> str:
+    """What stands over a notice, in the page's language: Gradio writes its kind there, in English.
+
+    Not of the style sheet, which Gradio has hold within the window alone.
+    """
+    heads = {"error": "Please check", "warning": "Please check", "info": "Done"}
+    return "\n".join(
+        f':root[lang^="{language}"] .toast-title.{kind}::before {{ content: "{say(language, head)}"; }}'
+        for language in LANGUAGES
+        for kind, head in heads.items()
+    )
 
 
 # The switches need no server: the language is a cookie that both sides read, the light a note in the browser.

@@ -300,6 +300,11 @@ def test_the_page_speaks_chinese_by_its_browser_and_by_its_switch(visit):
     expect(page.locator("#start-label")).to_have_text("标注图片")
     expect(page.locator("#captions")).to_contain_text("说明")
     expect(page.locator("html")).to_have_attribute("lang", re.compile("^zh"))
+    page.locator("#new-project").click()
+    page.locator("#make-project").click()
+    expect(page.locator(".toast-body")).to_contain_text("不能用作名称")
+    head = "one => [getComputedStyle(one, '::before').content, getComputedStyle(one).fontSize]"
+    assert page.locator(".toast-title").evaluate(head) == ['"请检查"', "0px"]
     page.locator("#language").click()
     expect(page.locator("#start-label")).to_have_text("Label pictures")
     page.locator("#language").click()

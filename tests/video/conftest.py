@@ -179,3 +179,12 @@ def pitching(
     """A sheet, lines for each of its scenes (only the first is fit), and a small model that knows them."""
     sheet, lines = PITCHES[request.param]
     return sheet, lines, _pitching(tmp_path_factory.mktemp("taught"), request.param)
+
+
+@pytest.fixture
+def large_base(tmp_path: Path) -> Path:
+    """What the planner reads of one that takes any word: nothing."""
+    folder = tmp_path / "large base"
+    folder.mkdir()
+    (folder / "model_index.json").write_text("{}", encoding="utf-8")
+    return folder

@@ -102,6 +102,8 @@ def test_a_sound_storyboard_is_taken_as_it_is(served: Served) -> None:
     ("wrong", "told"),
     [
         (SAID[0], "Say something new"),
+        ("Somebody who saw her comes home and dances in the dark.", "Say something new"),
+        ("The light is going and the day is coming to rest.", "plain sentence"),
         ("Welcome to this video about the bees here.", "Don't mention a film"),
         ("There are 3 of them in the flowers today.", "plain sentence"),
         ("她们跟着它，一步一步地走，用触角去感觉。", "in English"),
@@ -129,9 +131,18 @@ def test_a_line_that_stays_wrong_is_kept_after_some_tries(served: Served) -> Non
     assert [one.say for one in scenes] == [SAID[0], SAID[0], SAID[2]]
 
 
-def test_a_plan_that_repeats_itself_is_asked_for_again(served: Served) -> None:
-    scenes, _ = written(served, plan("bees", "bees", "bees"), plan(), *map(line, SAID), pictures())
+@pytest.mark.parametrize(
+    "points",
+    [
+        ("many bees", "many bees", "many bees"),
+        ("to find food", "to find water", "to find a home"),
+        ("bees sing", "why bees sing", "a bee comes"),
+    ],
+)
+def test_a_plan_that_repeats_itself_is_asked_for_again(served: Served, points: tuple[str, ...]) -> None:
+    scenes, _ = written(served, plan(*points), plan(), *map(line, SAID), pictures())
     assert [one.about for one in scenes] == list(PLAN)
+    assert "about something else" in asked(served, 1) and "about something else" not in asked(served, 0)
 
 
 @pytest.mark.parametrize(
@@ -199,11 +210,10 @@ def test_of_a_long_film_the_last_lines_are_told(served: Served) -> None:
     assert said[-1] in asked(served, 0) and said[-by_model.SHOWN - 1] not in asked(served, 0)
 
 
-def test_a_script_by_an_address_is_a_storyboard(served: Served) -> None:
+def test_a_script_by_an_address_is_a_storyboard(served: Served, large_base: Path) -> None:
     served.answers = [plan(), *map(line, SAID), pictures()]
-    settings = WriteSettings(
-        topic=TOPIC, text_base=served.address, text_model="mine", scenes=3, seconds=13, voice="none"
-    )
+    asked_for: dict[str, Any] = {"text_base": served.address, "text_model": "mine", "voice": "none"}
+    settings = WriteSettings(topic=TOPIC, image_base=str(large_base), scenes=3, seconds=13, **asked_for)
     told, made = finished(write(settings))
     assert [one.say for one in made.scenes] == list(SAID)
     assert [one.draw for one in made.scenes] == list(DRAWN)

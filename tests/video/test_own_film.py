@@ -40,15 +40,6 @@ def small_base(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def large_base(tmp_path: Path) -> Path:
-    """What the planner reads of one that takes any word: nothing."""
-    folder = tmp_path / "large base"
-    folder.mkdir()
-    (folder / "model_index.json").write_text("{}", encoding="utf-8")
-    return folder
-
-
 def script(folder: Path, text: str, name: str = "剧本.txt") -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")

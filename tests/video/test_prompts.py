@@ -16,7 +16,7 @@ from core.texts.writer import Writer
 from core.video.script import prompts as script_prompts
 from core.video.script.own_words import read
 from core.video.script.prompts import AT_ONCE, prompts, shows
-from core.video.script.story_schema import SHOTS, in_turn
+from core.video.script.story_schema import LONGEST_PROMPT, SHOTS, in_turn
 from core.video.script.write import write
 from tests.answering import Served, serving
 from tests.running import finished
@@ -48,12 +48,13 @@ def answer(*drawn: str, **more: Any) -> str:
 
 
 def test_a_script_is_said_word_by_word_and_drawn_as_a_model_describes_it(
-    served: Served, tmp_path: Path
+    served: Served, tmp_path: Path, large_base: Path
 ) -> None:
     path = tmp_path / "剧本.txt"
     path.write_text(SCRIPT, encoding="utf-8")
     served.answers = [answer(*DRAWN, subjects=[])]
-    settings = WriteSettings(script=path, text_base=served.address, voice="none", topic="雨天的早晨")
+    models = {"text_base": served.address, "image_base": str(large_base)}
+    settings = WriteSettings(script=path, voice="none", topic="雨天的早晨", **models)
     told, board = finished(write(settings))
     assert [scene.say for scene in board.scenes] == [part.say for part in read(path).parts]
     assert [scene.draw for scene in board.scenes] == ["a tabby cat asleep on a wooden chair", *DRAWN]
@@ -100,3 +101,15 @@ def test_a_prompt_shows_a_line_where_it_names_something_of_it() -> None:
     assert shows("a bowl of noodles on a table", "Eat the noodles while they are hot.")
     assert not shows("a red car in a desert", "Eat the noodles while they are hot.")
     assert shows("a red car in a desert", "面要趁热吃。"), "what can't be told is taken"
+
+
+def test_what_a_prompt_had_just_begun_is_left_out_where_it_was_cut_off(served: Served) -> None:
+    whole = "a cup of tea on a table, plants around it, looking calm, sunlight through the tall windows, warm"
+    begun = f"{whole}, bright and with a view of the garden behind the house"[: LONGEST_PROMPT + 2]
+    without_a_comma = (
+        "a glass of tea that is filled to the brim with bubbles that rise from its bottom and " * 2
+    )
+    served.answers = [answer(begun, without_a_comma[:LONGEST_PROMPT], subjects=[])]
+    found, _ = finished(prompts("tea", ["A cup of tea.", "Tea in a glass."], Endpoint(served.address)))[1]
+    assert found[0].draw == whole
+    assert len(found[1].draw) < LONGEST_PROMPT and without_a_comma.startswith(f"{found[1].draw} ")

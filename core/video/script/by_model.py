@@ -29,12 +29,14 @@ from core.video.script.prompts import prompts
 from core.video.script.scoring import Line, alike, faults, in_time, telling
 from core.video.script.story_schema import compact, in_turn, line_schema, plan_schema
 from core.video.script.story_words import OTHER, StoryWords, words_of
+from core.video.script.vocabulary import Vocabulary
 from core.video.storyboard.board import Scene, Subject
 
 PLANNING, TEMPERATURE, TOP_P = 0.6, 0.8, 0.95
-PLANS, TRIES = 2, 3  # at a plan whose scenes differ, at a line without faults
+PLANS, TRIES = 3, 3  # at a plan whose scenes differ, at a line without faults
 ASKED = 0.8  # of the length that there is room for
 LONGEST = 1.35  # of a line, against the length that there is room for
+RUN_WORDS, RUN_SIGNS = 5, 7  # that a line doesn't share with another
 SHOWN = 20  # lines said before, the last ones: a model holds only so much, and the checks know them all
 OFFERS = 4  # of a text LoRA for each scene
 ALLOWED = {"a year or a price", "instruction"}  # in a large model's line: numbers have their own check
@@ -94,15 +96,16 @@ class _Work:
         whole = self.signs if self.language.dense else words_for(self.seconds, self.wishes.spoken, like)
         return max(4, round(ASKED * whole))
 
-    def chat_for_plan(self, count: int) -> Messages:
-        """Asks what each of `count` scenes is about, after examples."""
+    def chat_for_plan(self, count: int, again: bool = False) -> Messages:
+        """Asks what each of `count` scenes is about, after examples; again: of one that repeated itself."""
         chat = [_turn("system", self.words.system)]
         for one in self.words.examples:
             chat += [
                 _turn("user", self.words.plan.format(topic=one.topic, count=len(one.plan))),
                 _turn("assistant", compact(in_turn(one.plan))),
             ]
-        return [*chat, _turn("user", self.words.plan.format(topic=self.topic, count=count))]
+        asked = self.words.plan.format(topic=self.topic, count=count)
+        return [*chat, _turn("user", asked + (self.words.another if again else ""))]
 
     def chat_for(self, place: _Place, said: Sequence[str], fault: str = "") -> Messages:
         """Asks for the line of a place, after a first, a middle and a last one of the examples in turn.
@@ -145,20 +148,29 @@ class _Work:
         common = _common([self.topic, *others])
         found = {
             **{name: name not in ALLOWED for name in faults(line, self.known, self.language)},
-            "repeated": any(alike(line, other, common) >= 1 for other in others),
+            "repeated": any(alike(line, other, common) >= 1 for other in others)
+            or Known(others).longest(line).length >= (RUN_SIGNS if self.language.dense else RUN_WORDS),
             "too long to say": self.wishes.spoken(line) > LONGEST * self.seconds,  # or cut off by the schema
             "invented number": bool(numbers_in(line) - numbers_in(self.topic)),
             "says little": bool(EMPTY.search(line)),
+            "in the style's words": _in_words_of(self.wishes.ending, line),
         }
         return [name for name, is_so in found.items() if is_so]
 
 
 def story(
-    topic: str, count: int, seconds: float, writer: Engine, wishes: Wishes, loras: Sequence[Path] = ()
+    topic: str,
+    count: int,
+    seconds: float,
+    writer: Engine,
+    wishes: Wishes,
+    loras: Sequence[Path] = (),
+    vocabulary: Vocabulary | None = None,
 ) -> Generator[Progress, None, tuple[list[Scene], tuple[Subject, ...]]]:
     """`count` scenes for a topic, each of about `seconds` of speech, and who or what is seen in several.
 
-    loras: text LoRAs that say the scenes in turn, in their own words. Reports progress.
+    loras: text LoRAs that say the scenes in turn, in their own words. vocabulary: the picture base's words,
+    where it knows few. Reports progress.
     """
     work = _Work(topic.strip(), seconds, writer, wishes)
     lines: list[str] = []
@@ -175,15 +187,14 @@ def story(
     said = _fit(work, lines, options)
     if missed := misfit(sum(map(wishes.spoken, said)), count * seconds):
         yield Progress("Choosing the lines", text=missed)
-    pictures, subjects = yield from prompts(work.topic, said, writer, seed=wishes.seed)
+    pictures, subjects = yield from prompts(work.topic, said, writer, vocabulary, seed=wishes.seed)
     scenes = [
-        Scene(
-            say=line,
-            draw=picture.draw,
-            about=about,
-            shot=picture.shot,
-            subjects=picture.subjects,
-            text_lora=turns[at] if turns and line != lines[at] else None,
+        picture.model_copy(
+            update={
+                "say": line,
+                "about": about,
+                "text_lora": turns[at] if turns and line != lines[at] else None,
+            }
         )
         for at, (line, picture, about) in enumerate(zip(said, pictures, plan, strict=True))
     ]
@@ -201,22 +212,27 @@ def _turn(role: str, content: str) -> dict[str, str]:
 
 def _plan(work: _Work, count: int) -> Generator[Progress, None, list[str]]:
     """What each scene is about, each something else: of several plans the one that repeats itself least."""
-    chat, form = work.chat_for_plan(count), plan_schema(count, work.language)
+    form = plan_schema(count, work.language)
     best: list[str] = []
     for more in range(PLANS):
+        chat = work.chat_for_plan(count, again=more > 0)
         answer = work.writer.structuring(chat, form, work.wishes.seed + more, PLANNING + 0.2 * more, TOP_P)
         found = yield from told(answer, "Planning the scenes", '":"', count)
         plan = [point.strip() for point in found.values()]
-        if len(_distinct(plan)) > len(_distinct(best)):
+        if not best or _variety(plan, work.topic) > _variety(best, work.topic):
             best = plan
-        if len(_distinct(best)) == count:
+        if _variety(best, work.topic) == count:
             break
     return best
 
 
-def _distinct(points: Sequence[str]) -> set[frozenset[str]]:
-    """Points of a plan by what they tell, each once."""
-    return {frozenset(plain(point)) for point in points}
+def _variety(plan: Sequence[str], topic: str) -> int:
+    """How many of a plan's points share less than half of their words with each one before."""
+    said = [frozenset(plain(point)) - frozenset(plain(topic)) for point in plan]
+    return sum(
+        all(2 * len(one & other) < max(1, min(len(one), len(other))) for other in said[:at])
+        for at, one in enumerate(said)
+    )
 
 
 def _line(work: _Work, place: _Place, said: Sequence[str]) -> Generator[Progress, None, str]:
@@ -227,7 +243,7 @@ def _line(work: _Work, place: _Place, said: Sequence[str]) -> Generator[Progress
         seed = work.wishes.seed + 1000 * place.number + more
         chat = work.chat_for(place, said, wrong[0])
         answer = work.writer.structuring(chat, form, seed, TEMPERATURE + 0.1 * more, TOP_P)
-        line = (yield from told(answer, "Writing the script", '"say"', 1))["say"].strip()
+        line = " ".join((yield from told(answer, "Writing the script", '"say"', 1))["say"].split())
         found = work.faults(line, said)
         if not best or len(found) < len(wrong):
             best, wrong = line, found
@@ -276,6 +292,12 @@ def _shorter(lines: Sequence[str]) -> list[str]:
     """Lines, and each without its last sentence."""
     cut = (joined(ended_sentences(line)[:-1]) for line in lines if len(ended_sentences(line)) > 1)
     return [*lines, *cut]
+
+
+def _in_words_of(wish: str, line: str) -> bool:
+    """Whether a line only says what it was told that it may."""
+    asked = telling(wish)
+    return len(asked) > 2 and 5 * len(asked & telling(line)) >= 4 * len(asked)
 
 
 def _common(texts: Sequence[str]) -> frozenset[str]:

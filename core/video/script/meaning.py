@@ -5,7 +5,9 @@ For topics in English, which the model reads. Measured on the forty topics of te
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from core.bases import minilm
 from core.messages import Sentence, some
@@ -49,9 +51,23 @@ def nothing_to_draw(topic: str, names: Iterable[str]) -> Sentence | None:
     )
 
 
+def nearest(texts: Sequence[str], names: Sequence[str]) -> list[list[str]]:
+    """For each text the things, the nearest in meaning first; as they come where the model can't read it."""
+    if not any(map(reads, texts)):
+        return [[*names] for _ in texts]
+    ranks = np.argsort(-_cosines(texts, names).T, kind="stable")
+    return [
+        [names[at] for at in rank] if reads(text) else [*names]
+        for text, rank in zip(texts, ranks, strict=True)
+    ]
+
+
 def _likeness(topic: str, names: Iterable[str]) -> dict[str, float]:
     """The cosine of a topic and each thing, by name."""
     known = [name for name in names if name in things()]
-    phrases = tuple(things()[name].phrase for name in known)
-    near = minilm.vectors(phrases) @ minilm.vectors((topic.strip(),))[0]
-    return dict(zip(known, map(float, near), strict=True))
+    return dict(zip(known, map(float, _cosines([topic.strip()], known)[:, 0]), strict=True))
+
+
+def _cosines(texts: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """How near each thing is to each text, [things, texts]."""
+    return minilm.vectors(tuple(things()[name].phrase for name in names)) @ minilm.vectors(tuple(texts)).T

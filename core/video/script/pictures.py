@@ -23,11 +23,10 @@ from core.video.script.language import CHINESE, language_of
 from core.video.script.phrases import phrases
 from core.video.script.prompts import prompts
 from core.video.script.topic import read_topic
-from core.video.script.vocabulary import things
+from core.video.script.vocabulary import Vocabulary, things
 from core.video.storyboard.board import Scene, Subject
 
 TOPIC_WORDS = 6  # of the film's own topic beside a scene's words, so that all scenes are of one film
-Vocabulary = Mapping[str, Sequence[str]]
 
 
 def pictured(
@@ -46,7 +45,7 @@ def pictured(
     vocabulary = picture_base.vocabulary(settings.image_base)
     seen = [wish or text for wish, text in zip(shown, texts, strict=True)]
     if writer is not None and writes_storyboards(writer):
-        return (yield from _by_model(seen, shown, topic, settings.seed, writer))
+        return (yield from _by_model(seen, shown, topic, settings.seed, vocabulary, writer))
     chinese = any(language_of(text) is CHINESE for text in seen)
     if vocabulary or chinese:
         weighing = writer if isinstance(writer, Writer) else None
@@ -61,14 +60,20 @@ def pictured(
 
 
 def _by_model(
-    seen: Sequence[str], shown: Sequence[str], topic: str, seed: int, writer: Engine
+    seen: Sequence[str],
+    shown: Sequence[str],
+    topic: str,
+    seed: int,
+    vocabulary: Vocabulary,
+    writer: Engine,
 ) -> Generator[Progress, None, tuple[list[Scene], tuple[Subject, ...]]]:
     """Scenes in a language model's prompts, but for those that the script gives a prompt of its own."""
     scenes = [Scene(draw=wish) for wish in shown]
     asked = [at for at, wish in enumerate(shown) if not _is_prompt(wish)]
-    made, subjects = yield from prompts(topic, [seen[at] for at in asked], writer, seed=seed)
+    lines = [seen[at] for at in asked]
+    made, subjects = yield from prompts(topic, lines, writer, vocabulary, seed=seed)
     for at, one in zip(asked, made, strict=True):
-        scenes[at] = Scene(draw=one.draw, about=seen[at][:500], shot=one.shot, subjects=one.subjects)
+        scenes[at] = one.model_copy(update={"about": seen[at][:500]})
     return scenes, subjects
 
 

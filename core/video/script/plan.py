@@ -18,7 +18,15 @@ from typing import Any
 from core.messages import Mistake
 from core.video.script.language import CHINESE, language_of
 from core.video.script.topic import Facts, read_topic
-from core.video.script.vocabulary import Thing, chinese, chinese_names, english, goods, things
+from core.video.script.vocabulary import (
+    Thing,
+    Vocabulary,
+    chinese,
+    chinese_names,
+    english,
+    goods,
+    things,
+)
 from core.video.storyboard.board import Scene
 
 MENTIONED, COMPANION, UNASKED, FITTING_SHOT, LUCK = 4.0, 2.0, -5.0, 0.8, 0.6
@@ -49,7 +57,7 @@ def plan(
     topic: str,
     count: int,
     seed: int,
-    vocabulary: Mapping[str, Sequence[str]] | None = None,
+    vocabulary: Vocabulary | None = None,
     *,
     mood: str = "",
     relevance: Mapping[str, float] | None = None,
@@ -66,7 +74,7 @@ def plan(
         raise Mistake(
             "The topic {topic} has no words; write what the video is about in a few words.", topic=topic
         )
-    known = _known(vocabulary)
+    known = drawable(vocabulary)
     facts = read_topic(topic, known)
     times, weather = _times(facts, read_topic(mood, known), count)
     practised = frozenset((vocabulary or {}).get("common", ()))
@@ -97,7 +105,7 @@ def illustrate(
     texts: Sequence[str],
     topic: str,
     seed: int,
-    vocabulary: Mapping[str, Sequence[str]] | None = None,
+    vocabulary: Vocabulary | None = None,
     *,
     mood: str = "",
     relevance: Mapping[str, float] | None = None,
@@ -106,7 +114,7 @@ def illustrate(
 
     An hour or a weather that a text names holds until another is named. Parameters are as in `plan`.
     """
-    known = _known(vocabulary)
+    known = drawable(vocabulary)
     whole, told = _told(texts, topic, known)
     by_mood = read_topic(mood, known)
     times, _ = _times(Facts(times=whole.times[:1]), by_mood, len(texts))
@@ -139,7 +147,7 @@ def _named(draft: _Plan, facts: Facts) -> str:
 
 def unnamed(texts: Sequence[str], topic: str, vocabulary: Mapping[str, Sequence[str]] | None) -> int:
     """How many texts name nothing that can be drawn."""
-    return sum(not facts.things for facts in _told(texts, topic, _known(vocabulary))[1])
+    return sum(not facts.things for facts in _told(texts, topic, drawable(vocabulary))[1])
 
 
 def _told(texts: Sequence[str], topic: str, known: Mapping[str, Thing]) -> tuple[Facts, list[Facts]]:
@@ -200,7 +208,7 @@ def _place(thing: Thing, setting: str, words: Mapping[str, Any] | None = None) -
     return phrases.get(stands, phrases["at"])
 
 
-def _known(vocabulary: Mapping[str, Sequence[str]] | None) -> dict[str, Thing]:
+def drawable(vocabulary: Vocabulary | None) -> dict[str, Thing]:
     """The things that a base can draw, with the settings it can draw them in; all where it names none."""
     if not vocabulary or not vocabulary.get("object"):
         return things()

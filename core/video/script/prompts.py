@@ -1,24 +1,26 @@
 """Pictures for lines that are there already, as a language model that can writes their prompts, in English.
 
 The lines are a storyboard's, a script's or a pitch's, in any language that the model reads. The answer is
-constrained to a schema; a prompt that fails its checks is asked for again alone. Gives plain data; knows
-nothing about picture bases.
+constrained to a schema; a prompt that fails its checks is asked for again alone. For a picture base of a
+small vocabulary things of it are chosen (core.video.script.standins). Gives plain data; loads no base.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 from core.progress import Progress
 from core.texts.engine import Engine, Messages, told
 from core.texts.letters import HAN_SIGN
 from core.video.script.language import ENGLISH, language_of
 from core.video.script.scoring import alike, telling
-from core.video.script.story_schema import compact, in_turn, pictures_schema
-from core.video.storyboard.board import Shot, Subject
+from core.video.script.standins import standins
+from core.video.script.story_schema import LONGEST_PROMPT, compact, in_turn, pictures_schema
+from core.video.script.vocabulary import Vocabulary
+from core.video.storyboard.board import Scene, Subject
 
 AT_ONCE = 8  # lines in one request: of more a small model loses the count
 TEMPERATURE, TOP_P = 0.5, 0.95
@@ -28,11 +30,16 @@ SYSTEM = (
     "You describe pictures for an illustrator, in English. Each shows what one line of a film says: who or "
     "what, doing what, where, in which light. Only what can be seen; no writing in it."
 )
-REQUEST = "Film: {topic}\nLines:\n{lines}\n{who} picture for each line, in turn, each of another moment."
+REQUEST = (
+    "Film: {topic}\nLines:\n{lines}\n{who} picture for each line, in turn, each of another moment, in at "
+    "most 20 words."
+)
 WHO = "Tell the looks of who or what is seen in several pictures. Then describe a"
 WHOSE = "Seen in several: {subjects}.\nDescribe a"
 TELL = "Describe a"
-ONE = "Film: {topic}\nOther pictures:\n{beside}\nDescribe a new picture for the line: {line}{wrong}"
+ONE = "Film: {topic}\n{beside}Describe a new picture for the line, in at most 20 words: {line}{wrong}"
+BESIDE = "Other pictures:\n{drawn}\n"
+TOPIC = "how bread rises"
 LINES = (
     "Dough looks asleep under its cloth. Inside, it is busy.",
     "Yeast eats the flour's sugar and breathes out gas.",
@@ -47,7 +54,7 @@ ANSWER: Mapping[str, Any] = {
                 "shot": "medium",
             },
             {
-                "draw": "round bubbles in wet dough seen from very near, warm side light",
+                "draw": "many round bubbles in wet dough seen from very near, warm side light",
                 "shot": "detail",
             },
             {"draw": "the baker takes a round loaf out of a stone oven, warm glow", "shot": "wide"},
@@ -66,18 +73,9 @@ WRITTEN = re.compile(
 )
 UNSEEN = re.compile(
     r"\b(?:represent|symboli[sz]|concept|idea|importance|meaning|reali[sz]e|thought|process of|sense of"
-    r"|various|different types)",
+    r"|various|different types|narrator|listeners?\b|viewers?\b)",
     re.I,
 )
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture's prompt in English, how near it is seen, and the names of the subjects that it shows."""
-
-    draw: str
-    shot: Shot
-    subjects: tuple[str, ...] = ()
 
 
 @dataclass
@@ -88,13 +86,13 @@ class _Asked:
     lines: Sequence[str]
     writer: Engine
     seed: int
-    made: list[Picture] = field(default_factory=list)
+    made: list[Scene] = field(default_factory=list)
     subjects: list[Subject] = field(default_factory=list)
 
     def chat(self, first: int, last: int) -> Messages:
         """Asks for the pictures of the lines from `first` up to `last`, after an example."""
         example = [
-            _turn(_request("how bread rises", LINES, WHO)),
+            _turn(_request(TOPIC, LINES, WHO)),
             {"role": "assistant", "content": compact(ANSWER)},
         ]
         known = "; ".join(f"{one.name}: {one.look}" for one in self.subjects)
@@ -102,12 +100,17 @@ class _Asked:
         return [_SYSTEM, *example, _turn(_request(self.topic, self.lines[first:last], who))]
 
     def chat_for(self, at: int, wrong: str) -> Messages:
-        """Asks for the picture of one line anew; wrong: what the one before has."""
-        beside = "\n".join(f"- {one.draw}" for one in self.made[max(0, at - 2) : at + 2])
+        """Asks for the picture of one line anew, after an example; wrong: what the one before has."""
+        drawn = "\n".join(f"- {one.draw}" for one in self.made[max(0, at - 2) : at + 2])
+        beside = BESIDE.format(drawn=drawn)
         asked = ONE.format(topic=self.topic, line=self.lines[at], beside=beside, wrong=WRONG[wrong])
-        return [_SYSTEM, _turn(asked)]
+        example = [
+            _turn(ONE.format(topic=TOPIC, line=LINES[1], beside="", wrong="")),
+            {"role": "assistant", "content": compact({"1": ANSWER["2"]})},
+        ]
+        return [_SYSTEM, *example, _turn(asked)]
 
-    def faults(self, at: int, picture: Picture) -> list[str]:
+    def faults(self, at: int, picture: Scene) -> list[str]:
         """What is wrong with a line's picture, by `WRONG`; empty: nothing."""
         others = [one.draw for number, one in enumerate(self.made) if number != at]
         found = {
@@ -120,14 +123,22 @@ class _Asked:
 
 
 def prompts(
-    topic: str, lines: Sequence[str], writer: Engine, *, seed: int = 0
-) -> Generator[Progress, None, tuple[list[Picture], tuple[Subject, ...]]]:
-    """A picture for each line of a film about `topic`, and who or what is seen in several of them.
+    topic: str,
+    lines: Sequence[str],
+    writer: Engine,
+    vocabulary: Vocabulary | None = None,
+    *,
+    seed: int = 0,
+) -> Generator[Progress, None, tuple[list[Scene], tuple[Subject, ...]]]:
+    """Scenes without words, each with its line's picture, and who or what is seen in several of them.
 
-    The same lines, seed and model give the same pictures. Raises Mistake where the model can't answer.
+    topic: the film's; vocabulary: the picture base's words, where it knows few. The same lines, seed and
+    model give the same pictures. Raises Mistake where the model can't answer.
     """
     asked = _Asked(topic, lines, writer, seed)
     with writer.voice(None):
+        if vocabulary:
+            return (yield from standins(topic, lines, writer, vocabulary, seed=seed)), ()
         for first in range(0, len(lines), AT_ONCE):
             yield from _some(asked, first, min(first + AT_ONCE, len(lines)))
         for at in range(len(lines)):
@@ -166,8 +177,17 @@ def _mended(asked: _Asked, at: int) -> Generator[Progress, None, None]:
             asked.made[at], wrong = picture, left
 
 
-def _picture(found: Mapping[str, str]) -> Picture:
-    return Picture(found["draw"].strip(" ,"), cast(Shot, found["shot"]))
+def _picture(found: Mapping[str, Any]) -> Scene:
+    return Scene(draw=_ended(found["draw"]), shot=found["shot"])
+
+
+def _ended(draw: str) -> str:
+    """A prompt without what was begun last, where it was cut off."""
+    draw = " ".join(draw.split()).strip(" ,")
+    if len(draw) < LONGEST_PROMPT:
+        return draw
+    before, _, _ = draw.rpartition(",")
+    return before.strip(" ,") if len(before) > LONGEST_PROMPT // 3 else draw.rpartition(" ")[0]
 
 
 def _turn(text: str) -> dict[str, str]:
@@ -180,13 +200,14 @@ def _request(topic: str, lines: Sequence[str], who: str) -> str:
 
 
 def _with_subjects(
-    pictures: Sequence[Picture], subjects: Sequence[Subject]
-) -> tuple[list[Picture], tuple[Subject, ...]]:
+    pictures: Sequence[Scene], subjects: Sequence[Subject]
+) -> tuple[list[Scene], tuple[Subject, ...]]:
     """Pictures with the subjects that they show, and those subjects that are seen in two or more."""
     shown = {one.name: [_is_in(one, picture.draw) for picture in pictures] for one in subjects}
     kept = tuple(one for one in subjects if sum(shown[one.name]) > 1)
     named = (tuple(one.name for one in kept if shown[one.name][at]) for at in range(len(pictures)))
-    return [replace(one, subjects=names) for one, names in zip(pictures, named, strict=True)], kept
+    made = zip(pictures, named, strict=True)
+    return [one.model_copy(update={"subjects": names}) for one, names in made], kept
 
 
 def _is_in(subject: Subject, draw: str) -> bool:

@@ -15,7 +15,8 @@ from core.video.script.language import Language
 SHOTS = ("wide", "medium", "close", "detail")
 SHORTEST, CUT = 0.6, 2.0  # of a line, against the length asked for: the least, and where it is cut off
 MOST_SUBJECTS = 2
-_PROMPT = "^[A-Za-z][A-Za-z ,'-]{24,150}$"
+LONGEST_PROMPT = 150  # letters of a picture's prompt, from which on a model that goes on is cut off
+_PROMPT = f"^(a|an|the|two|three|many) [A-Za-z ,'-]{{20,{LONGEST_PROMPT}}}$"  # things, not sentences
 _LOOK = "^[A-Za-z][A-Za-z ,'-]{8,90}$"
 
 
@@ -46,6 +47,11 @@ def pictures_schema(count: int, subjects: bool) -> dict[str, Any]:
     first = {"subjects": {"type": "array", "items": subject, "minItems": 0, "maxItems": MOST_SUBJECTS}}
     picture = _object(draw={"type": "string", "pattern": _PROMPT}, shot={"enum": list(SHOTS)})
     return _object(**(first if subjects else {}), **in_turn([picture] * count))
+
+
+def choice_schema(**words: Sequence[str]) -> dict[str, Any]:
+    """One of the words of each kind, in turn."""
+    return _object(**{kind: {"enum": [*choices]} for kind, choices in words.items()})
 
 
 def in_turn(values: Sequence[Any]) -> dict[str, Any]:

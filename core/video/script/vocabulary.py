@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.project import ROOT
 from core.settings.reading import read_yaml
 
+Vocabulary = Mapping[str, Sequence[str]]  # the words a picture base knows, by kind; empty: any
 VOCABULARY = ROOT / "assets" / "vocabulary.yaml"
 
 

@@ -192,6 +192,8 @@ def chosen_line(asked: WriteSettings, settings: WriteSettings) -> Sentence | Non
     name = Path(settings.text_base).name
     if asked.script is not None:
         return Sentence("The pictures are described by {name}", name=name)
+    if name == EMBEDDED:
+        return Sentence("The script is written by the embedded language model")
     return Sentence("The script is written by {name}", name=name)
 
 
@@ -204,6 +206,7 @@ def by_whole(settings: WriteSettings, style: Style, engine: Engine) -> Generator
         engine,
         wishes(settings, style),
         chosen_voices(settings, style),
+        picture_base.vocabulary(settings.image_base),
     )
     return board_of(settings, style, scenes, subjects)
 

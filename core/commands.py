@@ -33,6 +33,7 @@ from core.settings.lora_jobs import (
     Proving,
     TextProofSettings,
 )
+from core.settings.post import PostSettings
 from core.settings.video import ComposeSettings, SceneSettings, WriteSettings
 
 Command = Callable[[argparse.Namespace], int]
@@ -150,6 +151,9 @@ def _add_video_commands(add: AddCommand) -> None:
     )
     compose = add("compose", run_compose, "make one video")
     add_fields(compose, ComposeSettings)
+    post = add("post", run_post, "make a finished film ready to post: its cover, its text, a zip of it all")
+    post.add_argument("video", metavar="FILE.mp4", help="the film, as compose left it")
+    add_fields(post, PostSettings, leave_out={"video"})
     scene = add("scene", run_scene, "work on one scene of a storyboard: pictures, words, voice, a preview")
     add_fields(scene, SceneSettings)
 
@@ -312,6 +316,13 @@ def run_compose(options: argparse.Namespace) -> int:
     from core.video.compose import compose
 
     return promised(terminal.show(compose(from_options(ComposeSettings, options))))
+
+
+def run_post(options: argparse.Namespace) -> int:
+    """`post`: a finished film's zip, with what should be mended told before."""
+    from core.video.posting import post
+
+    return promised(terminal.show(post(from_options(PostSettings, options))))
 
 
 def run_scene(options: argparse.Namespace) -> int:

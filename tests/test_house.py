@@ -45,6 +45,7 @@ FLOORS: list[set[str]] = [
     {"core.video.audio"},
     {"core.video.picture", "core.video.script"},
     {"core.video.render"},
+    {"core.video.post"},
     {"core.video"},
     {"core.demo", "core.doctor", "core.terminal"},
     {"core.commands"},

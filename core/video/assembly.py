@@ -168,15 +168,20 @@ def enlarged(
     wanted = sorted({0, *(at for at in scenes if 0 <= at < len(drawn))})
     enlarging = Steps("Enlarging", len(wanted))
     yield enlarging.report()
-    width, height = motion.cover_size(board.film.width, board.film.height, style.motion)
-    edges = picture_base.drawing(board.film.image_base).edges
     for at in wanted:
-        one, plan = drawn[at], plans[at]
-        if plan.own is None or not own.is_clip(plan.own):
-            path = enlarged_path(board, at, style, one, plan)
-            if not kept.there(path):
-                save_picture(_enlarged(one.pixels(), plan, board.scenes[at], width, height, edges), path)
+        if (own_file := plans[at].own) is None or not own.is_clip(own_file):
+            large(board, at, style, drawn[at], plans[at])
         yield enlarging.report(1)
+
+
+def large(board: Storyboard, at: int, style: Style, one: Drawn, plan: Plan) -> Path:
+    """A scene's picture at the size that its motion needs, made where it isn't there yet."""
+    path = enlarged_path(board, at, style, one, plan)
+    if not kept.there(path):
+        width, height = motion.cover_size(board.film.width, board.film.height, style.motion)
+        edges = picture_base.drawing(board.film.image_base).edges
+        save_picture(_enlarged(one.pixels(), plan, board.scenes[at], width, height, edges), path)
+    return path
 
 
 def _enlarged(

@@ -13,19 +13,17 @@ from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from core import kept
 from core.progress import Progress
 from core.project import replacing, unused, write_atomic
 from core.settings.style import Style, styled
 from core.settings.video import ComposeSettings, FilmSettings, WriteSettings
-from core.video import assembly, drawing, publish_check, report, speaking, timing, titling
+from core.video import assembly, covering, drawing, posting, publish_check, report, speaking, timing, titling
 from core.video.drawing import Drawn, Plan
-from core.video.picture import cover
-from core.video.picture.frames import save_picture
 from core.video.picture.subtitles import ass, srt
 from core.video.places import Places
+from core.video.post import review
+from core.video.post.finding import Finding
 from core.video.render import pieces
 from core.video.render.film import Film
 from core.video.render.render import missing, render
@@ -116,11 +114,15 @@ def film(
         write_atomic(places.srt, srt(phrases))
         write_atomic(places.ass, ass(phrases, assembly.look(style), made.width, made.height))
         written()
-    first = made.scenes[0].open()(0)[..., :3]
-    yield from course.part("cover", covered(np.ascontiguousarray(first), board, style, places))
+    at = covering.scene_of(board)
+    yield from course.part("cover", covered(board, style, places, (plans[at], drawn[at])))
+    measured = None
     if made.sound is not None:
         measured = yield from course.part("loudness", listened(places))
         written(measured)
+    finished = review.Finished(board, style, made, phrases, places.video, measured)
+    found = yield from course.part("review", reviewed(finished))
+    written(measured, found)
     kept.trim(kept.folder(), kept.limit())
 
 
@@ -144,15 +146,23 @@ def checked(film: Film, video: Path) -> Generator[Progress, None, None]:
 
 
 def covered(
-    picture: np.ndarray, board: Storyboard, style: Style, places: Places
+    board: Storyboard, style: Style, places: Places, made: tuple[Plan, Drawn]
 ) -> Generator[Progress, None, None]:
-    """Makes the cover of the first scene's picture, beside the video."""
+    """Makes the cover and the post's words, beside the video."""
     yield Progress("Making the cover", result=places.video)
-    made = cover.cover(picture, board.topic, assembly.look(style), board.film.width, board.film.height)
-    save_picture(made, places.beside("cover.png"))
+    covering.covered(board, style, places, made)
+    posting.words_beside(board, places)
 
 
 def listened(places: Places) -> Generator[Progress, None, tuple[float, float] | None]:
     """The video's loudness and true peak."""
     yield Progress("Measuring the loudness", picture=places.beside("cover.png"), result=places.video)
     return publish_check.loudness(places.video)
+
+
+def reviewed(film: review.Finished) -> Generator[Progress, None, list[Finding]]:
+    """What should be mended before the film is posted, each told as it is found."""
+    found = yield from review.findings(film)
+    for one in found:
+        yield Progress("Looking through the film", text=one.line, result=film.video)
+    return found

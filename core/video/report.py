@@ -11,6 +11,8 @@ from core.lineage import lineage
 from core.project import file_hash, write_atomic
 from core.settings.style import Style
 from core.video.drawing import Drawn, Plan
+from core.video.post import finding
+from core.video.post.finding import Finding
 from core.video.script.write import chosen_voices
 from core.video.storyboard.board import Storyboard
 
@@ -25,8 +27,12 @@ def write(
     seconds: float,
     took: dict[str, float],
     measured: tuple[float, float] | None = None,
+    found: Sequence[Finding] | None = None,
 ) -> Path:
-    """Writes the report of a film of so many seconds; measured: LUFS and dBTP. Returns its path."""
+    """Writes the report of a film of so many seconds; measured: LUFS and dBTP. Returns its path.
+
+    found: what should be mended before it is posted; None: it was not looked through yet.
+    """
     loras = dict.fromkeys(lora for plan in plans for lora in plan.how.loras)
     how = plans[0].how
     values = lineage(
@@ -64,6 +70,7 @@ def write(
         seconds=round(seconds, 3),
         loudness_lufs=measured[0] if measured else None,
         true_peak_dbtp=measured[1] if measured else None,
+        findings=None if found is None else [finding.plain(one) for one in found],
         took_seconds=took,
     )
     return write_atomic(path, json.dumps(values, indent=1, ensure_ascii=False))

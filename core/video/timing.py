@@ -23,7 +23,18 @@ from core.video.script.write import chosen_voices, settled
 MadeT = TypeVar("MadeT")
 
 LONG = ("script", "frames", "enlarging", "rendering")  # parts without whose figures nothing is said
-PARTS = ("script", "voice", "frames", "enlarging", "sound", "rendering", "check", "cover", "loudness")
+PARTS = (
+    "script",
+    "voice",
+    "frames",
+    "enlarging",
+    "sound",
+    "rendering",
+    "check",
+    "cover",
+    "loudness",
+    "review",
+)
 
 
 def expected(settings: WriteSettings, written: bool = False) -> dict[str, float]:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from core.messages import Mistake, attempt
 from core.settings.video import ComposeSettings, DraftSettings, WriteSettings
-from tabs.compose import lora_box, scene, storyboard, styles, videos, voice_box, wishes
+from tabs.compose import lora_box, posting, scene, storyboard, styles, videos, voice_box, wishes
 from tabs.compose.wishes import Wishes
 from tabs.jobs import panel as jobs_panel
 from tabs.jobs import queue
@@ -37,10 +37,13 @@ def build(studio: Studio, frame: Frame) -> list[jobs_panel.Panel]:
         asked = wishes.build(studio, frame)
         with gr.Column(scale=6):
             panels = [jobs_panel.build(studio, frame, kind, *JOBS[kind]) for kind in ("compose", "script")]
-            videos.build(studio, frame)
+            made = videos.build(studio, frame)
+            post = posting.build(studio, frame)
+            panels.append(post.panel)
     board = storyboard.build(studio, frame)
     panels.append(jobs_panel.build(studio, frame, "scene", *JOBS["scene"]))
     scene.build(studio, frame, board)
+    posting.wire(studio, frame, post, made, board)
     offering(studio, frame, asked)
     starting(studio, frame, asked)
     return [*panels, asked.fetching]
@@ -57,7 +60,8 @@ def offering(studio: Studio, frame: Frame, asked: Wishes) -> None:
 
     def greet(page: Page) -> Any:
         found = (styles.choices(page.language), voice_box.choices(page), voice_box.seconds(page))
-        return [gr.update(choices=choices) for choices in found]
+        labelled = gr.update(value=True) if page.language == "zh" else gr.skip()  # as China's platforms ask
+        return [*(gr.update(choices=choices) for choices in found), labelled]
 
     def suggest(page: Page, project: str, topic: str) -> str:
         return topic or (TOPIC if project == studio.project.name else "")
@@ -82,7 +86,12 @@ def offering(studio: Studio, frame: Frame, asked: Wishes) -> None:
     here, topic, boxes = {"project": frame.project}, asked.topic, asked.voices
     loras = [asked.usual["image"], asked.usual["text"]]
     watch(studio, [*frame.arrivals, *frame.after("image", "text")], offer, inputs=here, outputs=loras)
-    watch(studio, frame.arrivals[:1], greet, outputs=[asked.style, boxes.first, boxes.second])
+    watch(
+        studio,
+        frame.arrivals[:1],
+        greet,
+        outputs=[asked.style, boxes.first, boxes.second, asked.fine["ai_label"]],
+    )
     connect(studio, [boxes.listen.click], listen, {"topic": topic} | boxes.chosen, [boxes.player])
     watch(studio, frame.arrivals, suggest, inputs=here | {"topic": topic}, outputs=[topic])
     fold = [asked.fold, asked.usual["weight"], boxes.weight]

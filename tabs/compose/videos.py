@@ -5,6 +5,7 @@ Reads what core.video left in the video's folder; changes nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,16 @@ from tabs.shell.words import static
 SIZES = {"9:16": (1080, 1920), "1:1": (1080, 1080), "16:9": (1920, 1080), "9:16 small": (540, 960)}
 
 
-def build(studio: Studio, frame: Frame) -> None:
+@dataclass(frozen=True)
+class Chosen:
+    """What others need of the card: the list of videos, and the chosen one's cover to see and to have."""
+
+    chosen: gr.Dropdown
+    cover: gr.Image
+    picture: gr.DownloadButton
+
+
+def build(studio: Studio, frame: Frame) -> Chosen:
     """The newest video with what belongs to it, others to choose from; hidden until there is one."""
     with gr.Column(elem_classes="st-card", visible=False) as card:
         chosen = chooser("Video", [], None, "video-choice")
@@ -62,6 +72,7 @@ def build(studio: Studio, frame: Frame) -> None:
     watch(studio, [*frame.arrivals, *frame.after("compose")], listed, inputs=here, outputs=[chosen, card])
     shown = [player, cover, film, subtitles, picture]
     watch(studio, [chosen.change], show, inputs=here | {"path": chosen}, outputs=shown)
+    return Chosen(chosen, cover, picture)
 
 
 def parts(page: Page, project: Project, path: str | None) -> tuple[Any, ...]:

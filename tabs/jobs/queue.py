@@ -21,6 +21,7 @@ from core.settings.base import Settings
 from core.settings.data import LabelSettings, TopicsSettings
 from core.settings.getting import GetSettings
 from core.settings.lora_jobs import MergeSettings, ProofSettings, Proving, TextProofSettings
+from core.settings.post import PostSettings
 from core.settings.reading import dump, load
 from core.settings.training import ImageTraining, TextTraining, Training
 from core.settings.video import ComposeSettings, DraftSettings, SceneSettings
@@ -77,6 +78,12 @@ def _scene(settings: SceneSettings) -> Job:
     return work(settings)
 
 
+def _post(settings: PostSettings) -> Job:
+    from core.video.posting import post
+
+    return post(settings)
+
+
 def _topics(settings: TopicsSettings) -> Job:
     from core.texts.topics import write_topics
 
@@ -100,6 +107,7 @@ KINDS = {
     "compose": Kind(ComposeSettings, _compose),
     "script": Kind(DraftSettings, _draft),
     "scene": Kind(SceneSettings, _scene),
+    "post": Kind(PostSettings, _post),
     "get": Kind(GetSettings, _get),
 }
 

@@ -63,6 +63,7 @@ def test_everything_that_belongs_to_it_stands_beside_it(
     places = Places(settings.output)
     assert sorted(path.name for path in settings.output.parent.iterdir()) == [
         "cover.png",
+        "post.txt",
         "report.json",
         "scenes",
         "storyboard.yaml",

@@ -41,12 +41,16 @@ class Captions:
         if text is not None:
             blend(frame, text, min(1.0, (seconds - self.shown[at].start) / FADE + 0.25))
 
+    def text(self, at: int) -> Lettering | None:
+        """The phrase of that number, from 0, while nothing of it is being said."""
+        return self._drawn(at, frozenset())
+
     def _at(self, at: int, seconds: float) -> Lettering | None:
         words, show = self.shown[at].words, self.look.show
         if show == "mark":
             spoken = max((index for index, word in enumerate(words) if word.start <= seconds), default=-1)
             return self._drawn(at, frozenset({spoken}))
-        text = self._drawn(at, frozenset())
+        text = self.text(at)
         if text is None or show == "plain":
             return text
         if show == "word":

@@ -19,6 +19,7 @@ from core.video.render.film import LABEL_SECONDS, Film
 
 LABEL_LINES = 3
 GOING = 0.3  # seconds in which label and title fade away
+LABEL_SIZE = 0.056  # of the shorter side; Chinese signs are then 5 % of it high
 AT_ONCE = 3  # shots held open: those of a transition, and the next
 
 
@@ -74,8 +75,8 @@ class Frames:
 
 
 def ai_label(text: str, width: int, height: int) -> Lettering | None:
-    """The visible note that a film is generated, at the safe area's top; 5 % of the short side (GB 45438)."""
-    size = max(0.052 * min(width, height), least_size(width, height))
+    """The visible note that a film is generated, at the safe area's top: 5 % of the short side (GB 45438)."""
+    size = max(LABEL_SIZE * min(width, height), least_size(width, height))
     look, area = Look(size=size, back="box"), safe_area(width, height)
     room = (area.width - 2 * padding(look, size), float(height))
     lines, _, _ = wrapped([text], look.font, size, room, LABEL_LINES, least=size)

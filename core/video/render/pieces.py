@@ -15,7 +15,7 @@ from typing import Any
 from core import kept
 from core.video.picture.signs import borrowed
 from core.video.render.film import LABEL_SECONDS, Film
-from core.video.render.frames import Frames
+from core.video.render.frames import LABEL_SIZE, Frames
 
 DRAWN = 1  # what frames look like; another number makes all pieces anew
 
@@ -66,7 +66,7 @@ def seen(film: Film, frames: Frames, first: int, end: int) -> dict[str, Any]:
         "shots": shots,
         "transition": join,
         "captions": _captions(film, first, end),
-        "label": (film.label, first) if labelled else None,
+        "label": (film.label, LABEL_SIZE, first) if labelled else None,
         **_title(film, first),
     }
 

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from core.messages import printable
 from core.settings.base import Settings
 from core.settings.marks import PartedBy
+from core.settings.post import Post
 from core.settings.video import FilmSettings
 
 VERSION = 2
@@ -107,6 +108,7 @@ class Storyboard(Settings):
     subjects: tuple[Subject, ...] = Field(
         (), max_length=MOST_SUBJECTS, description="who and what several scenes share"
     )
+    post: Post = Field(Post(), description="what is posted with it: its cover, title, text and hashtags")
     scenes: tuple[Scene, ...] = Field(min_length=1, max_length=MOST_SCENES, description="the scenes in order")
 
     @model_validator(mode="after")

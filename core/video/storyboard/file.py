@@ -17,12 +17,13 @@ from pydantic import BaseModel, ValidationError
 from core.files import contents
 from core.messages import Mistake, Sentence, attempt
 from core.project import write_atomic
+from core.settings.post import Post
 from core.settings.reading import mistake, read_settings
 from core.settings.typed_yaml import LARGEST_YAML
 from core.settings.video import FilmSettings
 from core.video.storyboard.board import VERSION, Scene, Storyboard, Subject
 
-PARTS: dict[str, type[BaseModel]] = {"scenes": Scene, "subjects": Subject, "film": FilmSettings}
+PARTS: dict[str, type[BaseModel]] = {"scenes": Scene, "subjects": Subject, "film": FilmSettings, "post": Post}
 # What scenes had no name for in the first layout.
 NEW = Scene.model_fields.keys() - {"thing", "setting", "seed", "seconds", "text_lora"}
 FILES = ("picture", "text_lora", "music_file", "end_picture")  # relative ones lie beside the storyboard
@@ -53,8 +54,10 @@ def dump(board: Storyboard) -> str:
     for part in ("scenes", "subjects"):
         plain = [one.model_dump(mode="json", exclude_defaults=True) for one in getattr(board, part)]
         values[part] = plain
-    if not board.subjects:
-        del values["subjects"]
+    values["post"] = board.post.model_dump(mode="json", exclude_defaults=True)
+    for part in ("subjects", "post"):
+        if not values[part]:
+            del values[part]
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
 
 

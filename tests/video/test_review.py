@@ -18,12 +18,13 @@ from core.settings.video import ComposeSettings, FilmSettings
 from core.video import posting
 from core.video.compose import compose
 from core.video.covering import moment
+from core.video.picture.motion import moves
 from core.video.places import Places
 from core.video.post import finding, listening, platforms, review, wording
 from core.video.post.finding import Finding
 from core.video.post.review import Finished
 from core.video.post.watching import Looked, Span
-from core.video.render.film import LABEL_SECONDS, Film
+from core.video.render.film import LABEL_SECONDS, Film, Shot, still
 from core.video.render.frames import ai_label
 from core.video.storyboard import edit, file
 from core.video.storyboard.board import Scene, Storyboard
@@ -62,7 +63,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Places:
     return made(
         folder,
         Scene(id="moving", picture=tiles, seconds=5, say="Tiles move."),
-        Scene(id="dark", picture=black, seconds=2, say="Night 🐙 falls."),
+        Scene(id="dark", picture=black, seconds=2, say="Night \u0378 falls."),
         Scene(id="long", picture=tiles, seconds=9, motion="still"),
         Scene(id="short", picture=tiles, seconds=4, motion="still"),
         caption_place="top",
@@ -159,7 +160,10 @@ def plain(tmp_path: Path, measured: tuple[float, float] | None, **film: object) 
     board = Storyboard(topic="x", film=how, scenes=[Scene(id="s1", say="Hello.", seconds=4)])
     video = tmp_path / "x.mp4"
     video.write_bytes(b"x")
-    shown = Film((), None, None, 120, 1080, 1920, 30)
+    picture = still(lambda: np.zeros((1920, 1080, 3), np.uint8))
+    shown = Film(
+        (Shot("s1", picture, moves([("s1", "still")], 0, 0)[0], 0, 120),), None, None, 120, 1080, 1920, 30
+    )
     return Finished(board, styled(how), shown, (), video, measured)
 
 

@@ -49,7 +49,7 @@ class Figures:
 
     def error(self, seeds: int) -> float:
         """The standard error of the gain; 0 with one seed, which tells nothing of chance."""
-        return self.spread / math.sqrt(seeds or 1)
+        return max(0.0, self.spread) / math.sqrt(seeds or 1)
 
 
 @dataclass(frozen=True)

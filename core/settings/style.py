@@ -135,6 +135,9 @@ class Style(Settings):
     lora_weight: float = Field(1.0, ge=0, le=2, description="that LoRA's weight")
     text_lora: str = Field("", description="the starter text LoRA it brings, a folder under assets/loras")
     tone: str = Field("", description="how the narration should sound, told to the language model")
+    beats: str = Field(
+        "", description="how a film goes on from scene to scene, told to a model that plans it"
+    )
     ending: str = Field("", description="words of the last scene's kind: a wish, a call to action")
     voice_speed: Annotated[float, VOICE_SPEED] = 1.0
     voice_pitch: Annotated[float, VOICE_PITCH] = 0.0

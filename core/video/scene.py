@@ -164,6 +164,7 @@ def wordings(
         board.film.seed + seed + at,
         style.tone,
         style.ending,
+        style.beats,
         tuple(known(board, at)),
         functools.partial(voice.seconds, voice=who, speed=style.voice_speed),
     )

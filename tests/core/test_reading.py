@@ -79,4 +79,5 @@ def test_readers_of_what_a_person_names_open_it_in_one_place() -> None:
         "core/images/caption_table.py",
         "core/video/audio/voices/hibari.py",
         "core/video/audio/voices/kokoro.py",
-    }  # copies in the history; the voice's model
+        "core/video/picture/signs.py",
+    }  # copies in the history; the voice's model; the list of the studio's own emoji

@@ -73,7 +73,7 @@ def picture(draw: str) -> str:
 
 def written(served: Served, *answers: Any, topic: str = TOPIC) -> tuple[list[Scene], tuple[Subject, ...]]:
     served.answers = list(answers)
-    wishes = Wishes(1, STYLE.tone, STYLE.ending)
+    wishes = Wishes(1, STYLE.tone, STYLE.ending, STYLE.beats)
     return finished(by_model.story(topic, 3, 2.6, Endpoint(served.address), wishes))[1]
 
 
@@ -89,7 +89,7 @@ def test_a_sound_storyboard_is_taken_as_it_is(served: Served) -> None:
     assert len(served.asked) == 5
     assert [one.subjects for one in scenes] == [("bee",), ("bee",), ()]
     assert (bee.name, bee.look) == ("bee", BEE["look"])
-    assert "3 scenes" in asked(served, 0)
+    assert "3 scenes" in asked(served, 0) and STYLE.beats in asked(served, 0)
     for at in range(3):
         said = asked(served, at + 1)
         assert TOPIC in said and STYLE.tone in said and PLAN[at] in said

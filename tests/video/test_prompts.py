@@ -106,10 +106,9 @@ def test_a_prompt_shows_a_line_where_it_names_something_of_it() -> None:
 def test_what_a_prompt_had_just_begun_is_left_out_where_it_was_cut_off(served: Served) -> None:
     whole = "a cup of tea on a table, plants around it, looking calm, sunlight through the tall windows, warm"
     begun = f"{whole}, bright and with a view of the garden behind the house"[: LONGEST_PROMPT + 2]
-    without_a_comma = (
-        "a glass of tea that is filled to the brim with bubbles that rise from its bottom and " * 2
-    )
-    served.answers = [answer(begun, without_a_comma[:LONGEST_PROMPT], subjects=[])]
+    old = "an old glass of tea that is filled to the brim with bubbles that rise from its bottom and " * 2
+    with_a = f"a{old[2 : LONGEST_PROMPT + 2]}"  # as a small model writes
+    served.answers = [answer(begun, with_a, subjects=[])]
     found, _ = finished(prompts("tea", ["A cup of tea.", "Tea in a glass."], Endpoint(served.address)))[1]
     assert found[0].draw == whole
-    assert len(found[1].draw) < LONGEST_PROMPT and without_a_comma.startswith(f"{found[1].draw} ")
+    assert len(found[1].draw) <= LONGEST_PROMPT + 2 and old.startswith(f"{found[1].draw} ")

@@ -30,13 +30,14 @@ class Brief:
 class Wishes:
     """How all words of a film are written; the same wishes give the same words.
 
-    tone, ending: the style's, told to a base alone: a LoRA has a tone of its own, and was never asked for
-    another. known: lines not to be said again, as those that the LoRAs were trained on, and of other scenes.
-    spoken: the seconds that a line takes.
+    tone, ending, beats: the style's, told to a base alone: a LoRA has a tone of its own, and was never asked
+    for another. known: lines not to be said again, such as those that the LoRAs learnt from, and those of
+    other scenes. spoken: the seconds that a line takes.
     """
 
     seed: int = 0
     tone: str = ""
     ending: str = ""
+    beats: str = ""
     known: tuple[str, ...] = ()
     spoken: Callable[[str], float] = spoken_seconds

@@ -105,6 +105,8 @@ class _Work:
                 _turn("assistant", compact(in_turn(one.plan))),
             ]
         asked = self.words.plan.format(topic=self.topic, count=count)
+        if self.wishes.beats:
+            asked += self.words.beats.format(self.wishes.beats)
         return [*chat, _turn("user", asked + (self.words.another if again else ""))]
 
     def chat_for(self, place: _Place, said: Sequence[str], fault: str = "") -> Messages:

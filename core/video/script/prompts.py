@@ -182,8 +182,8 @@ def _picture(found: Mapping[str, Any]) -> Scene:
 
 
 def _ended(draw: str) -> str:
-    """A prompt without what was begun last, where it was cut off."""
-    draw = " ".join(draw.split()).strip(" ,")
+    """A prompt without what was begun last, where it was cut off; with `an` where it belongs."""
+    draw = re.sub(r"\ba (?=[aeio])", "an ", " ".join(draw.split()).strip(" ,"))
     if len(draw) < LONGEST_PROMPT:
         return draw
     before, _, _ = draw.rpartition(",")

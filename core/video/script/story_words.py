@@ -28,13 +28,14 @@ class Example:
 class StoryWords:
     """A language's words. system: who is asked; plan: for what each scene is about; line: for what is said.
 
-    another: of a plan, where one before repeated itself.
+    beats: of a plan, as the style wants it; another: where one before repeated itself.
     said: the lines before it; tone, ending: of the style, where it has some; opens, ends: of the film's first
     and last line; wrong: what is told of a line that was thrown out, by its fault.
     """
 
     system: str
     plan: str
+    beats: str
     another: str
     line: str
     said: str
@@ -52,6 +53,7 @@ ENGLISH_WORDS = StoryWords(
         "Topic: {topic}\nPlan a short film in {count} scenes: what happens or what to do, in a few words "
         "each, step by step."
     ),
+    beats=" It goes like this: {}.",
     another=" Each scene in other words, about something else.",
     line="Topic: {topic}\n{wishes}{said}Scene {number}: {beat}.{place} Say it in about {words} words.{wrong}",
     said="Said before:\n{lines}\n",
@@ -91,6 +93,7 @@ ENGLISH_WORDS = StoryWords(
 CHINESE_WORDS = StoryWords(
     system="你为短视频写旁白，用平实的口语。",
     plan="主题：{topic}\n先想好一部短片的{count}个分镜：发生什么或怎么做，每个几个字，一步接一步。",
+    beats="顺序大致是：{}。",
     another="每个分镜都讲不同的事，不要用同样的句式。",
     line="主题：{topic}\n{wishes}{said}第{number}个分镜：{beat}。{place}用大约{words}个字说出来。{wrong}",
     said="前面说过：\n{lines}\n",

@@ -244,6 +244,7 @@ def wishes(settings: WriteSettings, style: Style) -> Wishes:
         settings.seed,
         style.tone,
         style.ending,
+        style.beats,
         tuple(line for lora in chosen_voices(settings, style) for line in training_lines(lora)),
         functools.partial(voice.seconds, voice=settings.voice, speed=style.voice_speed),
     )

@@ -185,7 +185,8 @@ def test_a_checkpoint_is_on_the_disk_before_its_note(text_settings, monkeypatch)
     steps_of(steps, 2)
     written.clear()
     steps.close()
-    ends = [path.rpartition(".")[2] if ".part." in path else path.rpartition("/")[2] for path in written]
+    kept = [path for path in written if "/checkpoint" in path]  # not what is noted of its speed
+    ends = [path.rpartition(".")[2] if ".part." in path else path.rpartition("/")[2] for path in kept]
     assert ends == ["safetensors", "checkpoint", "json", "checkpoint"]
 
 

@@ -174,7 +174,7 @@ class Style(Settings):
             values = {"transition_seconds": values["transition"], **values, "transition": "fade"}
         return values
 
-    @field_validator("lora", "caption_font")
+    @field_validator("lora", "text_lora", "caption_font")
     @classmethod
     def _of_the_studio(cls, value: str) -> str:
         """A style brings what lies under assets, no file of anywhere else."""
